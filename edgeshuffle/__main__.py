@@ -1,0 +1,3 @@
+from edgeshuffle.cli import main
+
+main()

@@ -1,0 +1,108 @@
+"""`edgeshuffle evaluate`: accuracy of an artifact's model files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
+from rich.table import Table
+
+from edgeshuffle.artifact import Artifact
+from edgeshuffle.evaluate import EvaluateOptions, Evaluation, Result, evaluate
+from edgeshuffle.runtime import RUNTIMES
+
+
+@click.command("evaluate")
+@click.argument("artifact", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Image folder or .npz file; without it, the demo's own test images.",
+)
+@click.option(
+    "--runtime",
+    "runtimes",
+    type=click.Choice(list(RUNTIMES)),
+    multiple=True,
+    help="Evaluate only this runtime's files; may be given more than once.",
+)
+@click.option("--limit", type=click.IntRange(1), help="Use this many images, spread over the set.")
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(
+    artifact: Path | None,
+    data: Path | None,
+    runtimes: tuple[str, ...],
+    limit: int | None,
+    threads: int,
+    *,
+    as_json: bool,
+) -> None:
+    """Compare every model file of ARTIFACT with the labels and with the float model.
+
+    Without ARTIFACT, the newest one under build/. SQNR is the signal to quantization noise ratio
+    of the logits.
+    """
+    loaded = Artifact.load(artifact) if artifact else Artifact.newest(Path("build"))
+    options = EvaluateOptions(
+        artifact=loaded, data=data, runtimes=runtimes, limit=limit, threads=threads
+    )
+    stderr = Console(stderr=True)
+    with Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
+        task = progress.add_task("Evaluating", total=None)
+        evaluation = evaluate(
+            options, lambda done, total: progress.update(task, completed=done, total=total)
+        )
+    if as_json:
+        click.echo(json.dumps(evaluation.as_json(), indent=2, allow_nan=False))
+    else:
+        _show(evaluation)
+
+
+def _show(evaluation: Evaluation) -> None:
+    console = Console()
+    title = f"{evaluation.model} on {evaluation.n} images of {evaluation.data}"
+    table = Table(title=escape(title), title_justify="left")
+    for heading in ("Runtime", "Precision"):
+        table.add_column(heading)
+    headings = ("n", "Top-1 %", "Drop (points)", "Top-5 %", "Agreement %", "SQNR dB")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    for result in evaluation.results:
+        table.add_row(*_row(result, evaluation))
+    console.print(table)
+    console.print(
+        f"Drop, agreement and SQNR are against {evaluation.reference}; ± is one standard error.",
+        highlight=False,
+    )
+
+
+def _row(result: Result, evaluation: Evaluation) -> tuple[str, ...]:
+    is_reference = f"{result.runtime}/{result.precision}" == evaluation.reference
+    if is_reference:
+        drop = agreement = "reference"
+    else:
+        drop = _with_error(result.drop, result.drop_se)
+        agreement = _with_error(result.agreement, result.agreement_se)
+    if is_reference:
+        sqnr = "reference"
+    else:
+        sqnr = "equal" if result.sqnr_db is None else f"{result.sqnr_db:.1f}"
+    return (
+        result.runtime,
+        result.precision,
+        str(result.n),
+        _with_error(result.top1, result.top1_se),
+        drop,
+        "-" if result.top5 is None else f"{result.top5:.2f}",
+        agreement,
+        sqnr,
+    )
+
+
+def _with_error(value: float | None, error: float | None) -> str:
+    return "-" if value is None or error is None else f"{value:.2f} ± {error:.2f}"

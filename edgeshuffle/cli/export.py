@@ -1,0 +1,148 @@
+"""`edgeshuffle export`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgeshuffle.quant.calibrators import CALIBRATORS
+from edgeshuffle.emit import EMITTERS
+
+if TYPE_CHECKING:
+    from edgeshuffle.export import Exported
+
+
+class _Triple(click.ParamType):
+    name = "r,g,b"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            numbers = ()
+        if len(numbers) != 3:
+            self.fail(f"'{value}' is not three numbers such as 0.485,0.456,0.406", param, ctx)
+        return numbers
+
+
+@click.command("export")
+@click.option("--width", type=float, help="0.5, 1.0, 1.5 or 2.0 [default: the weights', or 1.0].")
+@click.option(
+    "--onnx",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Your own ShuffleNet-like ONNX model instead of --width and --weights.",
+)
+@click.option(
+    "--weights",
+    default="demo",
+    show_default=True,
+    metavar="demo|imagenet|FILE",
+    help="Packaged demo, public ImageNet checkpoint (downloaded), or .pth/.pt/.safetensors.",
+)
+@click.option("--num-classes", type=click.IntRange(2), help="Checked against the weights.")
+@click.option("--resolution", type=int, help="Input side in pixels [default: the card's].")
+@click.option(
+    "--stem",
+    type=click.Choice(["imagenet", "cifar"]),
+    help="cifar: conv1 with stride 1, no max-pool [default: read from the checkpoint].",
+)
+@click.option(
+    "--format",
+    "formats",
+    type=click.Choice(list(EMITTERS)),
+    multiple=True,
+    help="Repeat for several [default: all].",
+)
+@click.option(
+    "--onnx-style",
+    type=click.Choice(["qdq", "qoperator"]),
+    default="qdq",
+    show_default=True,
+    help="How INT8 ONNX is written.",
+)
+@click.option("--int8", is_flag=True, help="Also quantize to INT8.")
+@click.option(
+    "--calib",
+    type=click.Path(path_type=Path),
+    metavar="DIR|NPZ",
+    help="Calibration images [default for the demo: packaged].",
+)
+@click.option("--calib-limit", type=click.IntRange(1), help="Use this many of them.")
+@click.option(
+    "--calibrator",
+    type=click.Choice(list(CALIBRATORS)),
+    default="mse",
+    show_default=True,
+    help="How activation ranges are chosen.",
+)
+@click.option("--mean", type=_Triple(), help="Of R,G,B in 0..1 [default: the card's].")
+@click.option("--std", type=_Triple(), help="Likewise.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Artifact folder [default: build/MODEL].",
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing artifact.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(*, as_json: bool, formats: tuple[str, ...], **given: Any) -> None:
+    """Make fp32 and int8 ONNX and TFLite models without a channel shuffle."""
+    from edgeshuffle.cli.progress import stages  # noqa: PLC0415
+    from edgeshuffle.export import ExportOptions, export  # noqa: PLC0415
+
+    options = ExportOptions(formats=tuple(dict.fromkeys(formats)) or tuple(EMITTERS), **given)
+    with stages() as progress:
+        exported = export(options, progress)
+    if as_json:
+        click.echo(json.dumps(_as_json(exported), indent=2))
+    else:
+        _show(exported)
+
+
+def _as_json(exported: Exported) -> dict[str, Any]:
+    artifact = exported.artifact
+    return {
+        "artifact": str(artifact.folder),
+        "notes": list(exported.notes),
+        **dataclasses.asdict(artifact.manifest),
+    }
+
+
+def _show(exported: Exported) -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    manifest = exported.artifact.manifest
+    for note in exported.notes:
+        click.echo(note)
+    checked = manifest.metrics.get("files", {})
+    table = Table(title=f"{manifest.model}: {manifest.macs / 1e6:.0f} M MACs", title_justify="left")
+    table.add_column("file")
+    table.add_column("MiB", justify="right")
+    table.add_column("operators", justify="right")
+    if checked:
+        table.add_column("agreement %", justify="right")
+        table.add_column("SQNR dB", justify="right")
+    for file in manifest.files:
+        row = [file.path, f"{file.bytes / 2**20:.2f}", str(sum(file.ops.values()))]
+        if checked:
+            found = checked[file.path]
+            sqnr = "-" if found["sqnr_db"] is None else f"{found['sqnr_db']:.1f}"
+            row += [f"{found['agreement']:.1f}", sqnr]
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 100).print(table)
+    if checked:
+        images = manifest.metrics["calibration_images"]
+        click.echo(f"Checked on {images} calibration images; measure with: edgeshuffle evaluate")
+    click.echo(f"Wrote {exported.artifact.folder}/")

@@ -1,0 +1,76 @@
+"""`edgeshuffle inspect`: what is inside model files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from edgeshuffle.artifact import Artifact
+from edgeshuffle.inspection import inspect_file
+
+if TYPE_CHECKING:
+    from edgeshuffle.inspection import Inspection
+
+_SHOWN = 8
+
+
+@click.command("inspect")
+@click.argument("target", type=click.Path(path_type=Path), required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(target: Path | None, *, as_json: bool) -> None:
+    """Show operators, MACs, parameters, bytes moved and requantizations.
+
+    TARGET is an artifact folder, or a .onnx or .tflite file; without it, the newest artifact
+    under build/.
+    """
+    inspections = {path.name: inspect_file(path) for path in _files(target)}
+    if as_json:
+        found = {name: asdict(inspection) for name, inspection in inspections.items()}
+        click.echo(json.dumps({"files": found}, indent=2))
+    else:
+        _show(inspections)
+
+
+def _files(target: Path | None) -> list[Path]:
+    if target is not None and not target.is_dir():
+        return [target]
+    artifact = Artifact.load(target) if target else Artifact.newest(Path("build"))
+    return [artifact.path(file) for file in artifact.manifest.files]
+
+
+def _show(inspections: dict[str, Inspection]) -> None:
+    console = Console(highlight=False)
+    columns = list(inspections.values())
+    table = Table()
+    table.add_column("")
+    for name in inspections:
+        table.add_column(name, justify="right")
+    table.add_row("MACs (millions)", *(f"{column.macs / 1e6:.1f}" for column in columns))
+    table.add_row("Parameters", *(f"{column.parameters:,}" for column in columns))
+    table.add_row("Weight bytes", *(f"{column.weight_bytes:,}" for column in columns))
+    table.add_row("Bytes moved", *(f"{column.moved_bytes:,}" for column in columns))
+    table.add_row("Requantizations", *(str(len(column.requantizations)) for column in columns))
+    table.add_row("Transposes", *(str(column.transposes) for column in columns))
+    wide = (str(len(column.wide_tensors)) for column in columns)
+    table.add_row("Tensors of rank 5+", *wide, end_section=True)
+    for op in sorted({op for column in columns for op in column.ops}):
+        table.add_row(op, *(str(column.ops.get(op, "")) for column in columns))
+    console.print(table)
+    for name, inspection in inspections.items():
+        for found in inspection.requantizations[:_SHOWN]:
+            scales = ", ".join(f"{source.scale:.4g}" for source in found.sources)
+            console.print(
+                f"{name}: {found.op} to '{found.output}' requantizes: "
+                f"scale {scales} to {found.target.scale:.4g}",
+                markup=False,
+                soft_wrap=True,
+            )
+        if len(inspection.requantizations) > _SHOWN:
+            more = len(inspection.requantizations) - _SHOWN
+            console.print(f"{name}: and {more} more (all with --json)", markup=False)

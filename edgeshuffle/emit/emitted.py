@@ -1,0 +1,17 @@
+"""What an emitter returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgeshuffle.artifact import TensorInfo
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """A model file's bytes, its two ends, and how often each operator occurs in it."""
+
+    data: bytes
+    input: TensorInfo
+    output: TensorInfo
+    ops: dict[str, int]

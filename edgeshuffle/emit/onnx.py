@@ -1,0 +1,230 @@
+"""ONNX: the float graph as it is, or INT8 in QDQ or QOperator style.
+
+Activations are uint8 with the plan's zero point + 128, which is the plan's int8 numbers with the
+top bit flipped: ONNX Runtime's x86 kernels are made for u8 x s8, and ARM's are not slower with
+it. Operators that only move or compare elements work on the integers themselves in both styles,
+so a runtime needs no fusion to run them on a byte an element. (ONNX operators QuantizeLinear,
+DequantizeLinear, QLinearConv; com.microsoft.QLinearGlobalAveragePool.)
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Final
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from onnx import helper, numpy_helper
+
+from edgeshuffle import graph as g
+from edgeshuffle.artifact import TensorInfo
+from edgeshuffle.emit.emitted import Emitted
+from edgeshuffle.frontend.opset import IR_VERSION, OPSET, where
+from edgeshuffle.quant.fused import Activation, activation_of, fused, is_fused
+from edgeshuffle.quant.plan import QMAX, QMIN, QParams, QuantPlan
+
+SUFFIX: Final = ".onnx"
+STYLES: Final = ("qdq", "qoperator")
+_U8_OFFSET: Final = 128
+_MICROSOFT: Final = "com.microsoft"
+
+
+def emit(model: ir.Model, plan: QuantPlan | None, *, style: str = "qdq") -> Emitted:
+    """Write fp32 without a plan, else INT8 in `style` `qdq` or `qoperator`; float32 ends."""
+    proto = _float(model) if plan is None else _Quantized(model, plan, style or "qdq").proto()
+    onnx.checker.check_model(proto, full_check=style != "qoperator")
+    return Emitted(
+        proto.SerializeToString(deterministic=True),
+        _end(model.graph.inputs[0], "NCHW"),
+        _end(model.graph.outputs[0], "NC"),
+        dict(sorted(Counter(node.op_type for node in proto.graph.node).items())),
+    )
+
+
+def _end(value: ir.Value, layout: str) -> TensorInfo:
+    return TensorInfo(
+        name=value.name or "", shape=g.shape_of(value), dtype="float32", layout=layout
+    )
+
+
+def _float(model: ir.Model) -> onnx.ModelProto:
+    source = ir.to_proto(model)
+    nodes = []
+    for node in source.graph.node:
+        kept = onnx.NodeProto()
+        kept.CopyFrom(node)
+        del kept.metadata_props[:]
+        kept.ClearField("doc_string")
+        nodes.append(kept)
+    return _model(model, nodes, list(source.graph.initializer), [("", OPSET)])
+
+
+def _model(
+    model: ir.Model,
+    nodes: list[onnx.NodeProto],
+    constants: list[onnx.TensorProto],
+    opsets: list[tuple[str, int]],
+) -> onnx.ModelProto:
+    ends = [
+        [
+            helper.make_tensor_value_info(v.name, onnx.TensorProto.FLOAT, g.shape_of(v))
+            for v in values
+        ]
+        for values in (model.graph.inputs, model.graph.outputs)
+    ]
+    graph = helper.make_graph(nodes, "shufflenet", *ends, constants)
+    proto = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid(*opset) for opset in opsets],
+        producer_name="edgeshuffle",
+    )
+    proto.ir_version = IR_VERSION
+    return proto
+
+
+class _Quantized:
+    def __init__(self, model: ir.Model, plan: QuantPlan, style: str) -> None:
+        self.model = model
+        self.plan = plan
+        self.qdq = style == "qdq"
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[str, onnx.TensorProto] = {}
+
+    def proto(self) -> onnx.ModelProto:
+        graph = self.model.graph
+        self._add(
+            "QuantizeLinear",
+            [graph.inputs[0].name or "", *self._params(graph.inputs[0])],
+            _q(graph.inputs[0]),
+        )
+        for node in graph:
+            if is_fused(node):
+                continue
+            if node.op_type == "Conv":
+                self._conv(node)
+            elif node.op_type == "GlobalAveragePool":
+                self._mean(node)
+            elif activation_of(node) != "none":
+                self._clamp(node)
+            else:
+                self._move(node)
+        output = graph.outputs[0]
+        self._add("DequantizeLinear", [_q(output), *self._params(output)], output.name or "")
+        opsets = [("", OPSET)]
+        if any(node.domain == _MICROSOFT for node in self.nodes):
+            opsets.append((_MICROSOFT, 1))
+        return _model(self.model, self.nodes, list(self.constants.values()), opsets)
+
+    def _add(self, op: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(op, inputs, [output], name=f"{output}/{op}", **attributes))
+        return output
+
+    def _constant(self, name: str, array: np.ndarray) -> str:
+        self.constants.setdefault(name, numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def _params(self, value: ir.Value) -> list[str]:
+        params = self.plan.activations[value.name or ""]
+        zero_point = params.zero_point + _U8_OFFSET
+        return [
+            self._constant(f"scale_{np.float32(params.scale):.9g}", np.float32(params.scale)),
+            self._constant(f"zero_point_{zero_point}", np.uint8(zero_point)),
+        ]
+
+    def _dequantized(self, value: ir.Value, reader: ir.Node) -> str:
+        name = f"{value.name}/for/{reader.outputs[0].name}"
+        return self._add("DequantizeLinear", [_q(value), *self._params(value)], name)
+
+    def _conv(self, node: ir.Node) -> None:
+        source, result = node.inputs[0], fused(node)
+        assert source is not None
+        name = node.outputs[0].name or ""
+        conv = self.plan.convs[name]
+        weight = self._constant(f"{name}_weight", conv.weight)
+        scales = self._constant(f"{name}_weight_scale", conv.scales)
+        zeros = self._constant(f"{name}_weight_zero_point", np.zeros(len(conv.scales), np.int8))
+        bias = self._constant(f"{name}_bias", conv.bias)
+        attributes: dict[str, Any] = {
+            "kernel_shape": list(conv.weight.shape[2:]),
+            "strides": list(g.ints(node, "strides", (1, 1))),
+            "pads": list(g.ints(node, "pads", (0, 0, 0, 0))),
+            "group": g.integer(node, "group", 1),
+        }
+        params = self.plan.activations[result.output.name or ""]
+        implied = clamp_is_implied(result.activation, params)
+        if not self.qdq and implied:
+            inputs = [_q(source), *self._params(source), weight, scales, zeros]
+            inputs += [*self._params(result.output), bias]
+            self._add("QLinearConv", inputs, _q(result.output), **attributes)
+            return
+        bias_scales = self._constant(f"{name}_bias_scale", conv.bias_scales)
+        real_weight = self._add(
+            "DequantizeLinear", [weight, scales, zeros], f"{name}_weight_real", axis=0
+        )
+        real_bias = self._add("DequantizeLinear", [bias, bias_scales], f"{name}_bias_real", axis=0)
+        inputs = [self._dequantized(source, node), real_weight, real_bias]
+        real = self._add("Conv", inputs, f"{name}_real", **attributes)
+        if not implied:
+            real = self._activate(result.activation, real)
+        self._add("QuantizeLinear", [real, *self._params(result.output)], _q(result.output))
+
+    def _activate(self, activation: Activation, source: str) -> str:
+        if activation == "relu":
+            return self._add("Relu", [source], f"{source}_relu")
+        limits = [self._constant("zero", np.float32(0)), self._constant("six", np.float32(6))]
+        return self._add("Clip", [source, *limits], f"{source}_relu6")
+
+    def _mean(self, node: ir.Node) -> None:
+        source, result = node.inputs[0], node.outputs[0]
+        assert source is not None
+        if not self.qdq:
+            inputs = [_q(source), *self._params(source), *self._params(result)]
+            self._add(
+                "QLinearGlobalAveragePool", inputs, _q(result), domain=_MICROSOFT, channels_last=0
+            )
+            return
+        name = f"{result.name}_real"
+        real = self._add("GlobalAveragePool", [self._dequantized(source, node)], name)
+        self._add("QuantizeLinear", [real, *self._params(result)], _q(result))
+
+    def _clamp(self, node: ir.Node) -> None:
+        """An activation on integers that share one scale: a Clip at the zero point."""
+        source, result = node.inputs[0], node.outputs[0]
+        assert source is not None
+        params = self.plan.activations[result.name or ""]
+        top = QMAX
+        if activation_of(node) == "relu6":
+            top = min(QMAX, round(6 / params.scale) + params.zero_point)
+        limits = [
+            self._constant(f"level_{level}", np.uint8(level))
+            for level in (params.zero_point + _U8_OFFSET, top + _U8_OFFSET)
+        ]
+        self._add("Clip", [_q(source), *limits], _q(result))
+
+    def _move(self, node: ir.Node) -> None:
+        inputs = []
+        for value in node.inputs:
+            assert value is not None
+            array = g.constant(value)
+            name = value.name or ""
+            inputs.append(_q(value) if array is None else self._constant(name, array))
+        made = ir.to_proto(node)
+        copy = helper.make_node(
+            node.op_type, inputs, [_q(value) for value in node.outputs], name=f"{where(node)}"
+        )
+        copy.attribute.extend(made.attribute)
+        self.nodes.append(copy)
+
+
+def clamp_is_implied(activation: Activation, params: QParams) -> bool:
+    """Whether saturating to the output's integers does what the activation function would."""
+    if activation == "none":
+        return True
+    if params.zero_point != QMIN:
+        return False
+    return activation == "relu" or (QMAX - params.zero_point - 0.5) * params.scale <= 6
+
+
+def _q(value: ir.Value) -> str:
+    return f"{value.name}_q"

@@ -1,0 +1,205 @@
+"""Accuracy of an artifact's model files: against labels, and against its own float model."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgeshuffle.errors import ArtifactError, DataError, ModelError
+from edgeshuffle.images import open_images
+from edgeshuffle.metrics import decibels, energies, ranks, standard_error
+from edgeshuffle.runtime import RUNTIMES
+from edgeshuffle.zoo.demo import TEST_IMAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from edgeshuffle.artifact import Artifact, ModelFile
+
+    Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions:
+    """What to evaluate. `data` None is the demo's test images; `runtimes` () is all of them."""
+
+    artifact: Artifact
+    data: Path | None = None
+    runtimes: tuple[str, ...] = ()
+    limit: int | None = None
+    threads: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One model file over all images; shares in percent, `_se` their standard errors.
+
+    `agreement` counts images whose largest class is the reference's. `sqnr_db` is None where the
+    logits equal the reference's. `drop` is the reference's top-1 less this one, in points; its
+    standard error is that of the paired difference. Without labels, or too few classes for a
+    top-5, values are None.
+    """
+
+    file: str
+    runtime: str
+    precision: str
+    n: int
+    top1: float | None
+    top1_se: float | None
+    top5: float | None
+    drop: float | None
+    drop_se: float | None
+    agreement: float
+    agreement_se: float
+    sqnr_db: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Results of one artifact on one set of `n` images; `reference` as `runtime/precision`."""
+
+    model: str
+    manifest_sha256: str
+    data: str
+    data_sha256: str
+    n: int
+    reference: str
+    results: tuple[Result, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Evaluation:
+    """Run every model file on every image; each image is decoded once.
+
+    The reference is the artifact's float ONNX file or, without one, its float TFLite file.
+    `progress` is called with the number of images done and the number of all.
+
+    Raises DataError (images), ArtifactError (no file to run or to compare with), ModelError
+    (logits that are no finite numbers), and what the runtimes raise.
+    """
+    artifact = options.artifact
+    reference = _reference(artifact)
+    files = _chosen(artifact, options.runtimes)
+    images = open_images(
+        _data(options),
+        artifact.manifest.preprocess,
+        num_classes=artifact.manifest.num_classes,
+        class_names=artifact.labels,
+        limit=options.limit,
+    )
+    sessions = {
+        file.path: RUNTIMES[file.runtime].open_session(str(artifact.path(file)), options.threads)
+        for file in (reference, *files)
+    }
+    tallies = {path: _Tally() for path in sessions}
+    for index, image in enumerate(images):
+        label = None if images.labels is None else int(images.labels[index])
+        outputs = {path: session.run(image) for path, session in sessions.items()}
+        for path, output in outputs.items():
+            if not np.isfinite(output).all():
+                raise ModelError(
+                    f"{artifact.folder / path} gives logits that are no finite numbers for image "
+                    f"{index} of {_data(options)}. Export it again with other --calibration images."
+                )
+            tallies[path].add(outputs[reference.path], output, label)
+        if progress is not None:
+            progress(index + 1, len(images))
+    classes = artifact.manifest.num_classes
+    return Evaluation(
+        model=artifact.manifest.model,
+        manifest_sha256=artifact.manifest_sha256,
+        data=str(_data(options)),
+        data_sha256=images.digest,
+        n=len(images),
+        reference=f"{reference.runtime}/{reference.precision}",
+        results=tuple(
+            tallies[file.path].result(file, tallies[reference.path], classes) for file in files
+        ),
+    )
+
+
+@dataclass(kw_only=True)
+class _Tally:
+    """What is kept of each image's logits, so that memory does not grow with the classes."""
+
+    agree: list[bool] = field(default_factory=list)
+    ranks: list[int] = field(default_factory=list)
+    signal: float = 0.0
+    noise: float = 0.0
+
+    def add(
+        self, reference: NDArray[np.float32], output: NDArray[np.float32], label: int | None
+    ) -> None:
+        self.agree.append(bool(np.argmax(reference) == np.argmax(output)))
+        if label is not None:
+            self.ranks.append(int(ranks(output[None], np.array([label]))[0]))
+        signal, noise = energies(reference, output)
+        self.signal += signal
+        self.noise += noise
+
+    def top(self, k: int) -> float:
+        return 100 * float(np.mean(np.array(self.ranks) < k))
+
+    def result(self, file: ModelFile, reference: _Tally, classes: int) -> Result:
+        n = len(self.agree)
+        agreement = 100 * float(np.mean(self.agree))
+        sqnr = decibels(self.signal, self.noise)
+        top1 = self.top(1) if self.ranks else None
+        lost = (np.array(reference.ranks) < 1).astype(int) - (np.array(self.ranks) < 1)
+        return Result(
+            file=file.path,
+            runtime=file.runtime,
+            precision=file.precision,
+            n=n,
+            top1=top1,
+            top1_se=None if top1 is None else standard_error(top1, n),
+            top5=self.top(5) if self.ranks and classes > 5 else None,
+            drop=100 * float(lost.mean()) if self.ranks else None,
+            drop_se=100 * float(lost.std()) / math.sqrt(n) if self.ranks else None,
+            agreement=agreement,
+            agreement_se=standard_error(agreement, n),
+            sqnr_db=sqnr if math.isfinite(sqnr) else None,
+        )
+
+
+def _chosen(artifact: Artifact, runtimes: tuple[str, ...]) -> list[ModelFile]:
+    for name in runtimes:
+        # Unknown names and missing packages are reported as such, not as missing files.
+        RUNTIMES[name]
+    files = [f for f in artifact.manifest.files if not runtimes or f.runtime in runtimes]
+    if not files:
+        raise ArtifactError(
+            f"{artifact.folder} has no model file for {' or '.join(runtimes) or 'any runtime'}. "
+            "Export it again with that format."
+        )
+    return files
+
+
+def _reference(artifact: Artifact) -> ModelFile:
+    floats = {file.format: file for file in artifact.manifest.files if file.precision == "fp32"}
+    reference = floats.get("onnx", floats.get("tflite"))
+    if reference is None:
+        raise ArtifactError(
+            f"{artifact.folder} has no float model file to compare with. Export it again."
+        )
+    return reference
+
+
+def _data(options: EvaluateOptions) -> Path:
+    if options.data is not None:
+        return options.data
+    if options.artifact.manifest.source.get("kind") != "demo":
+        raise DataError(
+            f"{options.artifact.folder} was not made from the demo weights, so there are no images "
+            "for it. Give --data DIR or --data FILE.npz."
+        )
+    return TEST_IMAGES

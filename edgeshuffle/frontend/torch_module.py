@@ -1,0 +1,43 @@
+"""A torch module to an ONNX model, by torch's own exporter."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    import onnx
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back the exporter's remarks, which speak to torch's developers."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
+
+
+def to_onnx(module: torch.nn.Module, resolution: int) -> onnx.ModelProto:
+    """Export for one (1, 3, resolution, resolution) float32 image; input `input`, output `logits`."""
+    image = torch.zeros(1, 3, resolution, resolution)
+    with _quiet():
+        program = torch.onnx.export(
+            module,
+            (image,),
+            input_names=["input"],
+            output_names=["logits"],
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    return program.model_proto

@@ -1,0 +1,78 @@
+"""Write a classifier on pooled features as a 1x1 convolution.
+
+Gemm(x, W, b) on x of shape (1, C) equals Conv with weight (N, C, 1, 1) on x as (1, C, 1, 1). So
+one operator carries per-channel INT8 weights in both formats, and the graph stays 4-D until a
+last Flatten. MatMul, and MatMul followed by Add of a constant, are Gemms spelled otherwise.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from edgeshuffle import graph as g
+from edgeshuffle.passes.outcome import Outcome
+
+
+def run(model: ir.Model) -> Outcome:
+    """Rewrite every Gemm or MatMul whose first input is (1, C) with constant weights."""
+    count = 0
+    for node in list(model.graph):
+        if node.op_type in ("Gemm", "MatMul") and _rewrite(model.graph, node):
+            count += 1
+    g.drop_dead(model)
+    return Outcome(count)
+
+
+def _rewrite(graph: ir.Graph, node: ir.Node) -> bool:
+    source, weight = node.inputs[0], g.constant(node.inputs[1])
+    if source is None or weight is None or weight.ndim != 2 or g.integer(node, "transA", 0):
+        return False
+    shape = g.shape_of(source)
+    if len(shape) != 2 or shape[0] != 1:
+        return False
+    weight = np.asarray(weight, np.float64)
+    if not g.integer(node, "transB", 0):
+        weight = weight.T
+    alpha, beta = (node.attributes.get(name) for name in ("alpha", "beta"))
+    weight = weight * (1.0 if alpha is None else alpha.as_float())
+    bias = np.zeros(len(weight))
+    last = node
+    if len(node.inputs) > 2 and node.inputs[2] is not None:
+        given = g.constant(node.inputs[2])
+        if given is None:
+            return False
+        bias = bias + given.reshape(-1) * (1.0 if beta is None else beta.as_float())
+    elif node.op_type == "MatMul":
+        add = g.sole_consumer(node.outputs[0])
+        if add is not None and add.op_type == "Add":
+            term = next((c for v in add.inputs if (c := g.constant(v)) is not None), None)
+            if term is not None and term.size in (1, len(weight)):
+                bias, last = bias + term.reshape(-1), add
+
+    old = last.outputs[0]
+    name = node.name or old.name or "classifier"
+    column = g.new_value(f"{old.name}_in", (1, shape[1], 1, 1))
+    row = g.new_value(f"{old.name}_conv", (1, len(weight), 1, 1))
+    flat = g.new_value(f"{old.name}_flat", (1, len(weight)))
+    sizes = g.new_constant(graph, f"{name}_shape", np.array([1, shape[1], 1, 1], np.int64))
+    kernel = g.new_constant(graph, f"{name}_weight", weight[:, :, None, None].astype(np.float32))
+    offset = g.new_constant(graph, f"{name}_bias", bias.astype(np.float32))
+    graph.insert_before(
+        last,
+        [
+            ir.Node("", "Reshape", [source, sizes], outputs=[column]),
+            ir.Node(
+                "",
+                "Conv",
+                [column, kernel, offset],
+                [ir.AttrInt64s("kernel_shape", [1, 1])],
+                outputs=[row],
+                name=name,
+            ),
+            ir.Node("", "Flatten", [row], outputs=[flat]),
+        ],
+    )
+    ir.convenience.replace_all_uses_with(old, flat, replace_graph_outputs=True)
+    graph.remove([last] if last is node else [last, node], safe=True)
+    return True

@@ -1,0 +1,50 @@
+"""Tables of plugins: ordered names, each a module of one package, imported when first used."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Generic, TypeVar, cast
+
+from edgeshuffle.errors import MissingExtraError, UnknownNameError
+
+T = TypeVar("T")
+
+
+class Table(Mapping[str, T], Generic[T]):
+    """A closed, ordered mapping of plugin names to modules of `package`.
+
+    Iterating imports nothing, so command-line choices are free. Indexing raises UnknownNameError
+    for a name not in the table and MissingExtraError where the module needs a package that is
+    not installed; `extra` names the pip extra that brings it.
+    """
+
+    def __init__(self, kind: str, package: str, extra: str, *names: str) -> None:
+        self.kind = kind
+        self._package = package
+        self._extra = extra
+        self._names = names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, name: str) -> T:
+        if name not in self._names:
+            close = difflib.get_close_matches(name, self._names, 1)
+            hint = f" Did you mean '{close[0]}'?" if close else ""
+            raise UnknownNameError(
+                f"Unknown {self.kind} '{name}'.{hint} Known: {', '.join(self._names)}."
+            )
+        try:
+            return cast("T", import_module(f"{self._package}.{name}"))
+        except ModuleNotFoundError as err:
+            if (err.name or "").startswith("edgeshuffle"):
+                raise
+            raise MissingExtraError(
+                f"The {self.kind} '{name}' needs the package '{err.name}': "
+                f"pip install 'edgeshuffle[{self._extra}]'."
+            ) from err

@@ -1,0 +1,64 @@
+"""Groups of values that share one scale, so that no requantization is ever needed.
+
+Operators that only move, compare or clamp elements compute the same on integers as on reals if
+their inputs and outputs have the same parameters; so they are tied.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import onnx_ir as ir
+
+from edgeshuffle import graph as g
+from edgeshuffle.quant.fused import fused, is_fused
+
+TIED: Final = frozenset(
+    {"Concat", "Split", "Slice", "Gather", "Flatten", "MaxPool", "Relu", "Clip"}
+)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Values with one scale: all of them, and those that bring new numbers (are not moved)."""
+
+    members: tuple[ir.Value, ...]
+    sources: tuple[ir.Value, ...]
+
+
+def tie(graph: ir.Graph) -> tuple[Group, ...]:
+    """Every quantized value of the graph in its group, in topological order of the first."""
+    parent: dict[ir.Value, ir.Value] = {}
+    sources: list[ir.Value] = []
+
+    def root(value: ir.Value) -> ir.Value:
+        while parent[value] is not value:
+            value = parent[value]
+        return value
+
+    def add(value: ir.Value) -> None:
+        parent[value] = value
+        sources.append(value)
+
+    for value in graph.inputs:
+        add(value)
+    for node in graph:
+        if is_fused(node):
+            continue
+        if node.op_type not in TIED:
+            add(fused(node).output if node.op_type == "Conv" else node.outputs[0])
+            continue
+        tied = [value for _, value in g.data_inputs(node)] + list(node.outputs)
+        for value in tied:
+            parent.setdefault(value, value)
+        for value in tied[1:]:
+            parent[root(value)] = root(tied[0])
+
+    members: dict[ir.Value, list[ir.Value]] = {}
+    for value in parent:
+        members.setdefault(root(value), []).append(value)
+    return tuple(
+        Group(tuple(group), tuple(value for value in sources if root(value) is top))
+        for top, group in members.items()
+    )

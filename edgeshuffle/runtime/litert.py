@@ -1,0 +1,86 @@
+"""LiteRT (TFLite). Stands alone: needs numpy and ai-edge-litert only, Python 3.9 or later.
+
+Where there is no ai-edge-litert (32-bit ARM), its predecessor tflite-runtime serves.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+try:
+    from ai_edge_litert.interpreter import Interpreter
+
+    VERSION = importlib.metadata.version("ai-edge-litert")
+except ModuleNotFoundError as missing:
+    try:
+        from tflite_runtime.interpreter import Interpreter
+    except ModuleNotFoundError:
+        raise missing from None
+
+    VERSION = importlib.metadata.version("tflite-runtime")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what the native library writes to stderr while it loads a model."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)
+
+
+class LiteRtSession:
+    """One TFLite model on the CPU, by XNNPACK where it can."""
+
+    version = VERSION
+
+    def __init__(self, path: str, threads: int) -> None:
+        with _quiet():
+            self._interpreter = Interpreter(model_path=path, num_threads=threads)
+            self._interpreter.allocate_tensors()
+        self._input = self._interpreter.get_input_details()[0]
+        self._output = self._interpreter.get_output_details()[0]
+        n, height, width, channels = (int(size) for size in self._input["shape"])
+        self.input_shape = (n, channels, height, width)
+
+    def stage(self, image: np.ndarray) -> None:
+        """Put a float32 (1, 3, H, W) image in place, as NHWC and quantized if need be."""
+        value = np.ascontiguousarray(image.transpose(0, 2, 3, 1), dtype=np.float32)
+        dtype = self._input["dtype"]
+        if dtype != np.float32:
+            scale, zero_point = self._input["quantization"]
+            limits = np.iinfo(dtype)
+            steps = np.rint(value / np.float32(scale)) + zero_point
+            value = np.clip(steps, limits.min, limits.max).astype(dtype)
+        self._interpreter.set_tensor(self._input["index"], value)
+
+    def invoke(self) -> None:
+        """One inference on the staged image: this is what is timed."""
+        self._interpreter.invoke()
+
+    def run(self, image: np.ndarray) -> np.ndarray:
+        """Float32 logits (num_classes,) of a float32 (1, 3, H, W) image."""
+        self.stage(image)
+        self._interpreter.invoke()
+        value = self._interpreter.get_tensor(self._output["index"]).reshape(-1)
+        if value.dtype == np.float32:
+            return value
+        scale, zero_point = self._output["quantization"]
+        return (value.astype(np.int32) - zero_point).astype(np.float32) * np.float32(scale)
+
+
+def open_session(path: str, threads: int) -> LiteRtSession:
+    """Load a .tflite file; raises ValueError or RuntimeError for a bad one."""
+    return LiteRtSession(path, threads)

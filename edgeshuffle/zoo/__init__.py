@@ -1,0 +1,109 @@
+"""The networks: cards, the torch modules, and weights for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeshuffle.artifact import Preprocess
+from edgeshuffle.errors import WeightsError
+from edgeshuffle.zoo import demo
+from edgeshuffle.zoo.cards import Card, card_of_width
+
+if TYPE_CHECKING:
+    from edgeshuffle.zoo.shufflenet_v2 import ShuffleNetV2
+
+SMALL_INPUT = 64
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network in evaluation mode with its weights, and everything the exporter needs of it."""
+
+    module: ShuffleNetV2
+    card: Card
+    preprocess: Preprocess
+    labels: tuple[str, ...] | None
+    source: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def load(
+    *,
+    width: float | None,
+    weights: str,
+    num_classes: int | None = None,
+    resolution: int | None = None,
+    stem: str | None = None,
+) -> Loaded:
+    """Build ShuffleNetV2 and load `weights` (`demo`, `imagenet` or a file) strictly.
+
+    What is None is inferred from the checkpoint, and must agree with it where given. Raises
+    WeightsError, UnknownNameError.
+    """
+    import torch  # noqa: PLC0415
+
+    from edgeshuffle.zoo.shufflenet_v2 import ShuffleNetV2  # noqa: PLC0415
+    from edgeshuffle.zoo.stem import infer_stem  # noqa: PLC0415
+    from edgeshuffle.zoo.weights import download, read_checkpoint, recognise  # noqa: PLC0415
+
+    packaged = weights in ("demo", "imagenet")
+    wanted = card_of_width(width if width is not None else 1.0)
+    if weights == "demo":
+        path = demo.demo_weights(wanted)
+    elif weights == "imagenet":
+        path = download(wanted)
+    else:
+        path = Path(weights)
+    checkpoint = read_checkpoint(path)
+    card = recognise(checkpoint)
+    if width is not None and card is not None and card.width != wanted.width:
+        raise WeightsError(
+            f"{path} is a width {card.width:g} checkpoint, not {width:g}. Leave --width out or "
+            f"use --width {card.width:g}."
+        )
+    if num_classes not in (None, checkpoint.num_classes):
+        raise WeightsError(
+            f"{path} has {checkpoint.num_classes} classes, not {num_classes}. Leave "
+            "--num-classes out or give the checkpoint that was trained for it."
+        )
+    notes = []
+    given_stem = stem or checkpoint.notes.get("stem")
+    if given_stem is None:
+        given_stem = infer_stem(checkpoint.state)
+        if given_stem is None:
+            small = resolution is not None and resolution <= SMALL_INPUT
+            given_stem = "cifar" if small else "imagenet"
+        elif not packaged:
+            notes.append(f"stem: {given_stem}, read from the batch-norm statistics (--stem sets it)")
+    if given_stem not in ("imagenet", "cifar"):
+        raise WeightsError(f"{path} names an unknown stem '{given_stem}'. Use --stem.")
+    module = ShuffleNetV2(card.channels, checkpoint.num_classes, given_stem)
+    try:
+        module.load_state_dict({k: v.float() for k, v in checkpoint.state.items()})
+    except RuntimeError as err:
+        detail = " ".join(str(err).split())
+        raise WeightsError(
+            f"{path} does not fit {card.name}: {detail[:300]}. Its keys and shapes must be "
+            "torchvision's."
+        ) from err
+    broken = [key for key, value in module.state_dict().items() if not torch.isfinite(value).all()]
+    if broken:
+        raise WeightsError(f"{path} holds NaN or infinity in '{broken[0]}'. Use another epoch.")
+    labels = None
+    preprocess = card.preprocess
+    if weights == "demo":
+        labels, preprocess = demo.demo_labels(), demo.demo_preprocess(card)
+        notes.append("weights: packaged demo (Fashion-MNIST, 10 classes); see --weights")
+    elif weights == "imagenet":
+        labels = card.labels
+    source = {
+        "kind": weights if packaged else "checkpoint",
+        "file": path.name,
+        "sha256": checkpoint.sha256,
+        "card": card.name,
+        "card_sha256": card.sha256,
+        "stem": given_stem,
+    }
+    return Loaded(module.eval(), card, preprocess, labels, source, tuple(notes))
