@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgeshuffle.errors import ArtifactError, DataError, ModelError
+from edgeshuffle.errors import ArtifactError, DataError, ModelError, RuntimeUnavailableError
 from edgeshuffle.images import open_images
 from edgeshuffle.metrics import decibels, energies, ranks, standard_error
 from edgeshuffle.runtime import RUNTIMES
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgeshuffle.artifact import Artifact, ModelFile
+    from edgeshuffle.runtime import Session
 
     Progress = Callable[[int, int], None]
 
@@ -84,7 +85,7 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
     `progress` is called with the number of images done and the number of all.
 
     Raises DataError (images), ArtifactError (no file to run or to compare with), ModelError
-    (logits that are no finite numbers), and what the runtimes raise.
+    (logits that are no finite numbers), MissingExtraError and RuntimeUnavailableError.
     """
     artifact = options.artifact
     reference = _reference(artifact)
@@ -97,7 +98,7 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
         limit=options.limit,
     )
     sessions = {
-        file.path: RUNTIMES[file.runtime].open_session(str(artifact.path(file)), options.threads)
+        file.path: _session(file, artifact.path(file), options.threads)
         for file in (reference, *files)
     }
     tallies = {path: _Tally() for path in sessions}
@@ -182,6 +183,19 @@ def _chosen(artifact: Artifact, runtimes: tuple[str, ...]) -> list[ModelFile]:
             "Export it again with that format."
         )
     return files
+
+
+def _session(file: ModelFile, path: Path, threads: int) -> Session:
+    runtime = RUNTIMES[file.runtime]
+    try:
+        return runtime.open_session(str(path), threads)
+    # Each runtime has error types of its own for a model that it refuses.
+    except Exception as err:
+        reason = (str(err).splitlines() or [repr(err)])[0]
+        raise RuntimeUnavailableError(
+            f"{file.runtime} cannot load {path} ({reason}). Export it again, or leave this runtime "
+            "out with --runtime."
+        ) from err
 
 
 def _reference(artifact: Artifact) -> ModelFile:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
@@ -66,35 +67,32 @@ def command(
 def _show(evaluation: Evaluation) -> None:
     console = Console()
     title = f"{evaluation.model} on {evaluation.n} images of {evaluation.data}"
-    table = Table(title=escape(title), title_justify="left")
-    for heading in ("Runtime", "Precision"):
-        table.add_column(heading)
-    headings = ("n", "Top-1 %", "Drop (points)", "Top-5 %", "Agreement %", "SQNR dB")
-    for heading in headings:
-        table.add_column(heading, justify="right")
+    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Model", no_wrap=True)
+    for heading in ("n", "Top-1 %", "Drop", "Top-5 %", "Agree %", "SQNR dB"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for result in evaluation.results:
         table.add_row(*_row(result, evaluation))
     console.print(table)
     console.print(
-        f"Drop, agreement and SQNR are against {evaluation.reference}; ± is one standard error.",
+        f"Drop (points of top-1), agreement and SQNR are against {evaluation.reference}; "
+        "± is one standard error.",
         highlight=False,
     )
 
 
 def _row(result: Result, evaluation: Evaluation) -> tuple[str, ...]:
-    is_reference = f"{result.runtime}/{result.precision}" == evaluation.reference
-    if is_reference:
-        drop = agreement = "reference"
+    if f"{result.runtime}/{result.precision}" == evaluation.reference:
+        compared = ("-", "-", "ref")
     else:
-        drop = _with_error(result.drop, result.drop_se)
-        agreement = _with_error(result.agreement, result.agreement_se)
-    if is_reference:
-        sqnr = "reference"
-    else:
-        sqnr = "equal" if result.sqnr_db is None else f"{result.sqnr_db:.1f}"
+        compared = (
+            _with_error(result.drop, result.drop_se),
+            _with_error(result.agreement, result.agreement_se),
+            "equal" if result.sqnr_db is None else f"{result.sqnr_db:.1f}",
+        )
+    drop, agreement, sqnr = compared
     return (
-        result.runtime,
-        result.precision,
+        f"{result.runtime} {result.precision}",
         str(result.n),
         _with_error(result.top1, result.top1_se),
         drop,
@@ -105,4 +103,4 @@ def _row(result: Result, evaluation: Evaluation) -> tuple[str, ...]:
 
 
 def _with_error(value: float | None, error: float | None) -> str:
-    return "-" if value is None or error is None else f"{value:.2f} ± {error:.2f}"
+    return "-" if value is None or error is None else f"{value:.2f} ±{error:.2f}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from edgeshuffle.artifact import Artifact
@@ -48,9 +49,9 @@ def _show(inspections: dict[str, Inspection]) -> None:
     console = Console(highlight=False)
     columns = list(inspections.values())
     table = Table()
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for name in inspections:
-        table.add_column(name, justify="right")
+        table.add_column(escape(name), justify="right", overflow="fold")
     table.add_row("MACs (millions)", *(f"{column.macs / 1e6:.1f}" for column in columns))
     table.add_row("Parameters", *(f"{column.parameters:,}" for column in columns))
     table.add_row("Weight bytes", *(f"{column.weight_bytes:,}" for column in columns))

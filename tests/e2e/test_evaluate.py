@@ -7,7 +7,13 @@ import pytest
 from PIL import Image
 from small_models import artifact, onnx_classifier, run, tflite_classifier
 
-from edgeshuffle.errors import ArtifactError, DataError, ModelError, UnknownNameError
+from edgeshuffle.errors import (
+    ArtifactError,
+    DataError,
+    ModelError,
+    RuntimeUnavailableError,
+    UnknownNameError,
+)
 from edgeshuffle.evaluate import EvaluateOptions, evaluate
 
 SIZE, CLASSES, N = 4, 10, 60
@@ -145,7 +151,7 @@ def test_class_folders_follow_the_artifacts_labels(folder, tmp_path):
 def test_table_of_the_newest_artifact(folder, tmp_path, capsys, monkeypatch):
     make(folder)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("COLUMNS", "80")
     assert run("evaluate", "--data", "data.npz") == 0
     shown = capsys.readouterr()
     assert f"{top(QUANTIZED, 1):.2f} ±" in shown.out
@@ -175,6 +181,16 @@ class TestErrors:
             evaluate(EvaluateOptions(**options, runtimes=("litert",)))
         with pytest.raises(UnknownNameError, match="Did you mean 'litert'"):
             evaluate(EvaluateOptions(**options, runtimes=("litrt",)))
+
+    def test_a_file_that_its_runtime_refuses(self, folder, tmp_path, capsys):
+        (folder / "model_int8.onnx").write_bytes(b"no model")
+        make(folder)
+        code = run("evaluate", folder, "--data", tmp_path / "data.npz", "--json")
+        assert code == RuntimeUnavailableError.exit_code
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        assert "ort cannot load" in shown.err
+        assert shown.err.count("\n") == 1
 
     def test_no_float_file(self, folder, tmp_path):
         small = make(folder, MODELS[1:2])

@@ -32,6 +32,8 @@ class Entropy:
         levels = (QMAX - QMIN + 1) // (2 if signed else 1)
         places = np.abs(seen.first + np.arange(len(seen.counts)) + 0.5).astype(np.int64)
         magnitudes = np.bincount(places, weights=seen.counts)
+        # What ReLU sets to 0 is exact at any threshold, and would drown the rest.
+        magnitudes[0] = magnitudes[1] if len(magnitudes) > 1 else magnitudes[0]
         if len(magnitudes) <= levels:
             return seen.low, seen.high
         ends = np.unique(np.linspace(levels, len(magnitudes), _CANDIDATES).astype(int))
