@@ -9,10 +9,12 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from edgeshuffle.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCHEMA_VERSION: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -93,12 +95,10 @@ class Manifest:
         data = json.loads(text)
         if data["schema_version"] != SCHEMA_VERSION:
             raise ValueError(f"schema version {data['schema_version']}, not {SCHEMA_VERSION}")
-        data["preprocess"] = Preprocess(
-            **{
-                key: tuple(value) if isinstance(value, list) else value
-                for key, value in data["preprocess"].items()
-            }
-        )
+        picture: dict[str, Any] = data["preprocess"]
+        for key in ("mean", "std"):
+            picture[key] = tuple(picture[key])
+        data["preprocess"] = Preprocess(**picture)
         data["passes"] = tuple(data["passes"])
         files = []
         for entry in data["files"]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx_ir as ir
 
 from edgeshuffle.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Array = np.ndarray
 
@@ -84,9 +87,7 @@ def new_constant(graph: ir.Graph, name: str, array: Array) -> ir.Value:
 
 def new_value(name: str, shape: Sequence[int]) -> ir.Value:
     """A float value computed at run time."""
-    return ir.Value(
-        name=name, shape=ir.Shape(tuple(shape)), type=ir.TensorType(ir.DataType.FLOAT)
-    )
+    return ir.Value(name=name, shape=ir.Shape(tuple(shape)), type=ir.TensorType(ir.DataType.FLOAT))
 
 
 def value_names(graph: ir.Graph) -> set[str]:

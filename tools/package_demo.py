@@ -24,10 +24,12 @@ TEST_PER_CLASS = 100
 CALIBRATION_PER_CLASS = 20
 
 
-def stratified(images: np.ndarray, labels: np.ndarray, per_class: int) -> dict[str, np.ndarray]:
+def stratified(
+    images: np.ndarray, labels: np.ndarray, per_class: int
+) -> tuple[np.ndarray, np.ndarray]:
     chosen = [np.flatnonzero(labels == label)[:per_class] for label in np.unique(labels)]
     order = np.stack(chosen, axis=1).reshape(-1)
-    return {"x": images[order], "y": labels[order].astype(np.int64)}
+    return images[order], labels[order].astype(np.int64)
 
 
 def main() -> None:
@@ -55,7 +57,8 @@ def main() -> None:
     ):
         images = read_idx(options.data / f"{split}-images-idx3-ubyte.gz")
         labels = read_idx(options.data / f"{split}-labels-idx1-ubyte.gz")
-        np.savez_compressed(target, **stratified(images, labels, per_class), classes=classes)
+        x, y = stratified(images, labels, per_class)
+        np.savez_compressed(target, x=x, y=y, classes=classes)
         print(f"{target.name}: {target.stat().st_size} bytes")
         if split == "t10k" and options.full_test:
             np.savez_compressed(options.full_test, x=images, y=labels.astype(np.int64))

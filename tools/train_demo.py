@@ -76,8 +76,18 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
 
     padded = functional.pad(images, (2, 2, 2, 2))
     out = torch.empty_like(images)
-    draws = zip(draw(0, 2), draw(0, 5), draw(0, 5), draw(0, 2), draw(0, 24), draw(0, 24),
-                draw(4, 13), draw(4, 13), draw(0, 256), strict=True)
+    draws = zip(
+        draw(0, 2),
+        draw(0, 5),
+        draw(0, 5),
+        draw(0, 2),
+        draw(0, 24),
+        draw(0, 24),
+        draw(4, 13),
+        draw(4, 13),
+        draw(0, 256),
+        strict=True,
+    )
     for i, (flip, dx, dy, erase, left, top, wide, high, grey) in enumerate(draws):
         image = padded[i, :, dy : dy + 28, dx : dx + 28]
         out[i] = image.flip(-1) if flip else image
@@ -90,7 +100,7 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
 def accuracy(model: nn.Module, images: Tensor, labels: Tensor, resolution: int) -> float:
     model.eval()
     right = 0
-    for x, y in zip(images.split(100), labels.split(100), strict=True):
+    for x, y in zip(torch.split(images, 100), torch.split(labels, 100), strict=True):
         right += int((model(to_input(x, resolution)).argmax(1) == y).sum())
     model.train()
     return 100 * right / len(images)
@@ -108,8 +118,13 @@ def main() -> None:
     parser.add_argument("--width", choices=CHANNELS, required=True)
     parser.add_argument("--data", type=Path, default=Path("/usr/share/datasets/fashion-mnist"))
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--phases", type=Phase.parse, nargs="+", metavar="RES:EPOCHS:RATE",
-                        default=[Phase(64, 8, 0.3), Phase(112, 3, 0.1), Phase(224, 0.7, 0.03)])
+    parser.add_argument(
+        "--phases",
+        type=Phase.parse,
+        nargs="+",
+        metavar="RES:EPOCHS:RATE",
+        default=[Phase(64, 8, 0.3), Phase(112, 3, 0.1), Phase(224, 0.7, 0.03)],
+    )
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -121,12 +136,16 @@ def main() -> None:
     images, labels = images[:-HELD_OUT], labels[:-HELD_OUT]
 
     model = ShuffleNetV2(CHANNELS[options.width], num_classes=10)
-    model = model.to(memory_format=torch.channels_last).train()
+    for parameter in model.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     decayed = [p for p in model.parameters() if p.ndim > 1]
     plain = [p for p in model.parameters() if p.ndim == 1]
     optimizer = torch.optim.SGD(
         [{"params": decayed, "weight_decay": 2e-4}, {"params": plain, "weight_decay": 0.0}],
-        lr=0.1, momentum=0.9, nesterov=True,
+        lr=0.1,
+        momentum=0.9,
+        nesterov=True,
     )
     resume = options.out.with_suffix(".resume")
     done: tuple[int, int] = (0, 0)
@@ -157,15 +176,24 @@ def main() -> None:
                 x = to_input(augment(images[batch], generator), phase.resolution)
                 loss = functional.cross_entropy(step_model(x), labels[batch], label_smoothing=0.1)
                 optimizer.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 loss_sum += loss.item()
             held = accuracy(model, held_images, held_labels, phase.resolution)
-            print(f"{phase.resolution} px, epoch {epoch + 1}/{phase.epochs:g}: "
-                  f"loss {loss_sum / max(steps, 1):.3f}, held-out top-1 {held:.2f}, "
-                  f"{time.monotonic() - started:.0f} s", flush=True)
-            torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(),
-                        "done": [index, epoch + 1]}, resume)
+            print(
+                f"{phase.resolution} px, epoch {epoch + 1}/{phase.epochs:g}: "
+                f"loss {loss_sum / max(steps, 1):.3f}, held-out top-1 {held:.2f}, "
+                f"{time.monotonic() - started:.0f} s",
+                flush=True,
+            )
+            torch.save(
+                {
+                    "model": model.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "done": [index, epoch + 1],
+                },
+                resume,
+            )
 
     test_images, test_labels = load(options.data, "t10k")
     top1 = accuracy(model, test_images, test_labels, options.phases[-1].resolution)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeshuffle.quant.calibrators import CALIBRATORS
 from edgeshuffle.emit import EMITTERS
+from edgeshuffle.quant.calibrators import CALIBRATORS
 
 if TYPE_CHECKING:
     from edgeshuffle.export import Exported
 
 
-class _Triple(click.ParamType):
+class _Triple(click.ParamType[Any]):
     name = "r,g,b"
 
     def convert(

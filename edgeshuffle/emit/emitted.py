@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from edgeshuffle.artifact import TensorInfo
+if TYPE_CHECKING:
+    from edgeshuffle.artifact import TensorInfo
 
 
 @dataclass(frozen=True)

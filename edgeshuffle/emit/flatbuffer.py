@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeshuffle.quant.plan import QParams
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgeshuffle.quant.plan import QParams
 
 # The schema asks for buffers on multiples of 16 bytes; kernels read weights in place.
 _ALIGNMENT: Final = 16
@@ -27,7 +29,7 @@ OPERATOR_NAMES: Final = {
 class _AlignedBuilder(flatbuffers.Builder):  # type: ignore[misc]
     def CreateNumpyVector(self, x: np.ndarray) -> int:  # noqa: N802
         self.StartVector(x.itemsize, x.size, _ALIGNMENT if x.dtype == np.uint8 else x.itemsize)
-        self.head = self.head - x.nbytes
+        self.head: int = self.head - x.nbytes
         self.Bytes[self.head : self.head + x.nbytes] = x.astype(x.dtype.newbyteorder("<")).tobytes()
         return int(self.EndVector())
 
@@ -124,7 +126,9 @@ class FlatBuffer:
         """How often each operator occurs."""
         codes = list(self.codes)
         return dict(
-            sorted(Counter(OPERATOR_NAMES[codes[op.opcodeIndex][0]] for op in self.operators).items())
+            sorted(
+                Counter(OPERATOR_NAMES[codes[op.opcodeIndex][0]] for op in self.operators).items()
+            )
         )
 
     def finish(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:

@@ -68,12 +68,13 @@ def _model(
 ) -> onnx.ModelProto:
     ends = [
         [
-            helper.make_tensor_value_info(v.name, onnx.TensorProto.FLOAT, g.shape_of(v))
+            helper.make_tensor_value_info(v.name or "", onnx.TensorProto.FLOAT, g.shape_of(v))
             for v in values
         ]
         for values in (model.graph.inputs, model.graph.outputs)
     ]
-    graph = helper.make_graph(nodes, "shufflenet", *ends, constants)
+    inputs, outputs = ends
+    graph = helper.make_graph(nodes, "shufflenet", inputs, outputs, constants)
     proto = helper.make_model(
         graph,
         opset_imports=[helper.make_opsetid(*opset) for opset in opsets],
@@ -117,10 +118,12 @@ class _Quantized:
         return _model(self.model, self.nodes, list(self.constants.values()), opsets)
 
     def _add(self, op: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        self.nodes.append(helper.make_node(op, inputs, [output], name=f"{output}/{op}", **attributes))
+        self.nodes.append(
+            helper.make_node(op, inputs, [output], name=f"{output}/{op}", **attributes)
+        )
         return output
 
-    def _constant(self, name: str, array: np.ndarray) -> str:
+    def _constant(self, name: str, array: np.ndarray | np.generic) -> str:
         self.constants.setdefault(name, numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 

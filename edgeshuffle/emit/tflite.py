@@ -7,11 +7,9 @@ end, so those windows get a PAD, of just the pixels they really reach, and VALID
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import onnx_ir as ir
 from ai_edge_litert import schema_py_generated as schema
 
 from edgeshuffle import graph as g
@@ -20,6 +18,11 @@ from edgeshuffle.emit.emitted import Emitted
 from edgeshuffle.emit.flatbuffer import FlatBuffer
 from edgeshuffle.quant.fused import activation_of, fused, is_fused
 from edgeshuffle.quant.plan import QMIN, QuantPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import onnx_ir as ir
 
 SUFFIX: Final = ".tflite"
 _ACTIVATIONS: Final = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from typing import TYPE_CHECKING
 
 from edgeshuffle.errors import ModelError
@@ -20,14 +22,15 @@ def to_ir(proto: onnx.ModelProto) -> ir.Model:
     from edgeshuffle.frontend.opset import IR_VERSION, check_known  # noqa: PLC0415
 
     try:
-        simplified, proven = onnxsim.simplify(proto, skip_fuse_bn=True)
+        with contextlib.redirect_stdout(io.StringIO()):  # the check reports its progress there
+            simplified, proven = onnxsim.simplify(proto, check_n=1, skip_fuse_bn=True)
     except Exception as err:  # onnxsim raises RuntimeError and protobuf types
         raise ModelError(
             f"The model cannot be simplified ({' '.join(str(err).split())[:200]})."
         ) from err
     if not proven:
         raise ModelError("The simplified model does not compute what the given one does.")
-    model = ir.from_proto(simplified)
+    model: ir.Model = ir.from_proto(simplified)
     model.ir_version = IR_VERSION
     model.functions.clear()
     LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)

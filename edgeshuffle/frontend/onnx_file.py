@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnx
 from onnx import checker, shape_inference, version_converter
 
 from edgeshuffle.errors import ModelError
 from edgeshuffle.frontend.opset import OPSET
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def read_onnx(path: Path, resolution: int | None) -> onnx.ModelProto:

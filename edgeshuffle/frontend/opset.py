@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-import onnx_ir as ir
+from typing import TYPE_CHECKING, Final
 
 from edgeshuffle import graph as g
 from edgeshuffle.errors import ModelError
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 OPSET: Final = 20
 IR_VERSION: Final = 10

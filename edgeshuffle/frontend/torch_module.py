@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import onnx
 
 
@@ -28,7 +29,7 @@ def _quiet() -> Iterator[None]:
 
 
 def to_onnx(module: torch.nn.Module, resolution: int) -> onnx.ModelProto:
-    """Export for one (1, 3, resolution, resolution) float32 image; input `input`, output `logits`."""
+    """Export for a (1, 3, resolution, resolution) float32 `input`; the output is `logits`."""
     image = torch.zeros(1, 3, resolution, resolution)
     with _quiet():
         program = torch.onnx.export(

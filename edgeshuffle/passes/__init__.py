@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from edgeshuffle.errors import EdgeShuffleError, PassError
-from edgeshuffle.passes.outcome import Outcome
 from edgeshuffle.plugins import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import onnx_ir as ir
+
+    from edgeshuffle.passes.outcome import Outcome
 
 
 class Pass(Protocol):

@@ -31,7 +31,9 @@ def run(model: ir.Model) -> Outcome:
         for size, width, stride, dilation in zip(sizes, kernel, strides, dilations, strict=True):
             total = 0
             if mode.as_string() != "VALID":
-                total = max((-(-size // stride) - 1) * stride + (width - 1) * dilation + 1 - size, 0)
+                total = max(
+                    (-(-size // stride) - 1) * stride + (width - 1) * dilation + 1 - size, 0
+                )
             less = total // 2
             begins.append(less if mode.as_string() == "SAME_UPPER" else total - less)
             ends.append(total - begins[-1])

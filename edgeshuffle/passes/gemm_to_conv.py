@@ -2,7 +2,8 @@
 
 Gemm(x, W, b) on x of shape (1, C) equals Conv with weight (N, C, 1, 1) on x as (1, C, 1, 1). So
 one operator carries per-channel INT8 weights in both formats, and the graph stays 4-D until a
-last Flatten. MatMul, and MatMul followed by Add of a constant, are Gemms spelled otherwise.
+last Flatten: where x was flattened from (1, C, 1, 1), the convolution reads that instead. MatMul,
+and MatMul followed by Add of a constant, are Gemms spelled otherwise.
 """
 
 from __future__ import annotations
@@ -52,16 +53,20 @@ def _rewrite(graph: ir.Graph, node: ir.Node) -> bool:
 
     old = last.outputs[0]
     name = node.name or old.name or "classifier"
-    column = g.new_value(f"{old.name}_in", (1, shape[1], 1, 1))
+    column = _unflattened(source)
+    before = []
+    if column is None:
+        column = g.new_value(f"{old.name}_in", (1, shape[1], 1, 1))
+        sizes = g.new_constant(graph, f"{name}_shape", np.array([1, shape[1], 1, 1], np.int64))
+        before.append(ir.Node("", "Reshape", [source, sizes], outputs=[column]))
     row = g.new_value(f"{old.name}_conv", (1, len(weight), 1, 1))
     flat = g.new_value(f"{old.name}_flat", (1, len(weight)))
-    sizes = g.new_constant(graph, f"{name}_shape", np.array([1, shape[1], 1, 1], np.int64))
     kernel = g.new_constant(graph, f"{name}_weight", weight[:, :, None, None].astype(np.float32))
     offset = g.new_constant(graph, f"{name}_bias", bias.astype(np.float32))
     graph.insert_before(
         last,
         [
-            ir.Node("", "Reshape", [source, sizes], outputs=[column]),
+            *before,
             ir.Node(
                 "",
                 "Conv",
@@ -76,3 +81,13 @@ def _rewrite(graph: ir.Graph, node: ir.Node) -> bool:
     ir.convenience.replace_all_uses_with(old, flat, replace_graph_outputs=True)
     graph.remove([last] if last is node else [last, node], safe=True)
     return True
+
+
+def _unflattened(row: ir.Value) -> ir.Value | None:
+    """The (1, C, 1, 1) value that only lost its last two axes to become `row`, if there is one."""
+    node = row.producer()
+    if node is None or node.op_type not in ("Flatten", "Reshape", "Squeeze"):
+        return None
+    source = node.inputs[0]
+    assert source is not None
+    return source if g.shape_of(source) == (*g.shape_of(row), 1, 1) else None

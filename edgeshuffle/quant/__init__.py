@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from edgeshuffle.quant.plan import QuantPlan, Recipe
-
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     import numpy as np
     import onnx_ir as ir
+
+    from edgeshuffle.quant.plan import QuantPlan, Recipe
 
 
 def quantize(

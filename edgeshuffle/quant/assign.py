@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import onnx_ir as ir
 
 from edgeshuffle import graph as g
 from edgeshuffle.quant.fused import fused
 from edgeshuffle.quant.plan import QMAX, QMIN, QConv, QParams, QuantPlan
-from edgeshuffle.quant.ties import Group
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import onnx_ir as ir
+
+    from edgeshuffle.quant.ties import Group
 
 # Runtimes refuse smaller multipliers (XNNPACK: 2^-32). An accumulator of 2^24, more than any layer
 # here reaches, is still under a step at this one.
@@ -29,9 +33,7 @@ def params_of_range(low: float, high: float) -> QParams:
     return QParams(float(scale), zero_point)
 
 
-def quantize_conv(
-    weight: np.ndarray, bias: np.ndarray, source: QParams, result: QParams
-) -> QConv:
+def quantize_conv(weight: np.ndarray, bias: np.ndarray, source: QParams, result: QParams) -> QConv:
     """Round a convolution's (O, I, kH, kW) weights and (O,) bias to integers, per output channel.
 
     Channels with (almost) no weight get the smallest scale that their bias and the runtimes'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -11,7 +11,11 @@ import onnxruntime as ort
 
 from edgeshuffle.errors import DataError
 from edgeshuffle.quant.calibrators import CALIBRATORS
-from edgeshuffle.quant.ties import Group
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from edgeshuffle.quant.ties import Group
 
 
 def collect(

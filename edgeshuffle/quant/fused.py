@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
-
-import onnx_ir as ir
+from typing import TYPE_CHECKING, Literal
 
 from edgeshuffle import graph as g
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 Activation = Literal["none", "relu", "relu6"]
 

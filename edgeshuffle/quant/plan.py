@@ -6,11 +6,13 @@ symmetric per output channel. A bias is int32 with scale = input scale * weight 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 QMIN: Final = -128
 QMAX: Final = 127
@@ -33,7 +35,8 @@ class QParams:
     def quantize(self, real: np.ndarray) -> np.ndarray:
         """Round half to even and saturate, as ONNX QuantizeLinear does."""
         steps = np.rint(real.astype(np.float32) / np.float32(self.scale)) + self.zero_point
-        return np.clip(steps, QMIN, QMAX).astype(np.int8)
+        clipped: np.ndarray = np.clip(steps, QMIN, QMAX)
+        return clipped.astype(np.int8)
 
     def dequantize(self, quantized: np.ndarray) -> np.ndarray:
         """Float32 values of int8 ones."""

@@ -7,12 +7,13 @@ their inputs and outputs have the same parameters; so they are tied.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
-
-import onnx_ir as ir
+from typing import TYPE_CHECKING, Final
 
 from edgeshuffle import graph as g
 from edgeshuffle.quant.fused import fused, is_fused
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 TIED: Final = frozenset(
     {"Concat", "Split", "Slice", "Gather", "Flatten", "MaxPool", "Relu", "Clip"}

@@ -8,10 +8,13 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import sys
-from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 try:
     from ai_edge_litert.interpreter import Interpreter
@@ -74,11 +77,12 @@ class LiteRtSession:
         """Float32 logits (num_classes,) of a float32 (1, 3, H, W) image."""
         self.stage(image)
         self._interpreter.invoke()
-        value = self._interpreter.get_tensor(self._output["index"]).reshape(-1)
+        value: np.ndarray = self._interpreter.get_tensor(self._output["index"]).reshape(-1)
         if value.dtype == np.float32:
             return value
         scale, zero_point = self._output["quantization"]
-        return (value.astype(np.int32) - zero_point).astype(np.float32) * np.float32(scale)
+        steps: np.ndarray = (value.astype(np.int32) - zero_point).astype(np.float32)
+        return steps * np.float32(scale)
 
 
 def open_session(path: str, threads: int) -> LiteRtSession:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeshuffle.artifact import Preprocess
 from edgeshuffle.errors import WeightsError
 from edgeshuffle.zoo import demo
 from edgeshuffle.zoo.cards import Card, card_of_width
 
 if TYPE_CHECKING:
+    from edgeshuffle.artifact import Preprocess
     from edgeshuffle.zoo.shufflenet_v2 import ShuffleNetV2
 
 SMALL_INPUT = 64
@@ -45,7 +45,7 @@ def load(
     import torch  # noqa: PLC0415
 
     from edgeshuffle.zoo.shufflenet_v2 import ShuffleNetV2  # noqa: PLC0415
-    from edgeshuffle.zoo.stem import infer_stem  # noqa: PLC0415
+    from edgeshuffle.zoo.stem import choose_stem  # noqa: PLC0415
     from edgeshuffle.zoo.weights import download, read_checkpoint, recognise  # noqa: PLC0415
 
     packaged = weights in ("demo", "imagenet")
@@ -58,7 +58,7 @@ def load(
         path = Path(weights)
     checkpoint = read_checkpoint(path)
     card = recognise(checkpoint)
-    if width is not None and card is not None and card.width != wanted.width:
+    if width is not None and card.width != wanted.width:
         raise WeightsError(
             f"{path} is a width {card.width:g} checkpoint, not {width:g}. Leave --width out or "
             f"use --width {card.width:g}."
@@ -68,18 +68,11 @@ def load(
             f"{path} has {checkpoint.num_classes} classes, not {num_classes}. Leave "
             "--num-classes out or give the checkpoint that was trained for it."
         )
-    notes = []
-    given_stem = stem or checkpoint.notes.get("stem")
-    if given_stem is None:
-        given_stem = infer_stem(checkpoint.state)
-        if given_stem is None:
-            small = resolution is not None and resolution <= SMALL_INPUT
-            given_stem = "cifar" if small else "imagenet"
-        elif not packaged:
-            notes.append(f"stem: {given_stem}, read from the batch-norm statistics (--stem sets it)")
-    if given_stem not in ("imagenet", "cifar"):
-        raise WeightsError(f"{path} names an unknown stem '{given_stem}'. Use --stem.")
-    module = ShuffleNetV2(card.channels, checkpoint.num_classes, given_stem)
+    chosen = choose_stem(
+        stem, checkpoint, small=(resolution or card.preprocess.crop) <= SMALL_INPUT
+    )
+    notes = [chosen.note] if chosen.note and not packaged else []
+    module = ShuffleNetV2(card.channels, checkpoint.num_classes, chosen.stem)
     try:
         module.load_state_dict({k: v.float() for k, v in checkpoint.state.items()})
     except RuntimeError as err:
@@ -104,6 +97,6 @@ def load(
         "sha256": checkpoint.sha256,
         "card": card.name,
         "card_sha256": card.sha256,
-        "stem": given_stem,
+        "stem": chosen.stem,
     }
     return Loaded(module.eval(), card, preprocess, labels, source, tuple(notes))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.artifact import Preprocess
 from edgeshuffle.errors import WeightsError
 from edgeshuffle.zoo.cards import MODELS, Card, read_labels
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DEMO: Final = MODELS / "demo"
 TEST_IMAGES: Final = DEMO / "fashion_mnist_test.npz"

@@ -17,13 +17,15 @@ STEMS: Final[tuple[str, ...]] = get_args(Stem)
 STAGE_REPEATS: Final = (4, 8, 4)
 
 
-def _conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:
+def _conv_bn(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1
+) -> list[nn.Module]:
     conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
     return [conv, nn.BatchNorm2d(outputs)]
 
 
 def channel_shuffle(x: Tensor, groups: int) -> Tensor:
-    """Interleave `groups` equal channel groups of an (N, C, H, W) tensor (arXiv:1707.01083, 3.1)."""
+    """Interleave `groups` equal channel groups of (N, C, H, W) (arXiv:1707.01083, 3.1)."""
     n, c, h, w = x.shape
     return x.view(n, groups, c // groups, h, w).transpose(1, 2).reshape(n, c, h, w)
 
@@ -89,4 +91,5 @@ class ShuffleNetV2(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.maxpool(self.conv1(x))
         x = self.stage4(self.stage3(self.stage2(x)))
-        return self.fc(self.conv5(x).mean([2, 3]))
+        logits: Tensor = self.fc(self.conv5(x).mean([2, 3]))
+        return logits

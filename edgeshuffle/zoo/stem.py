@@ -10,18 +10,52 @@ input's mean, so the slope of running_mean against W m is 1 without it and large
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, cast
 
 import torch
 
+from edgeshuffle.errors import WeightsError
+from edgeshuffle.zoo.shufflenet_v2 import STEMS, Stem
+
 if TYPE_CHECKING:
-    from edgeshuffle.zoo.shufflenet_v2 import Stem
+    from collections.abc import Mapping
+
+    from edgeshuffle.zoo.weights import Checkpoint
 
 # Trained networks measured: 0.99 with the CIFAR stem; 1.12 with a max-pool over the smoothest
 # images there are (28x28 enlarged), and more on photographs.
 _SLOPE_OF_MAXPOOL: Final = 1.06
 _MIN_CORRELATION: Final = 0.95
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A stem, and where it was guessed, a line that tells the user so."""
+
+    stem: Stem
+    note: str | None = None
+
+
+def choose_stem(given: str | None, checkpoint: Checkpoint, *, small: bool) -> Chosen:
+    """The stem that was asked for, that the file names, that its statistics tell, or by size.
+
+    `small` is whether the input is too small for a max-pool in the stem. Raises WeightsError for
+    a name that no stem has.
+    """
+    named = given or checkpoint.notes.get("stem")
+    if named is not None:
+        if named not in STEMS:
+            raise WeightsError(
+                f"{checkpoint.path} names an unknown stem '{named}'. Use --stem {'|'.join(STEMS)}."
+            )
+        return Chosen(cast("Stem", named))
+    inferred = infer_stem(checkpoint.state)
+    if inferred is not None:
+        return Chosen(
+            inferred, f"stem: {inferred}, read from the batch-norm statistics (--stem sets it)"
+        )
+    return Chosen("cifar" if small else "imagenet", "stem: chosen by input size (--stem sets it)")
 
 
 def infer_stem(state: Mapping[str, torch.Tensor]) -> Stem | None:

@@ -57,7 +57,10 @@ def download(card: Card) -> Path:
     digest = hashlib.sha256()
     with atomic_file(target) as temporary:
         try:
-            with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as reply, temporary.open("wb") as out:  # noqa: S310
+            with (
+                urllib.request.urlopen(url, timeout=_TIMEOUT_S) as reply,  # noqa: S310 - a card's
+                temporary.open("wb") as out,
+            ):
                 while chunk := reply.read(_CHUNK):
                     digest.update(chunk)
                     out.write(chunk)

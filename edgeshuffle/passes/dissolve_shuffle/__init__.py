@@ -21,13 +21,16 @@ What cannot be proved to move whole channels stays as it was, with the reason in
 
 from __future__ import annotations
 
-import onnx_ir as ir
+from typing import TYPE_CHECKING
 
 from edgeshuffle import graph as g
 from edgeshuffle.passes.dissolve_shuffle.order import arrange
 from edgeshuffle.passes.dissolve_shuffle.rewire import plan, rewire
 from edgeshuffle.passes.dissolve_shuffle.trace import is_move, trace
 from edgeshuffle.passes.outcome import Outcome
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 
 def run(model: ir.Model) -> Outcome:

@@ -8,20 +8,22 @@ channel-wise operator stores them as it took them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import onnx_ir as ir
 
 from edgeshuffle import graph as g
-from edgeshuffle.passes.dissolve_shuffle.trace import Reading, Trace
 
-_CHANNELWISE: Final = frozenset(
-    {"Relu", "MaxPool", "AveragePool", "GlobalAveragePool"}
-)
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import onnx_ir as ir
+
+    from edgeshuffle.passes.dissolve_shuffle.trace import Reading, Trace
+
+_CHANNELWISE: Final = frozenset({"Relu", "MaxPool", "AveragePool", "GlobalAveragePool"})
 
 
 class Role(Enum):
@@ -35,7 +37,8 @@ class Role(Enum):
 @dataclass(frozen=True)
 class Arranged:
     """`stored[v][p]`: the original channel at place p of made value v. `taken[r][p]`: likewise
-    for reading r, in the original channels of its input."""
+    for reading r, in the original channels of its input.
+    """
 
     trace: Trace
     stored: list[np.ndarray]
@@ -76,14 +79,14 @@ def arrange(graph: ir.Graph, trace: Trace) -> Arranged:
     places: list[np.ndarray] = []
     for v, value in enumerate(trace.values):
         node = value.producer()
-        i = reading_of.get((node, 0)) if node is not None else None
-        if i is not None:
-            taken[i] = _take(trace.readings[i], roles[i], places)
+        maker = reading_of.get((node, 0)) if node is not None else None
+        if maker is not None:
+            taken[maker] = _take(trace.readings[maker], roles[maker], places)
         count = g.shape_of(value)[1] if len(g.shape_of(value)) > 1 else 1
         order = np.arange(count)
-        if i is not None and roles[i] is Role.CHANNELWISE:
-            order = taken[i]
-        elif i is not None and roles[i] is Role.FREE and v not in trace.fixed:
+        if maker is not None and roles[maker] is Role.CHANNELWISE:
+            order = taken[maker]
+        elif maker is not None and roles[maker] is Role.FREE and v not in trace.fixed:
             keys = [sorted(signature) for signature in signatures[v]]
             order = np.array(sorted(range(count), key=lambda c: (keys[c], c)))
         stored.append(order)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import onnx_ir as ir
 
 from edgeshuffle import graph as g
 from edgeshuffle.passes.dissolve_shuffle.order import Arranged, Role
-from edgeshuffle.passes.dissolve_shuffle.trace import Reading
+
+if TYPE_CHECKING:
+    from edgeshuffle.passes.dissolve_shuffle.trace import Reading
 
 # A reader that would need more runs a value than this takes one Gather instead.
 _MAX_RUNS: Final = 4
@@ -35,7 +37,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Plan:
-    """One source a reading, how each made value is cut, and how many moving operators that needs."""
+    """One source a reading, how each made value is cut, and the moving operators that needs."""
 
     sources: list[Source]
     cuts: dict[int, tuple[Run, ...]]
@@ -58,9 +60,7 @@ def plan(arranged: Arranged) -> Plan:
             cuts[run.made] = (*cuts.get(run.made, ()), run)
     splits = frozenset(made for made, runs in cuts.items() if _partitions(runs, sizes[made]))
     distinct = set(sources)
-    flats = sum(
-        _needs_flatten(reading, arranged) for reading in arranged.trace.readings
-    )
+    flats = sum(_needs_flatten(reading, arranged) for reading in arranged.trace.readings)
     moves = (
         sum(1 if made in splits else len(runs) for made, runs in cuts.items())
         + len({source.runs for source in distinct if len(source.runs) > 1})
@@ -70,9 +70,7 @@ def plan(arranged: Arranged) -> Plan:
     return Plan(sources, cuts, splits, moves)
 
 
-def _source(
-    reading: Reading, taken: np.ndarray, arranged: Arranged, sizes: list[int]
-) -> Source:
+def _source(reading: Reading, taken: np.ndarray, arranged: Arranged, sizes: list[int]) -> Source:
     made = reading.made[taken]
     channel = reading.index[taken]
     place = np.array(

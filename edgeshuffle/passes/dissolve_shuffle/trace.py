@@ -8,13 +8,15 @@ each of its planes is one whole plane of some made value.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import onnx_ir as ir
 
 from edgeshuffle import graph as g
 from edgeshuffle.frontend.opset import MOVES, where
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 _MAX_INT32: Final = np.iinfo(np.int32).max
 

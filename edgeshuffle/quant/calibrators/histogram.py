@@ -48,9 +48,11 @@ class Histogram:
         end = math.floor(self.high / self.width) + 1
         grown = np.zeros(end - begin, np.int64)
         grown[self.first - begin : self.first - begin + len(self.counts)] = self.counts
-        # A power of two scales float32 exactly, so no value changes its bin.
+        # A power of two scales float32 exactly, so no value changes its bin, but for those so small
+        # that they become 0.
         places = np.ldexp(values.reshape(-1), -self.exponent)
         np.floor(places, out=places)
+        np.clip(places, begin, end - 1, out=places)
         grown += np.bincount(places.astype(np.int64) - begin, minlength=len(grown))
         self.first, self.counts = begin, grown
 
@@ -60,7 +62,8 @@ class Histogram:
             return -1022
         exponent = max(math.frexp(reach)[1] - int(math.log2(MAX_BINS)) - 1, -1022)
         while (
-            math.floor(math.ldexp(self.high, -exponent)) - math.floor(math.ldexp(self.low, -exponent))
+            math.floor(math.ldexp(self.high, -exponent))
+            - math.floor(math.ldexp(self.low, -exponent))
             >= MAX_BINS
         ):
             exponent += 1

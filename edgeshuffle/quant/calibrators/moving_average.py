@@ -5,9 +5,10 @@ The average is bias-corrected, so that it is the plain mean while few images wer
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 MOMENTUM: Final = 0.99
 

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import pytest
+import torch
+from networks import network
+from safetensors.torch import save_file
+
+from edgeshuffle import zoo
+from edgeshuffle.errors import UnknownNameError, WeightsError
+from edgeshuffle.zoo import weights as zoo_weights
+from edgeshuffle.zoo.cards import card_names, card_of_width, load_card
+from edgeshuffle.zoo.shufflenet_v2 import ShuffleNetV2
+from edgeshuffle.zoo.stem import infer_stem
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("shufflenet_v2_x0_5", 1_366_792),
+        ("shufflenet_v2_x1_0", 2_278_604),
+        ("shufflenet_v2_x1_5", 3_503_624),
+        ("shufflenet_v2_x2_0", 7_393_996),
+    ],
+)
+def test_parameter_counts_are_torchvisions(name, parameters):
+    card = load_card(name)
+    module = ShuffleNetV2(card.channels)
+    assert sum(p.numel() for p in module.parameters()) == parameters == card.parameters
+
+
+def test_state_dict_keys_are_torchvisions():
+    keys = (GOLDEN / "torchvision_shufflenet_v2_keys.txt").read_text().split()
+    assert list(ShuffleNetV2(load_card("shufflenet_v2_x1_0").channels).state_dict()) == keys
+
+
+@pytest.mark.parametrize("name", card_names())
+def test_cards_are_complete(name):
+    card = load_card(name)
+    assert len(card.labels) == card.num_classes == 1000
+    assert card.weights.sha256_prefix in card.weights.url
+    assert card.preprocess.crop == 224
+    assert card.preprocess.resize == (256 if card.width <= 1 else 232)
+
+
+def test_unknown_names_list_the_known_ones():
+    with pytest.raises(UnknownNameError, match=r"0\.5, 1\.0, 1\.5, 2\.0"):
+        card_of_width(0.75)
+    with pytest.raises(UnknownNameError, match="shufflenet_v2_x0_5"):
+        load_card("resnet50")
+
+
+@pytest.mark.parametrize("stem", ["imagenet", "cifar"])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_stem_shows_in_the_statistics(stem, seed):
+    assert infer_stem(network(0.5, stem=stem, seed=seed).state_dict()) == stem
+
+
+def test_an_untrained_network_does_not_tell_its_stem():
+    assert infer_stem(ShuffleNetV2(load_card("shufflenet_v2_x0_5").channels).state_dict()) is None
+
+
+def save(path, state):
+    torch.save(state, path)
+    return str(path)
+
+
+def test_checkpoints_load_in_every_usual_wrapping(tmp_path):
+    state = network(0.5, 7).state_dict()
+    image = torch.randn(1, 3, 64, 64)
+    prefixed = {f"module.{key}": value for key, value in state.items()}
+    plain = zoo.load(width=None, weights=save(tmp_path / "plain.pth", state))
+    save_file(state, tmp_path / "safe.safetensors", metadata={"stem": "imagenet"})
+    for weights in (
+        save(tmp_path / "wrapped.pt", {"epoch": 3, "state_dict": prefixed, "arch": "x"}),
+        save(tmp_path / "ema.pt", {"model": {"state_dict": state}}),
+        str(tmp_path / "safe.safetensors"),
+    ):
+        loaded = zoo.load(width=0.5, weights=weights, num_classes=7)
+        assert loaded.card.name == "shufflenet_v2_x0_5"
+        torch.testing.assert_close(loaded.module(image), plain.module(image), rtol=0, atol=0)
+
+
+def refused(message, **given):
+    with pytest.raises(WeightsError, match=message) as found:
+        zoo.load(**{"width": None, **given})
+    assert "\n" not in str(found.value)
+
+
+def test_bad_checkpoints_are_refused_in_one_line(tmp_path):
+    state = network(0.5).state_dict()
+    good = save(tmp_path / "good.pth", state)
+    refused("no checkpoint at", weights=str(tmp_path / "none.pth"))
+    (tmp_path / "garbage.pth").write_bytes(b"not a checkpoint")
+    refused("not a readable checkpoint", weights=str(tmp_path / "garbage.pth"))
+    (tmp_path / "cut.pth").write_bytes(Path(good).read_bytes()[:-5000])
+    refused("not a readable checkpoint", weights=str(tmp_path / "cut.pth"))
+    (tmp_path / "bad.safetensors").write_bytes(b"\x00" * 40)
+    refused("not a readable checkpoint", weights=str(tmp_path / "bad.safetensors"))
+    refused("not a state dict", weights=save(tmp_path / "list.pth", [torch.zeros(1)]))
+    other = {"features.0.weight": torch.zeros(1), "fc.weight": torch.zeros(10, 4)}
+    refused("no ShuffleNetV2", weights=save(tmp_path / "other.pth", other))
+    refused("width 0.5 checkpoint, not 1", weights=good, width=1.0)
+    refused("10 classes, not 1000", weights=good, num_classes=1000)
+    odd = network(channels=(24, 50, 96, 192, 1024)).state_dict()
+    refused("which no known", weights=save(tmp_path / "odd.pth", odd))
+    missing = {k: v for k, v in state.items() if k != "stage3.2.branch2.0.weight"}
+    refused("does not fit", weights=save(tmp_path / "missing.pth", missing))
+    broken = {**state, "fc.bias": torch.full((10,), float("nan"))}
+    refused("NaN or infinity in 'fc.bias'", weights=save(tmp_path / "nan.pth", broken))
+
+
+def test_a_pickle_that_runs_code_is_not_run(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "ran",))
+
+    refused("not a readable checkpoint", weights=save(tmp_path / "evil.pth", Evil()))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_demo_weights_that_are_not_packaged_say_what_to_do():
+    refused("no packaged demo weights for shufflenet_v2_x2_0.*--weights", weights="demo", width=2.0)
+
+
+@pytest.fixture
+def public(tmp_path, monkeypatch):
+    """A card whose public weights are a local file."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = tmp_path / "server" / "x.pth"
+    path.parent.mkdir()
+    torch.save(network(0.5).state_dict(), path)
+    card = load_card("shufflenet_v2_x0_5")
+    prefix = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+    source = dataclasses.replace(card.weights, url=path.as_uri(), sha256_prefix=prefix)
+    return path, dataclasses.replace(card, weights=source)
+
+
+def test_downloads_are_verified_and_cached(public):
+    path, card = public
+    first = zoo_weights.download(card)
+    assert first.read_bytes() == path.read_bytes()
+    path.unlink()
+    assert zoo_weights.download(card) == first
+
+
+def test_a_replaced_download_is_refused_and_not_kept(public):
+    path, card = public
+    path.write_bytes(b"something else")
+    with pytest.raises(WeightsError, match="does not start with"):
+        zoo_weights.download(card)
+    assert list(zoo_weights.cache_folder().iterdir()) == []
+
+
+def test_no_network_is_one_clear_line(public):
+    path, card = public
+    path.unlink()
+    with pytest.raises(WeightsError, match=r"Cannot download .*--weights FILE"):
+        zoo_weights.download(card)
