@@ -1,0 +1,120 @@
+"""The record of one case: every raw sample and what is needed to trust or doubt it later."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from edgeshuffle.device import DeviceInfo
+from edgeshuffle.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from edgeshuffle.artifact import Artifact
+    from edgeshuffle.bench.plan import Mode
+
+SCHEMA_VERSION: Final = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """Clock in kHz and temperature in thousandths of a degree Celsius, where shown."""
+
+    clock_khz: int | None
+    temperature_mc: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One model file's measurement.
+
+    Block i belongs to round i, in which every unfinished case has one block. `before` is right
+    after the warm-up, `after` right after the last block. `rss_before_bytes` is the process
+    before it loads the model, with the runtime imported. `finished` is False where the device
+    failed; then `after` and `peak_rss_bytes` may be None. `started` is UTC in ISO 8601.
+    """
+
+    manifest_sha256: str
+    model: str
+    device: DeviceInfo
+    runtime: str
+    runtime_version: str
+    precision: str
+    file: str
+    file_sha256: str
+    bytes: int
+    threads: int
+    seed: int
+    mode: Mode
+    load_ns: int
+    first_ns: int
+    warmup_ns: tuple[int, ...]
+    blocks: tuple[tuple[int, ...], ...]
+    rss_before_bytes: int | None
+    peak_rss_bytes: int | None
+    before: State
+    after: State | None
+    started: str
+    finished: bool = True
+    schema_version: int = SCHEMA_VERSION
+
+    def to_json(self) -> str:
+        """One line, without its end."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, line: str) -> Record:
+        """Read what `to_json` wrote; raises ValueError, KeyError or TypeError on anything else."""
+        data = json.loads(line)
+        if data["schema_version"] != SCHEMA_VERSION:
+            raise ValueError(f"schema version {data['schema_version']}, not {SCHEMA_VERSION}")
+        data["device"] = DeviceInfo(**data["device"])
+        data["before"] = State(**data["before"])
+        data["after"] = None if data["after"] is None else State(**data["after"])
+        data["warmup_ns"] = tuple(data["warmup_ns"])
+        data["blocks"] = tuple(tuple(block) for block in data["blocks"])
+        return cls(**data)
+
+
+def records_path(artifact: Artifact, now: datetime) -> Path:
+    """A new file in the folder `bench` beside the artifact's, which exists and can be written.
+
+    Never inside the artifact, whose files are checksummed. Raises ArtifactError.
+    """
+    folder = artifact.folder
+    if folder.name in ("", ".."):
+        folder = folder.resolve()
+    home = folder.parent / ("bench" if folder.name != "bench" else "bench-records")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as err:
+        raise _unwritable(home, err) from err
+    if not os.access(home, os.W_OK):
+        raise ArtifactError(
+            f"{home} cannot be written, so records cannot be kept. Move the artifact elsewhere."
+        )
+    model = re.sub(r"[^\w.-]+", "_", artifact.manifest.model)
+    return home / f"{model}-{now:%Y%m%dT%H%M%S.%fZ}.jsonl"
+
+
+def append(path: Path, record: Record) -> None:
+    """Add a record, on the disk before this returns; raises ArtifactError."""
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(record.to_json() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as err:
+        raise _unwritable(path, err) from err
+
+
+def _unwritable(path: Path, err: OSError) -> ArtifactError:
+    return ArtifactError(
+        f"Cannot write {path}: {err.strerror}. Make room or move the artifact elsewhere."
+    )

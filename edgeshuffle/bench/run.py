@@ -1,0 +1,179 @@
+"""Runs a plan: one process a case, warmed up, then timed in interleaved blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from edgeshuffle.bench.plan import BUDGETS, rounds
+from edgeshuffle.bench.record import Record, State
+from edgeshuffle.bench.stats import variation
+from edgeshuffle.errors import DeviceError, MissingExtraError, RuntimeUnavailableError
+from edgeshuffle.runtime import agent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from edgeshuffle.bench.plan import BenchOptions, Budget, Case
+    from edgeshuffle.device import Device, DeviceInfo, Process
+
+    Progress = Callable[[str, int, int], None]
+
+AGENT: Final = Path(agent.__file__)
+START_SECONDS: Final = 120.0
+REPLY_SECONDS: Final = 60.0
+SETTLED_SAMPLES: Final = 20
+SETTLED_VARIATION: Final = 0.02
+# Keeps the record of a model that takes microseconds and never settles from growing huge.
+WARMUP_SAMPLES: Final = 10_000
+
+
+def measure(
+    options: BenchOptions,
+    device: Device,
+    cases: Sequence[Case],
+    keep: Callable[[Record], None],
+    progress: Progress,
+) -> tuple[Record, ...]:
+    """Records in the order of `cases`; `keep` gets each as soon as its case is finished.
+
+    Where the device fails, `keep` gets what there is of the others before DeviceError is raised.
+    Raises MissingExtraError and RuntimeUnavailableError too.
+    """
+    budget = BUDGETS[options.mode]
+    info = device.info()
+    running = []
+    for index, case in enumerate(cases):
+        progress("load", index, len(cases))
+        running.append(_start(options, device, case))
+    for index, one in enumerate(running):
+        progress("warm up", index, len(cases))
+        one.warm_up(budget)
+    records: dict[int, Record] = {}
+    try:
+        for order in rounds(len(cases), options.seed):
+            for index in order:
+                if index in records:
+                    continue
+                running[index].add_block(budget.block)
+                if running[index].share(budget) >= 1:
+                    running[index].finish()
+                    records[index] = running[index].record(options, info)
+                    keep(records[index])
+            done = sum(int(100 * one.share(budget)) for one in running)
+            progress("measure", done, 100 * len(cases))
+            if len(records) == len(cases):
+                break
+    except DeviceError:
+        for index, one in enumerate(running):
+            if index not in records and one.blocks:
+                keep(one.record(options, info))
+        raise
+    return tuple(records[index] for index in range(len(cases)))
+
+
+@dataclass(kw_only=True)
+class _Running:
+    """A case whose process has its model loaded."""
+
+    case: Case
+    process: Process
+    ready: dict[str, Any]
+    started: str
+    warmup: list[int] = field(default_factory=list)
+    blocks: list[tuple[int, ...]] = field(default_factory=list)
+    before: State | None = None
+    after: State | None = None
+    peak_rss_bytes: int | None = None
+
+    def warm_up(self, budget: Budget) -> None:
+        """Run until the last samples hardly vary or the time is over."""
+        while (
+            sum(self.warmup) < budget.warmup_seconds * 1e9 and len(self.warmup) < WARMUP_SAMPLES
+        ) or len(self.warmup) < SETTLED_SAMPLES:
+            self.warmup += self._samples(min(budget.block, SETTLED_SAMPLES))
+            last = self.warmup[-SETTLED_SAMPLES:]
+            if len(last) == SETTLED_SAMPLES and variation(last) < SETTLED_VARIATION:
+                break
+        self.before, _ = self._state()
+
+    def add_block(self, size: int) -> None:
+        self.blocks.append(tuple(self._samples(size)))
+
+    def share(self, budget: Budget) -> float:
+        seconds = sum(map(sum, self.blocks)) / 1e9
+        return budget.share(sum(map(len, self.blocks)), seconds)
+
+    def finish(self) -> None:
+        self.after, self.peak_rss_bytes = self._state()
+
+    def record(self, options: BenchOptions, info: DeviceInfo) -> Record:
+        assert self.before is not None
+        return Record(
+            manifest_sha256=options.artifact.manifest_sha256,
+            model=options.artifact.manifest.model,
+            device=info,
+            runtime=self.case.file.runtime,
+            runtime_version=self.ready["runtime_version"],
+            precision=self.case.file.precision,
+            file=self.case.file.path,
+            file_sha256=self.case.file.sha256,
+            bytes=self.case.file.bytes,
+            threads=options.threads,
+            seed=options.seed,
+            mode=options.mode,
+            load_ns=self.ready["load_ns"],
+            first_ns=self.ready["first_ns"],
+            warmup_ns=tuple(self.warmup),
+            blocks=tuple(self.blocks),
+            rss_before_bytes=self.ready["rss_before_bytes"],
+            peak_rss_bytes=self.peak_rss_bytes,
+            before=self.before,
+            after=self.after,
+            started=self.started,
+            finished=self.after is not None,
+        )
+
+    def _samples(self, n: int) -> list[int]:
+        # The first inference is the slowest one; twenty times that is no longer slow but stuck.
+        timeout = REPLY_SECONDS + 20 * n * self.ready["first_ns"] / 1e9
+        reply = self._ask({"cmd": "run", "n": n}, timeout)
+        return [int(sample) for sample in reply["samples_ns"]]
+
+    def _state(self) -> tuple[State, int]:
+        reply = self._ask({"cmd": "state"}, REPLY_SECONDS)
+        state = State(clock_khz=reply["clock_khz"], temperature_mc=reply["temperature_mc"])
+        return state, int(reply["peak_rss_bytes"])
+
+    def _ask(self, command: dict[str, Any], timeout: float) -> dict[str, Any]:
+        reply = self.process.ask(command, timeout)
+        if "error" in reply:
+            raise DeviceError(
+                f"{self.case.name} failed while it was measured ({reply['error']}). Check the "
+                "device and run it again, or leave this runtime out with --runtime."
+            )
+        return reply
+
+
+def _start(options: BenchOptions, device: Device, case: Case) -> _Running:
+    runtime = case.file.runtime
+    started = datetime.now(UTC).isoformat()
+    device.push(AGENT.with_name(f"{runtime}.py"))
+    argv = [device.python, device.push(AGENT), "--runtime", runtime]
+    argv += ["--model", device.push(case.path)]
+    argv += ["--threads", str(options.threads), "--seed", str(options.seed)]
+    process = device.spawn(argv)
+    ready = process.reply(START_SECONDS)
+    if "missing" in ready:
+        raise MissingExtraError(
+            f"The runtime '{runtime}' needs the package '{ready['missing']}': "
+            "pip install 'edgeshuffle[runtime]', or leave it out with --runtime."
+        )
+    if "error" in ready:
+        raise RuntimeUnavailableError(
+            f"{runtime} cannot run {case.path} ({ready['error']}). Export it again, or leave this "
+            "runtime out with --runtime."
+        )
+    return _Running(case=case, process=process, ready=ready, started=started)

@@ -1,0 +1,105 @@
+"""Percentiles of inference times with confidence intervals that respect blocks.
+
+Neighbouring inferences are alike, so the bootstrap draws whole blocks: single samples would give
+intervals that are too narrow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+RESAMPLES: Final = 1000
+CONFIDENCE: Final = (2.5, 97.5)
+PERCENTILES: Final = (50, 90, 99)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A value with its 95 % confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistics:
+    """One case's inference times in ns; `cv` is the standard deviation over the mean."""
+
+    n: int
+    minimum: float
+    mean: float
+    maximum: float
+    cv: float
+    p50: Estimate
+    p90: Estimate
+    p99: Estimate
+
+
+def summarize(blocks: Sequence[Sequence[int]], seed: int) -> Statistics:
+    """Statistics of blocks of equal length; percentiles are interpolated linearly.
+
+    Raises ValueError for no samples and for blocks of unequal length.
+    """
+    samples = _array(blocks)
+    rng = np.random.default_rng(seed)
+    drawn = np.array(
+        [np.percentile(samples[draw], PERCENTILES) for draw in _draws(rng, len(samples))]
+    )
+    values = np.percentile(samples, PERCENTILES)
+    p50, p90, p99 = (_estimate(value, drawn[:, i]) for i, value in enumerate(values))
+    return Statistics(
+        n=samples.size,
+        minimum=float(samples.min()),
+        mean=float(samples.mean()),
+        maximum=float(samples.max()),
+        cv=variation(samples),
+        p50=p50,
+        p90=p90,
+        p99=p99,
+    )
+
+
+def ratio_of_medians(
+    numerator: Sequence[Sequence[int]], denominator: Sequence[Sequence[int]], seed: int
+) -> Estimate:
+    """Median over median, from the rounds that both cases have.
+
+    A round's blocks are drawn together, so what slowed both of them down cancels.
+    """
+    common = min(len(numerator), len(denominator))
+    above, below = _array(numerator[:common]), _array(denominator[:common])
+    rng = np.random.default_rng(seed)
+    drawn = np.array(
+        [np.median(above[draw]) / np.median(below[draw]) for draw in _draws(rng, common)]
+    )
+    return _estimate(float(np.median(above) / np.median(below)), drawn)
+
+
+def variation(samples: Sequence[int] | NDArray[np.float64]) -> float:
+    """Standard deviation over mean."""
+    return float(np.std(samples) / np.mean(samples))
+
+
+def _array(blocks: Sequence[Sequence[int]]) -> NDArray[np.float64]:
+    samples = np.array(blocks, dtype=np.float64)
+    if samples.size == 0:
+        raise ValueError("there are no samples")
+    return samples
+
+
+def _draws(rng: np.random.Generator, blocks: int) -> NDArray[np.int64]:
+    return rng.integers(0, blocks, (RESAMPLES, blocks))
+
+
+def _estimate(value: float, drawn: NDArray[np.float64]) -> Estimate:
+    low, high = np.percentile(drawn, CONFIDENCE)
+    return Estimate(value=float(value), low=float(low), high=float(high))

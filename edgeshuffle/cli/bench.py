@@ -1,0 +1,77 @@
+"""`edgeshuffle bench`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeshuffle.runtime import RUNTIMES
+
+if TYPE_CHECKING:
+    from edgeshuffle.bench.plan import Mode
+
+
+@click.command("bench")
+@click.argument("artifact", required=False, type=click.Path(path_type=Path))
+@click.option("--device", default="local", show_default=True, help="Where to measure.")
+@click.option(
+    "--runtime",
+    "runtimes",
+    type=click.Choice(list(RUNTIMES)),
+    multiple=True,
+    help="Repeat for several [default: all].",
+)
+@click.option(
+    "--threads", type=click.IntRange(1), default=1, show_default=True, help="Of the runtime."
+)
+@click.option(
+    "--quick",
+    "mode",
+    flag_value="quick",
+    default="quick",
+    help="128 samples or 10 s a model file [default].",
+)
+@click.option(
+    "--full", "mode", flag_value="full", help="At least 1024 samples and 60 s a model file."
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Of the input, the order and the confidence intervals.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(
+    *,
+    artifact: Path | None,
+    device: str,
+    runtimes: tuple[str, ...],
+    threads: int,
+    mode: Mode,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Time an artifact's model files side by side, with confidence intervals and a verdict.
+
+    ARTIFACT is a folder made by `edgeshuffle export` [default: the newest one under build/].
+    """
+    from edgeshuffle.artifact import Artifact  # noqa: PLC0415
+    from edgeshuffle.bench import BenchOptions, bench  # noqa: PLC0415
+    from edgeshuffle.cli.progress import stages  # noqa: PLC0415
+    from edgeshuffle.report import REPORTS  # noqa: PLC0415
+
+    options = BenchOptions(
+        artifact=Artifact.load(artifact) if artifact else Artifact.newest(Path("build")),
+        device=device,
+        runtimes=tuple(dict.fromkeys(runtimes)),
+        threads=threads,
+        mode=mode,
+        seed=seed,
+    )
+    with stages() as progress:
+        report = bench(options, progress)
+    render = REPORTS["json" if as_json else "terminal"].render
+    click.echo(render(report).rstrip("\n"))

@@ -1,0 +1,90 @@
+"""Devices: where models are measured. Each module opens one kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from edgeshuffle.plugins import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceInfo:
+    """What a measurement has to say about its device; None is what the device does not show.
+
+    `clock_khz` is the fastest core's clock, `temperature_mc` in thousandths of a degree Celsius,
+    `load` the number of runnable processes over the last minute, all before measuring. `cores`
+    are the logical ones that may be used.
+    """
+
+    machine: str
+    cpu: str
+    cores: int
+    is_arm: bool
+    governor: str | None
+    clock_khz: int | None
+    temperature_mc: int | None
+    load: float | None
+    python: str
+
+    @property
+    def label(self) -> str:
+        """How timings from here may be spoken of."""
+        return "device" if self.is_arm else "host, not a device"
+
+
+class Process(Protocol):
+    """A program on the device that answers JSON lines. Raises DeviceError."""
+
+    def reply(self, timeout: float) -> dict[str, Any]:
+        """Wait for the next line; at most `timeout` seconds."""
+        ...
+
+    def ask(self, command: dict[str, Any], timeout: float) -> dict[str, Any]:
+        """Send a line and wait for its reply; at most `timeout` seconds."""
+        ...
+
+
+class Device(Protocol):
+    """A device that is in use; leaving the `with` block ends every process that it started."""
+
+    @property
+    def python(self) -> str:
+        """The Python there that has the runtimes."""
+        ...
+
+    def info(self) -> DeviceInfo: ...
+
+    def push(self, file: Path) -> str:
+        """Make a file available there, beside those pushed before, and return its path."""
+        ...
+
+    def spawn(self, argv: Sequence[str]) -> Process: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class DeviceKind(Protocol):
+    """What a device's module offers."""
+
+    def connect(self) -> Device: ...
+
+
+DEVICES: Table[DeviceKind] = Table("device", __name__, "runtime", "local")
+
+
+def open_device(text: str) -> Device:
+    """The device that `--device` names; raises UnknownNameError."""
+    return DEVICES[text].connect()

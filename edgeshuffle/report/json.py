@@ -1,0 +1,60 @@
+"""A report for programs: one JSON object."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgeshuffle.bench import BenchReport, MeasuredCase
+    from edgeshuffle.bench.stats import Estimate
+
+
+def render(report: BenchReport) -> str:
+    """Times in milliseconds, sizes in bytes."""
+    return json.dumps(
+        {
+            "model": report.model,
+            "device": {**dataclasses.asdict(report.device), "label": report.label},
+            "threads": report.threads,
+            "mode": report.mode,
+            "seed": report.seed,
+            "results": [_result(case) for case in report.cases],
+            "ratios": [
+                {
+                    "runtime": ratio.runtime,
+                    "numerator": ratio.numerator,
+                    "denominator": ratio.denominator,
+                    **dataclasses.asdict(ratio.estimate),
+                }
+                for ratio in report.ratios
+            ],
+            "records": str(report.records),
+        },
+        indent=2,
+    )
+
+
+def _result(case: MeasuredCase) -> dict[str, Any]:
+    record, statistics = case.record, case.statistics
+    return {
+        "runtime": record.runtime,
+        "runtime_version": record.runtime_version,
+        "precision": record.precision,
+        "file": record.file,
+        "bytes": record.bytes,
+        "n": statistics.n,
+        "p50_ms": _milliseconds(statistics.p50),
+        "p90_ms": _milliseconds(statistics.p90),
+        "p99_ms": _milliseconds(statistics.p99),
+        "first_ms": record.first_ns / 1e6,
+        "load_ms": record.load_ns / 1e6,
+        "peak_rss_bytes": record.peak_rss_bytes,
+        "verdict": str(case.verdict),
+        "reasons": list(case.verdict.reasons),
+    }
+
+
+def _milliseconds(estimate: Estimate) -> dict[str, float]:
+    return {name: value / 1e6 for name, value in dataclasses.asdict(estimate).items()}
