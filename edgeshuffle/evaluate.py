@@ -11,8 +11,8 @@ import numpy as np
 from edgeshuffle.errors import ArtifactError, DataError, ModelError, RuntimeUnavailableError
 from edgeshuffle.images import open_images
 from edgeshuffle.metrics import decibels, energies, ranks, standard_error
+from edgeshuffle.packaged import TEST_IMAGES
 from edgeshuffle.runtime import RUNTIMES
-from edgeshuffle.zoo.demo import TEST_IMAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,6 +14,9 @@ from onnx import TensorProto, helper, numpy_helper
 from edgeshuffle.zoo.cards import card_of_width
 from edgeshuffle.zoo.shufflenet_v2 import ShuffleNetV2
 
+# Small layers on many threads wait for each other, long on a machine that has other work.
+torch.set_num_threads(1)
+
 
 def network(
     width: float = 0.5,

@@ -17,7 +17,8 @@ import torch
 from safetensors.torch import save_file
 from train_demo import read_idx
 
-from edgeshuffle.zoo.demo import CALIBRATION_IMAGES, DEMO, TEST_IMAGES, demo_labels
+from edgeshuffle.packaged import CALIBRATION_IMAGES, DEMO, TEST_IMAGES
+from edgeshuffle.zoo.demo import demo_labels
 from edgeshuffle.zoo.weights import read_checkpoint, recognise
 
 TEST_PER_CLASS = 100

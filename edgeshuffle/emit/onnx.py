@@ -20,7 +20,7 @@ from onnx import helper, numpy_helper
 from edgeshuffle import graph as g
 from edgeshuffle.artifact import TensorInfo
 from edgeshuffle.emit.emitted import Emitted
-from edgeshuffle.frontend.opset import IR_VERSION, OPSET, where
+from edgeshuffle.operators import IR_VERSION, OPSET, where
 from edgeshuffle.quant.fused import Activation, activation_of, fused, is_fused
 from edgeshuffle.quant.plan import QMAX, QMIN, QParams, QuantPlan
 

@@ -13,16 +13,16 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgeshuffle import graph as g
-from edgeshuffle.artifact import TensorInfo
 from edgeshuffle.emit.emitted import Emitted
-from edgeshuffle.emit.flatbuffer import FlatBuffer
+from edgeshuffle.emit.nhwc import NhwcWriter, nhwc
 from edgeshuffle.quant.fused import activation_of, fused, is_fused
-from edgeshuffle.quant.plan import QMIN, QuantPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     import onnx_ir as ir
+
+    from edgeshuffle.quant.plan import QuantPlan
 
 SUFFIX: Final = ".tflite"
 _ACTIVATIONS: Final = {
@@ -34,7 +34,7 @@ _ACTIVATIONS: Final = {
 
 def emit(model: ir.Model, plan: QuantPlan | None, *, style: str = "") -> Emitted:  # noqa: ARG001
     """Write fp32 without a plan, else INT8 whose input and output are int8, too."""
-    writer = _Writer(plan)
+    writer = NhwcWriter(plan)
     graph = model.graph
     writer.value(graph.inputs[0])
     for node in graph:
@@ -49,99 +49,7 @@ def emit(model: ir.Model, plan: QuantPlan | None, *, style: str = "") -> Emitted
     )
 
 
-def _nhwc(shape: Sequence[int]) -> tuple[int, ...]:
-    return (shape[0], *shape[2:], shape[1]) if len(shape) == 4 else tuple(shape)
-
-
-class _Writer:
-    def __init__(self, plan: QuantPlan | None) -> None:
-        self.plan = plan
-        self.buffer = FlatBuffer()
-        self.index: dict[ir.Value, int] = {}
-        self.padded: dict[tuple[ir.Value, tuple[int, ...], bool], int] = {}
-
-    @property
-    def dtype(self) -> type[np.generic]:
-        return np.float32 if self.plan is None else np.int8
-
-    def version(self, for_int8: int) -> int:
-        """The lowest operator version that has the kernel: 1 for float."""
-        return 1 if self.plan is None else for_int8
-
-    def value(self, value: ir.Value) -> int:
-        params = None if self.plan is None else self.plan.activations[value.name or ""]
-        shape = _nhwc(g.shape_of(value))
-        self.index[value] = self.buffer.tensor(value.name or "", shape, self.dtype, params)
-        return self.index[value]
-
-    def info(self, value: ir.Value, layout: str) -> TensorInfo:
-        params = None if self.plan is None else self.plan.activations[value.name or ""]
-        return TensorInfo(
-            name=value.name or "",
-            shape=_nhwc(g.shape_of(value)),
-            dtype=np.dtype(self.dtype).name,
-            layout=layout,
-            scale=None if params is None else params.scale,
-            zero_point=None if params is None else params.zero_point,
-        )
-
-    def ints(self, name: str, *numbers: int) -> int:
-        return self.buffer.constant(name, np.array(numbers, np.int32))
-
-    def window(
-        self, node: ir.Node, kernel: Sequence[int], *, lowest: bool = False
-    ) -> tuple[int, int]:
-        """The index of a window operator's input, padded if need be, and its padding mode.
-
-        `lowest` pads with the smallest value instead of zero.
-        """
-        source = node.inputs[0]
-        assert source is not None
-        sizes, results = g.shape_of(source)[2:], g.shape_of(node.outputs[0])[2:]
-        strides, pads = g.ints(node, "strides", (1, 1)), g.ints(node, "pads", (0, 0, 0, 0))
-        begins, ends, same = [], [], True
-        for size, result, width, stride, begin in zip(
-            sizes, results, kernel, strides, pads, strict=False
-        ):
-            reach = (result - 1) * stride + width - size
-            begins.append(begin)
-            ends.append(max(reach - begin, 0))
-            total = max((-(-size // stride) - 1) * stride + width - size, 0)
-            same &= result == -(-size // stride) and begin == total // 2
-        if not any(begins + ends):
-            return self.index[source], schema.Padding.VALID
-        if same:
-            return self.index[source], schema.Padding.SAME
-        return self._pad(source, (*begins, *ends), lowest=lowest), schema.Padding.VALID
-
-    def _pad(self, source: ir.Value, pads: tuple[int, ...], *, lowest: bool) -> int:
-        key = (source, pads, lowest)
-        if key in self.padded:
-            return self.padded[key]
-        n, height, width, channels = _nhwc(g.shape_of(source))
-        top, left, bottom, right = pads
-        amounts = np.array([[0, 0], [top, bottom], [left, right], [0, 0]], np.int32)
-        params = None if self.plan is None else self.plan.activations[source.name or ""]
-        shape = (n, height + top + bottom, width + left + right, channels)
-        result = self.buffer.tensor(f"{source.name}_pad", shape, self.dtype, params)
-        inputs = [self.index[source], self.buffer.constant("pads", amounts)]
-        if lowest:
-            value = np.array([-np.inf if params is None else QMIN], self.dtype)
-            scales = None if params is None else np.array([params.scale], np.float32)
-            zero = 0 if params is None else params.zero_point
-            inputs.append(self.buffer.constant("lowest", value, scales, 0, zero))
-            self.buffer.operator(
-                "PADV2", inputs, [result], ("PadV2Options", schema.PadV2OptionsT()), self.version(2)
-            )
-        else:
-            self.buffer.operator(
-                "PAD", inputs, [result], ("PadOptions", schema.PadOptionsT()), self.version(2)
-            )
-        self.padded[key] = result
-        return result
-
-
-def _conv(writer: _Writer, node: ir.Node) -> None:
+def _conv(writer: NhwcWriter, node: ir.Node) -> None:
     result = fused(node)
     weight = g.constant(node.inputs[1])
     assert weight is not None
@@ -178,7 +86,7 @@ def _conv(writer: _Writer, node: ir.Node) -> None:
     )
 
 
-def _max_pool(writer: _Writer, node: ir.Node) -> None:
+def _max_pool(writer: NhwcWriter, node: ir.Node) -> None:
     source = node.inputs[0]
     assert source is not None
     kernel = g.ints(node, "kernel_shape", ())
@@ -207,7 +115,7 @@ def _is_non_negative(value: ir.Value) -> bool:
     return moves and all(_is_non_negative(source) for _, source in g.data_inputs(node))
 
 
-def _mean(writer: _Writer, node: ir.Node) -> None:
+def _mean(writer: NhwcWriter, node: ir.Node) -> None:
     source = node.inputs[0]
     assert source is not None
     options = schema.ReducerOptionsT()
@@ -221,7 +129,7 @@ def _mean(writer: _Writer, node: ir.Node) -> None:
     )
 
 
-def _activation(writer: _Writer, node: ir.Node) -> None:
+def _activation(writer: NhwcWriter, node: ir.Node) -> None:
     source = node.inputs[0]
     assert source is not None
     writer.buffer.operator(
@@ -232,7 +140,7 @@ def _activation(writer: _Writer, node: ir.Node) -> None:
     )
 
 
-def _concat(writer: _Writer, node: ir.Node) -> None:
+def _concat(writer: NhwcWriter, node: ir.Node) -> None:
     options = schema.ConcatenationOptionsT()
     options.axis = 3
     writer.buffer.operator(
@@ -244,9 +152,9 @@ def _concat(writer: _Writer, node: ir.Node) -> None:
     )
 
 
-def _cut(writer: _Writer, source: ir.Value, start: int, result: ir.Value) -> None:
+def _cut(writer: NhwcWriter, source: ir.Value, start: int, result: ir.Value) -> None:
     begin = writer.ints(f"{result.name}_begin", 0, 0, 0, start)
-    size = writer.ints(f"{result.name}_size", *_nhwc(g.shape_of(result)))
+    size = writer.ints(f"{result.name}_size", *nhwc(g.shape_of(result)))
     writer.buffer.operator(
         "SLICE",
         [writer.index[source], begin, size],
@@ -256,7 +164,7 @@ def _cut(writer: _Writer, source: ir.Value, start: int, result: ir.Value) -> Non
     )
 
 
-def _split(writer: _Writer, node: ir.Node) -> None:
+def _split(writer: NhwcWriter, node: ir.Node) -> None:
     source = node.inputs[0]
     assert source is not None
     start = 0
@@ -265,14 +173,14 @@ def _split(writer: _Writer, node: ir.Node) -> None:
         start += g.shape_of(part)[1]
 
 
-def _slice(writer: _Writer, node: ir.Node) -> None:
+def _slice(writer: NhwcWriter, node: ir.Node) -> None:
     source, starts = node.inputs[0], g.constant(node.inputs[1])
     assert source is not None
     assert starts is not None
     _cut(writer, source, int(starts[0]), node.outputs[0])
 
 
-def _gather(writer: _Writer, node: ir.Node) -> None:
+def _gather(writer: NhwcWriter, node: ir.Node) -> None:
     source, indices = node.inputs[0], g.constant(node.inputs[1])
     assert source is not None
     assert indices is not None
@@ -288,7 +196,7 @@ def _gather(writer: _Writer, node: ir.Node) -> None:
     )
 
 
-def _flatten(writer: _Writer, node: ir.Node) -> None:
+def _flatten(writer: NhwcWriter, node: ir.Node) -> None:
     source = node.inputs[0]
     assert source is not None
     shape = g.shape_of(node.outputs[0])
@@ -302,7 +210,7 @@ def _flatten(writer: _Writer, node: ir.Node) -> None:
     )
 
 
-_EMIT: Final[dict[str, Callable[[_Writer, ir.Node], None]]] = {
+_EMIT: Final[dict[str, Callable[[NhwcWriter, ir.Node], None]]] = {
     "Clip": _activation,
     "Concat": _concat,
     "Conv": _conv,

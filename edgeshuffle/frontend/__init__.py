@@ -19,7 +19,7 @@ def to_ir(proto: onnx.ModelProto) -> ir.Model:
     import onnxsim  # noqa: PLC0415
     from onnx_ir.passes.common import LiftConstantsToInitializersPass  # noqa: PLC0415
 
-    from edgeshuffle.frontend.opset import IR_VERSION, check_known  # noqa: PLC0415
+    from edgeshuffle.operators import IR_VERSION, check_known  # noqa: PLC0415
 
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # the check reports its progress there

@@ -8,7 +8,7 @@ import onnx
 from onnx import checker, shape_inference, version_converter
 
 from edgeshuffle.errors import ModelError
-from edgeshuffle.frontend.opset import OPSET
+from edgeshuffle.operators import OPSET
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,5 +78,5 @@ def _fix_input(proto: onnx.ModelProto, path: Path, resolution: int | None) -> No
             "are supported."
         )
     for output in proto.graph.output:
-        output.type.tensor_type.shape.Clear()
+        output.type.tensor_type.ClearField("shape")
     del proto.graph.value_info[:]

@@ -15,7 +15,7 @@ import onnx_ir as ir
 
 from edgeshuffle import graph as g
 from edgeshuffle.errors import ModelError
-from edgeshuffle.frontend.opset import where
+from edgeshuffle.operators import where
 from edgeshuffle.passes.outcome import Outcome
 
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from edgeshuffle.artifact import Preprocess
 from edgeshuffle.errors import UnknownNameError
-
-_PACKAGE = Path(__file__).resolve().parents[1]
-MODELS = _PACKAGE / "models" if (_PACKAGE / "models").is_dir() else _PACKAGE.parent / "models"
+from edgeshuffle.packaged import MODELS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.artifact import Preprocess
 from edgeshuffle.errors import WeightsError
-from edgeshuffle.zoo.cards import MODELS, Card, read_labels
+from edgeshuffle.packaged import DEMO
+from edgeshuffle.zoo.cards import Card, read_labels
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-DEMO: Final = MODELS / "demo"
-TEST_IMAGES: Final = DEMO / "fashion_mnist_test.npz"
-CALIBRATION_IMAGES: Final = DEMO / "fashion_mnist_calib.npz"
 LABELS: Final = "fashion_mnist"
 
 

@@ -11,8 +11,8 @@ from networks import Graph, noise, relative_error, run_onnx
 from edgeshuffle.emit import EMITTERS
 from edgeshuffle.emit.onnx import clamp_is_implied
 from edgeshuffle.frontend import to_ir
-from edgeshuffle.frontend.opset import check_core
 from edgeshuffle.inspection import inspect_file
+from edgeshuffle.operators import check_core
 from edgeshuffle.passes import run_passes
 from edgeshuffle.quant import quantize
 from edgeshuffle.quant.plan import QParams, Recipe

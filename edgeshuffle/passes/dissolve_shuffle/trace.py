@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeshuffle import graph as g
-from edgeshuffle.frontend.opset import MOVES, where
+from edgeshuffle.operators import MOVES, where
 
 if TYPE_CHECKING:
     import onnx_ir as ir

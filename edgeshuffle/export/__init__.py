@@ -1,0 +1,156 @@
+"""The whole way from weights to an artifact: load, simplify, rewrite, quantize, emit, save."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from edgeshuffle.artifact import LABELS, MANIFEST, Artifact, ModelFile, Precision
+from edgeshuffle.atomic import atomic_folder, refuse_existing
+from edgeshuffle.emit import EMITTERS
+from edgeshuffle.errors import MissingExtraError
+from edgeshuffle.export.manifest import make_manifest
+from edgeshuffle.export.options import ExportOptions, check, model_name
+from edgeshuffle.export.source import Source, from_onnx, from_zoo
+from edgeshuffle.images import ImageSet, open_images
+from edgeshuffle.packaged import CALIBRATION_IMAGES
+from edgeshuffle.passes import run_passes
+from edgeshuffle.quant import quantize
+from edgeshuffle.quant.plan import QuantPlan, Recipe
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+__all__ = ["ExportOptions", "Exported", "export"]
+
+Progress = Callable[[str, int, int], None]
+
+# Enough images to see a broken quantization in the manifest; `evaluate` measures properly.
+_CHECKED_IMAGES: Final = 32
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The artifact on disk, and what the user should know of how it was made."""
+
+    artifact: Artifact
+    notes: tuple[str, ...]
+
+
+def export(options: ExportOptions, progress: Progress | None = None) -> Exported:
+    """Make the artifact folder; nothing is left behind if anything fails.
+
+    `progress(stage, done, total)` is called as the work goes on. Raises EdgeShuffleError.
+    """
+    report = progress or (lambda _stage, _done, _total: None)
+    target = options.output or Path("build") / model_name(options)
+    check(options, target)
+    try:
+        return _export(options, target, report)
+    except ModuleNotFoundError as err:
+        if (err.name or "").startswith("edgeshuffle"):
+            raise
+        raise MissingExtraError(
+            f"Exporting needs the package '{err.name}': pip install 'edgeshuffle[export]'."
+        ) from err
+
+
+def _export(options: ExportOptions, target: Path, report: Progress) -> Exported:
+    from edgeshuffle.frontend import to_ir  # noqa: PLC0415
+    from edgeshuffle.operators import check_core  # noqa: PLC0415
+
+    report("load", 0, 1)
+    source = from_onnx(options) if options.onnx is not None else from_zoo(options)
+    if options.output is None and options.onnx is None:
+        target = Path("build") / source.name
+        refuse_existing(target, overwrite=options.overwrite)
+    report("rewrite", 0, 1)
+    model = to_ir(source.proto)
+    logs = run_passes(model)
+    check_core(model)
+
+    plan, images = None, None
+    if options.int8:
+        images = _calibration(options, source)
+        count = len(images)
+        done = iter(range(1, count + 1))
+        report("calibrate", 0, count)
+        recipe = Recipe(calibrator=options.calibrator)
+        plan = quantize(model, images, recipe, lambda: report("calibrate", next(done), count))
+
+    report("write", 0, 1)
+    with atomic_folder(target, overwrite=options.overwrite) as folder:
+        files = _write(model, plan, source.name, options, folder)
+        if source.labels is not None:
+            text = "".join(f"{label}\n" for label in source.labels)
+            (folder / LABELS).write_text(text, "utf-8")
+        manifest = make_manifest(source, model, logs, files, options, plan, images)
+        (folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
+        if images is not None:
+            metrics = _check_int8(Artifact(folder, manifest), options, report)
+            manifest = dataclasses.replace(manifest, metrics=metrics)
+            (folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
+    left = tuple(f"{log.name}: {reason}" for log in logs for reason in log.outcome.left)
+    return Exported(Artifact(target, manifest), source.notes + left)
+
+
+def _calibration(options: ExportOptions, source: Source) -> ImageSet:
+    path = options.calib or CALIBRATION_IMAGES
+    return open_images(path, source.preprocess, limit=options.calib_limit)
+
+
+def _write(
+    model: ir.Model,
+    plan: QuantPlan | None,
+    name: str,
+    options: ExportOptions,
+    folder: Path,
+) -> tuple[ModelFile, ...]:
+    files = []
+    precisions: list[tuple[Precision, QuantPlan | None]] = [("fp32", None)]
+    if plan is not None:
+        precisions.append(("int8", plan))
+    for format_name in options.formats:
+        emitter = EMITTERS[format_name]
+        for precision, chosen in precisions:
+            emitted = emitter.emit(
+                model, chosen, style=options.onnx_style if format_name == "onnx" else ""
+            )
+            path = f"{name}_{precision}{emitter.SUFFIX}"
+            (folder / path).write_bytes(emitted.data)
+            files.append(
+                ModelFile(
+                    path=path,
+                    format=format_name,
+                    precision=precision,
+                    bytes=len(emitted.data),
+                    sha256=hashlib.sha256(emitted.data).hexdigest(),
+                    input=emitted.input,
+                    output=emitted.output,
+                    ops=emitted.ops,
+                )
+            )
+    return tuple(files)
+
+
+def _check_int8(artifact: Artifact, options: ExportOptions, report: Progress) -> dict[str, Any]:
+    from edgeshuffle.evaluate import EvaluateOptions, evaluate  # noqa: PLC0415
+
+    found = evaluate(
+        EvaluateOptions(
+            artifact=artifact, data=options.calib or CALIBRATION_IMAGES, limit=_CHECKED_IMAGES
+        ),
+        lambda done, total: report("check", done, total),
+    )
+    return {
+        "reference": found.reference,
+        "calibration_images": found.n,
+        "files": {
+            result.file: {"agreement": result.agreement, "sqnr_db": result.sqnr_db}
+            for result in found.results
+        },
+    }

@@ -1,0 +1,84 @@
+"""The manifest of an export."""
+
+from __future__ import annotations
+
+import dataclasses
+from importlib import metadata
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from edgeshuffle import __version__
+from edgeshuffle.artifact import SCHEMA_VERSION, Manifest, ModelFile
+from edgeshuffle.quant.plan import QuantPlan, Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import onnx_ir as ir
+
+    from edgeshuffle.export.options import ExportOptions
+    from edgeshuffle.export.source import Source
+    from edgeshuffle.images import ImageSet
+    from edgeshuffle.passes import PassLog
+
+
+_TOOLS: Final = (
+    "ai-edge-litert", "flatbuffers", "numpy", "onnx", "onnx-ir", "onnxruntime", "onnxscript",
+    "onnxsim", "torch",
+)  # fmt: skip
+
+
+def make_manifest(
+    source: Source,
+    model: ir.Model,
+    logs: Sequence[PassLog],
+    files: tuple[ModelFile, ...],
+    options: ExportOptions,
+    plan: QuantPlan | None,
+    images: ImageSet | None,
+) -> Manifest:
+    """All but the metrics, which are measured on the finished files."""
+    macs, parameters = _size(model)
+    quantization = None
+    if plan is not None and images is not None:
+        quantization = {
+            "recipe": dataclasses.asdict(Recipe(calibrator=options.calibrator)),
+            "onnx_style": options.onnx_style,
+            "calibration_images": len(images),
+            "calibration_sha256": images.digest,
+            "input": dataclasses.asdict(plan.activations[model.graph.inputs[0].name or ""]),
+            "output": dataclasses.asdict(plan.activations[model.graph.outputs[0].name or ""]),
+        }
+    return Manifest(
+        schema_version=SCHEMA_VERSION,
+        model=source.name,
+        source=source.source,
+        num_classes=files[0].output.shape[-1],
+        preprocess=source.preprocess,
+        passes=tuple(
+            {"name": log.name, "rewrites": log.outcome.rewrites, "left": list(log.outcome.left)}
+            for log in logs
+        ),
+        quantization=quantization,
+        metrics={},
+        macs=macs,
+        parameters=parameters,
+        tools={"edgeshuffle": __version__, **{name: metadata.version(name) for name in _TOOLS}},
+        files=files,
+    )
+
+
+def _size(model: ir.Model) -> tuple[int, int]:
+    """Multiply-accumulates an image, and parameters after folding."""
+    from edgeshuffle import graph as g  # noqa: PLC0415
+
+    macs = parameters = 0
+    for node in model.graph:
+        if node.op_type == "Conv":
+            arrays = [g.constant(value) for value in node.inputs[1:]]
+            sizes = [array.size for array in arrays if array is not None]
+            pixels = int(np.prod(g.shape_of(node.outputs[0])[2:]))
+            macs += pixels * sizes[0]
+            parameters += sum(sizes)
+    return macs, parameters

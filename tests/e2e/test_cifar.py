@@ -1,0 +1,46 @@
+"""A public CIFAR-10 checkpoint and its whole test set: accuracy that others measured too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from small_models import run
+
+from edgeshuffle.artifact import Artifact
+from edgeshuffle.evaluate import EvaluateOptions, evaluate
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+CHECKPOINT = DATA / "cifar10_shufflenetv2_x0_5-1308b4e9.pt"
+TEST = DATA / "cifar10_test.npz"
+CALIBRATION = DATA / "cifar10_calib1000.npz"
+
+pytestmark = pytest.mark.skipif(
+    not all(path.exists() for path in (CHECKPOINT, TEST, CALIBRATION)),
+    reason=f"no CIFAR-10 checkpoint and images in {DATA}",
+)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cifar") / "model"
+    code = run(
+        *("export", "--weights", CHECKPOINT, "--int8", "--calib", CALIBRATION, "-o", folder),
+        *("--mean", ".4914,.4822,.4465", "--std", ".2023,.1994,.2010"),
+    )
+    assert code == 0
+    found = evaluate(EvaluateOptions(artifact=Artifact.load(folder), data=TEST))
+    return {(result.runtime, result.precision): result for result in found.results}
+
+
+@pytest.mark.parametrize("runtime", ["ort", "litert"])
+def test_float_accuracy_is_reproduced(results, runtime):
+    assert results[runtime, "fp32"].n == 10_000
+    assert results[runtime, "fp32"].top1 == pytest.approx(90.65, abs=0.005)
+    assert results[runtime, "fp32"].top5 == pytest.approx(99.69, abs=0.005)
+
+
+@pytest.mark.parametrize("runtime", ["ort", "litert"])
+def test_int8_keeps_it(results, runtime):
+    assert results[runtime, "int8"].top1 >= results[runtime, "fp32"].top1 - 0.2
+    assert results[runtime, "int8"].agreement >= 98.8

@@ -1,0 +1,313 @@
+"""`edgeshuffle export` as users run it, and every way it refuses to."""
+
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from networks import Graph, network
+from PIL import Image
+from small_models import run
+
+from edgeshuffle.artifact import Artifact
+from edgeshuffle.errors import ArtifactError, DataError, ModelError, UnknownNameError, WeightsError
+from edgeshuffle.evaluate import EvaluateOptions, evaluate
+from edgeshuffle.frontend.torch_module import to_onnx
+from edgeshuffle.images import open_images
+from edgeshuffle.inspection import inspect_file
+from edgeshuffle.runtime import RUNTIMES
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    """A folder with a checkpoint and two sets of pictures."""
+    folder = tmp_path_factory.mktemp("given")
+    torch.save(network(0.5, 10).state_dict(), folder / "x0_5.pth")
+    random = np.random.default_rng(0)
+    grids = random.integers(0, 256, (48, 8, 8, 3), dtype=np.uint8)
+    pictures = np.stack([np.asarray(Image.fromarray(grid).resize((SIZE, SIZE))) for grid in grids])
+    np.savez(folder / "calib.npz", x=pictures[:24])
+    np.savez(folder / "test.npz", x=pictures[24:], y=np.arange(24) % 10)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(given):
+    folder = given / "build" / "mine"
+    assert run("export", *weights(given), "-o", folder) == 0
+    return Artifact.load(folder)
+
+
+def weights(given):
+    return (
+        *("--weights", given / "x0_5.pth", "--resolution", SIZE),
+        *("--int8", "--calib", given / "calib.npz"),
+    )
+
+
+def content(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def refused(capsys, error, message, *arguments):
+    """The command ends with the error's exit code and one line on stderr that says `message`."""
+    code = run(*arguments)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1, lines
+    assert message in lines[0]
+    assert code == error.exit_code
+
+
+def test_an_artifact_has_four_models_and_a_manifest(exported):
+    assert sorted(path.name for path in exported.folder.iterdir()) == [
+        "manifest.json",
+        "shufflenet_v2_x0_5_fp32.onnx",
+        "shufflenet_v2_x0_5_fp32.tflite",
+        "shufflenet_v2_x0_5_int8.onnx",
+        "shufflenet_v2_x0_5_int8.tflite",
+    ]
+    manifest = exported.manifest
+    assert manifest.num_classes == 10
+    assert manifest.source["kind"] == "checkpoint"
+    assert manifest.quantization["calibration_images"] == 24
+    assert manifest.metrics["files"].keys() == {file.path for file in manifest.files}
+
+
+def test_no_model_moves_data_needlessly(exported):
+    for file in exported.manifest.files:
+        found = inspect_file(exported.path(file))
+        assert not found.requantizations
+        assert not found.wide_tensors
+        assert found.transposes == 0
+        if file.format == "onnx":
+            assert "Reshape" not in found.ops
+            onnx.checker.check_model(str(exported.path(file)), full_check=True)
+
+
+def test_both_runtimes_give_the_same_numbers(given, exported):
+    data = open_images(given / "test.npz", exported.manifest.preprocess)
+    sessions = {
+        (file.runtime, file.precision): RUNTIMES[file.runtime].open_session(
+            str(exported.path(file)), 1
+        )
+        for file in exported.manifest.files
+    }
+    scale = exported.manifest.quantization["output"]["scale"]
+    for image in data:
+        logits = {key: session.run(image) for key, session in sessions.items()}
+        steps = np.abs(logits["ort", "int8"] - logits["litert", "int8"]) / scale
+        assert steps.max() <= 2
+        spread = logits["ort", "fp32"].std()
+        assert np.abs(logits["ort", "fp32"] - logits["litert", "fp32"]).max() < 1e-4 * spread
+
+
+def test_int8_agrees_with_float(given, exported):
+    found = evaluate(EvaluateOptions(artifact=exported, data=given / "test.npz"))
+    for result in found.results:
+        assert result.sqnr_db is None or result.sqnr_db > (20 if result.precision == "int8" else 80)
+
+
+def test_the_same_command_gives_the_same_bytes(given, exported, tmp_path):
+    assert run("export", *weights(given), "-o", tmp_path / "again") == 0
+    assert content(tmp_path / "again") == content(exported.folder)
+
+
+def test_json_is_the_manifest_and_nothing_else(given, tmp_path, capsys):
+    arguments = ("--weights", given / "x0_5.pth", "--resolution", SIZE, "--format", "onnx")
+    assert run("export", *arguments, "-o", tmp_path / "model", "--json") == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert err == ""
+    assert found["artifact"] == str(tmp_path / "model")
+    assert [file["path"] for file in found["files"]] == ["shufflenet_v2_x0_5_fp32.onnx"]
+    assert any("stem" in note for note in found["notes"])
+
+
+def test_qoperator_style_computes_the_same_integers(given, exported, tmp_path):
+    arguments = (*weights(given), "--format", "onnx", "--onnx-style", "qoperator")
+    assert run("export", *arguments, "-o", tmp_path / "q") == 0
+    artifact = Artifact.load(tmp_path / "q")
+    ops = next(file.ops for file in artifact.manifest.files if file.precision == "int8")
+    assert ops["QLinearConv"] == 57
+    path = tmp_path / "q" / "shufflenet_v2_x0_5_int8.onnx"
+    files = (path, exported.folder / path.name)
+    runs = [RUNTIMES["ort"].open_session(str(file), 1).run for file in files]
+    scale = exported.manifest.quantization["output"]["scale"]
+    for image in open_images(given / "test.npz", artifact.manifest.preprocess):
+        first, second = (session(image) for session in runs)
+        assert np.abs(first - second).max() <= 2 * scale
+
+
+@pytest.mark.parametrize("exporter", ["dynamo", "torchscript"])
+def test_an_onnx_file_takes_the_same_way(exporter, given, tmp_path):
+    module = network(0.5, 10)
+    if exporter == "dynamo":
+        onnx.save(to_onnx(module, SIZE), tmp_path / "my net.onnx")
+    else:
+        torch.onnx.export(
+            module,
+            (torch.zeros(2, 3, SIZE, SIZE),),
+            str(tmp_path / "my net.onnx"),
+            input_names=["image"],
+            dynamic_axes={"image": {0: "batch"}},
+            opset_version=13,
+            dynamo=False,
+        )
+    arguments = ("--onnx", tmp_path / "my net.onnx", "--int8", "--calib", given / "calib.npz")
+    assert run("export", *arguments, "-o", tmp_path / "out") == 0
+    artifact = Artifact.load(tmp_path / "out")
+    assert artifact.manifest.model == "my_net"
+    assert artifact.manifest.preprocess.crop == SIZE
+    found = evaluate(EvaluateOptions(artifact=artifact, data=given / "test.npz"))
+    assert {result.n for result in found.results} == {24}
+
+
+class TestRefusals:
+    @pytest.fixture(autouse=True)
+    def elsewhere(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        yield
+        assert not list(tmp_path.glob("**/manifest.json"))
+        assert not list(tmp_path.glob("**/.*"))
+
+    def test_a_missing_checkpoint(self, capsys):
+        refused(capsys, WeightsError, "no checkpoint at", "export", "--weights", "none.pth")
+
+    def test_a_corrupt_checkpoint(self, tmp_path, capsys):
+        (tmp_path / "bad.pth").write_bytes(b"PK\3\4 and then nothing")
+        refused(capsys, WeightsError, "not a readable", "export", "--weights", "bad.pth")
+
+    def test_a_checkpoint_of_another_width(self, given, capsys):
+        arguments = ("--width", "1.0", "--weights", given / "x0_5.pth")
+        refused(capsys, WeightsError, "a width 0.5 checkpoint", "export", *arguments)
+
+    def test_another_number_of_classes(self, given, capsys):
+        arguments = ("--num-classes", 7, "--weights", given / "x0_5.pth")
+        refused(capsys, WeightsError, "10 classes, not 7", "export", *arguments)
+
+    def test_a_width_that_does_not_exist(self, capsys):
+        refused(capsys, UnknownNameError, "Known: 0.5, 1.0", "export", "--width", "0.7")
+
+    def test_a_width_without_demo_weights(self, capsys):
+        refused(capsys, WeightsError, "--weights", "export", "--width", "2.0")
+
+    def test_an_unknown_option_value(self, capsys):
+        assert run("export", "--format", "coreml") == 2
+        assert "coreml" in capsys.readouterr().err
+
+    def test_an_unsupported_operator_is_named_with_its_node(self, tmp_path, capsys):
+        graph = Graph()
+        x = graph.add("Softplus", graph.conv("input", 4))[0]
+        graph.nodes[-1].name = "odd_one"
+        onnx.save(graph.classifier(graph._like(x, "input", 4)), tmp_path / "odd.onnx")
+        code = run("export", "--onnx", "odd.onnx")
+        line = capsys.readouterr().err
+        assert code == ModelError.exit_code
+        assert "Softplus" in line
+        assert "odd_one" in line
+        assert line.count("\n") == 1
+
+    def test_an_onnx_file_that_is_none(self, tmp_path, capsys):
+        (tmp_path / "bad.onnx").write_bytes(b"nonsense")
+        refused(capsys, ModelError, "bad.onnx", "export", "--onnx", "bad.onnx")
+
+    def test_no_calibration_images_for_own_weights(self, given, capsys):
+        arguments = ("--weights", given / "x0_5.pth", "--int8")
+        refused(capsys, DataError, "--calib", "export", *arguments)
+
+    def test_a_missing_calibration_folder(self, capsys):
+        refused(capsys, DataError, "nothing at", "export", "--int8", "--calib", "none")
+
+    def test_an_empty_calibration_folder(self, given, tmp_path, capsys):
+        (tmp_path / "empty").mkdir()
+        arguments = ("--weights", given / "x0_5.pth", "--int8", "--calib", "empty")
+        refused(capsys, DataError, "empty", "export", *arguments)
+
+    def test_an_unreadable_picture(self, given, tmp_path, capsys):
+        (tmp_path / "pictures").mkdir()
+        (tmp_path / "pictures" / "cat.jpg").write_bytes(b"\xff\xd8 no cat")
+        arguments = ("--weights", given / "x0_5.pth", "--int8", "--calib", "pictures")
+        refused(capsys, DataError, "cat.jpg", "export", *arguments)
+
+    def test_an_output_folder_that_cannot_be_made(self, given, tmp_path, capsys):
+        (tmp_path / "file").write_text("")
+        for place in ("file/model", "/proc/model"):
+            arguments = ("--weights", given / "x0_5.pth", "--resolution", 32, "-o", place)
+            refused(capsys, ArtifactError, f"Cannot write {place}", "export", *arguments)
+
+
+def test_an_existing_output_is_kept_unless_told_otherwise(given, exported, capsys):
+    before = content(exported.folder)
+    arguments = ("export", *weights(given), "-o", exported.folder)
+    refused(capsys, ArtifactError, "--overwrite", *arguments)
+    assert content(exported.folder) == before
+    assert run(*arguments, "--overwrite") == 0
+    assert content(exported.folder) == before
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "edgeshuffle", *map(str, arguments)]
+
+
+def test_a_full_disk_leaves_the_old_artifact(given, exported):
+    before = content(exported.folder)
+    full = 300_000
+    done = subprocess.run(
+        command("export", *weights(given), "-o", exported.folder, "--overwrite"),
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (full, full)),
+        check=False,
+    )
+    assert done.returncode == ArtifactError.exit_code
+    assert len(done.stderr.splitlines()) == 1
+    assert "Cannot write" in done.stderr
+    assert content(exported.folder) == before
+    assert [path.name for path in exported.folder.parent.iterdir()] == [exported.folder.name]
+
+
+def test_ctrl_c_in_calibration_leaves_nothing(given, tmp_path):
+    random = np.random.default_rng(0)
+    pictures = random.integers(0, 256, (3000, 96, 96, 3), dtype=np.uint8)
+    np.savez(tmp_path / "many.npz", x=pictures)
+    script = tmp_path / "export.py"
+    # The library call tells when the calibration has begun; the command line shows it to people.
+    script.write_text(
+        "import sys, edgeshuffle.export as module\n"
+        "from edgeshuffle.cli import main\n"
+        "quantize = module.quantize\n"
+        "def tell(model, images, recipe, tick):\n"
+        "    def told():\n"
+        "        tick()\n"
+        "        print('calibrating', flush=True)\n"
+        "    return quantize(model, images, recipe, told)\n"
+        "module.quantize = tell\n"
+        "main(sys.argv[1:])\n"
+    )
+    arguments = ("--weights", given / "x0_5.pth", "--resolution", 224, "--int8")
+    process = subprocess.Popen(
+        [sys.executable, script, "export", *map(str, arguments), "--calib", tmp_path / "many.npz"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "calibrating\n"
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines() == ["edgeshuffle: interrupted; nothing half-written is left."]
+    left = sorted(path.name for path in tmp_path.rglob("*"))
+    assert left == ["export.py", "many.npz"]
