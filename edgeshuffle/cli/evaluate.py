@@ -69,7 +69,7 @@ def _show(evaluation: Evaluation) -> None:
     title = f"{evaluation.model} on {evaluation.n} images of {evaluation.data}"
     table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("Model", no_wrap=True)
-    for heading in ("n", "Top-1 %", "Drop", "Top-5 %", "Agree %", "SQNR dB"):
+    for heading in ("Top-1 %", "Drop", "Top-5 %", "Agree %", "SQNR dB"):
         table.add_column(heading, justify="right", no_wrap=True)
     for result in evaluation.results:
         table.add_row(*_row(result, evaluation))
@@ -93,7 +93,6 @@ def _row(result: Result, evaluation: Evaluation) -> tuple[str, ...]:
     drop, agreement, sqnr = compared
     return (
         f"{result.runtime} {result.precision}",
-        str(result.n),
         _with_error(result.top1, result.top1_se),
         drop,
         "-" if result.top5 is None else f"{result.top5:.2f}",

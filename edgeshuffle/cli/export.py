@@ -120,6 +120,7 @@ def _as_json(exported: Exported) -> dict[str, Any]:
 
 
 def _show(exported: Exported) -> None:
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
@@ -127,7 +128,8 @@ def _show(exported: Exported) -> None:
     for note in exported.notes:
         click.echo(note)
     checked = manifest.metrics.get("files", {})
-    table = Table(title=f"{manifest.model}: {manifest.macs / 1e6:.0f} M MACs", title_justify="left")
+    title = f"{manifest.model}: {manifest.macs / 1e6:.0f} M MACs"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("file")
     table.add_column("MiB", justify="right")
     table.add_column("operators", justify="right")

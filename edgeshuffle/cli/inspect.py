@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os.path
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -48,10 +50,14 @@ def _files(target: Path | None) -> list[Path]:
 def _show(inspections: dict[str, Inspection]) -> None:
     console = Console(highlight=False)
     columns = list(inspections.values())
-    table = Table()
+    # Only what tells the files apart, so that four of them fit beside each other.
+    shared = ""
+    if len(inspections) > 1:
+        shared = os.path.commonprefix(list(inspections))  # noqa: RUF071 - of names, not of paths
+    table = Table(title=escape(shared.strip("_")), title_justify="left", box=SIMPLE_HEAD)
     table.add_column("", no_wrap=True)
     for name in inspections:
-        table.add_column(escape(name), justify="right", overflow="fold")
+        table.add_column(escape(name.removeprefix(shared)), justify="right", overflow="fold")
     table.add_row("MACs (millions)", *(f"{column.macs / 1e6:.1f}" for column in columns))
     table.add_row("Parameters", *(f"{column.parameters:,}" for column in columns))
     table.add_row("Weight bytes", *(f"{column.weight_bytes:,}" for column in columns))

@@ -293,7 +293,7 @@ class TestCommand:
         assert found["model_int8.tflite"]["requantizations"][0]["target"]["scale"] == 0.25
         assert run("inspect") == 0
         table = capsys.readouterr().out
-        assert "model_fp32.onnx" in table
+        assert "fp32.onnx" in table
         assert "SLICE to 's' requantizes: scale 0.5 to 0.25" in table
 
     def test_a_file_and_an_error(self, tmp_path, capsys):

@@ -1,0 +1,54 @@
+"""What the README says about commands is true."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from edgeshuffle import errors
+from edgeshuffle.cli import COMMANDS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+EXAMPLES = re.findall(r"^    edgeshuffle (.+)$", README, re.MULTILINE)
+
+
+def test_the_first_block_holds_two_commands(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    jobs = import_module("run").COMMANDS
+    lines = re.search(r"^```\w*\n(.*?)^```", README, re.MULTILINE | re.DOTALL).group(1).splitlines()
+    assert lines == [f"python3 tools/run.py {job}" for job in jobs]
+    assert [command[2] for command in jobs["demo"]] == ["export", "evaluate", "bench"]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_examples_parse(example):
+    name, *arguments = shlex.split(example)
+    command = import_module(f"edgeshuffle.cli.{name}").command
+    command.make_context(name, arguments)
+
+
+def test_every_command_has_an_example():
+    assert {example.split()[0] for example in EXAMPLES} == set(COMMANDS)
+
+
+def test_exit_codes_are_all_listed():
+    table = README[README.index("| code |") :].split("\n\n")[0]
+    listed = {int(code) for code in re.findall(r"\| (\d+) \|", table)}
+    kinds = [e for e in vars(errors).values() if isinstance(e, type)]
+    own = {e.exit_code for e in kinds if e is not errors.EdgeShuffleError}
+    assert listed == own | {0, 130}
+
+
+def test_snippets_import_what_exists():
+    (snippet,) = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    for line in snippet.splitlines():
+        if line.startswith("from "):
+            exec(line, {})
+    compile(snippet, "README.md", "exec")
+    assert "edgeshuffle.export" in sys.modules
