@@ -34,16 +34,29 @@ HELD_OUT = 2000
 
 @dataclass(frozen=True)
 class Phase:
-    """`epochs` passes at `resolution`, the rate falling from `rate` to a tenth of the next one."""
+    """`epochs` passes at `resolution`, the learning rate falling from `rate` to `final`."""
 
     resolution: int
     epochs: float
     rate: float
+    final: float
 
     @classmethod
     def parse(cls, text: str) -> Phase:
-        resolution, epochs, rate = text.split(":")
-        return cls(int(resolution), float(epochs), float(rate))
+        resolution, epochs, rate, final = text.split(":")
+        return cls(int(resolution), float(epochs), float(rate), float(final))
+
+
+# What the packaged weights were trained with.
+PHASES = {
+    "0.5": [Phase(64, 9, 0.3, 0.01), Phase(112, 3, 0.1, 0.005), Phase(224, 2.4, 0.05, 0)],
+    "1.0": [
+        Phase(64, 8, 0.3, 0.01),
+        Phase(112, 3, 0.1, 0.003),
+        Phase(224, 0.7, 0.03, 0),
+        Phase(224, 2.4, 0.05, 0),
+    ],
+}
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -106,11 +119,11 @@ def accuracy(model: nn.Module, images: Tensor, labels: Tensor, resolution: int) 
     return 100 * right / len(images)
 
 
-def learning_rate(phase: Phase, final: float, progress: float, warmup: float) -> float:
+def learning_rate(phase: Phase, progress: float, warmup: float) -> float:
     if progress < warmup:
         return phase.rate * progress / warmup
     fraction = (progress - warmup) / (1 - warmup)
-    return final + (phase.rate - final) * 0.5 * (1 + math.cos(math.pi * fraction))
+    return phase.final + (phase.rate - phase.final) * 0.5 * (1 + math.cos(math.pi * fraction))
 
 
 def main() -> None:
@@ -122,12 +135,13 @@ def main() -> None:
         "--phases",
         type=Phase.parse,
         nargs="+",
-        metavar="RES:EPOCHS:RATE",
-        default=[Phase(64, 8, 0.3), Phase(112, 3, 0.1), Phase(224, 0.7, 0.03)],
+        metavar="RES:EPOCHS:RATE:FINAL",
+        help="default: what the packaged weights were trained with",
     )
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    phases = options.phases or PHASES[options.width]
 
     torch.manual_seed(options.seed)
     torch._dynamo.config.automatic_dynamic_shapes = False
@@ -157,8 +171,7 @@ def main() -> None:
 
     step_model = torch.compile(model, dynamic=False)
     started = time.monotonic()
-    for index, phase in enumerate(options.phases):
-        final = options.phases[index + 1].rate / 10 if index + 1 < len(options.phases) else 0.0
+    for index, phase in enumerate(phases):
         total = int(phase.epochs * len(images)) // options.batch
         per_epoch = len(images) // options.batch
         for epoch in range(math.ceil(phase.epochs)):
@@ -172,7 +185,7 @@ def main() -> None:
                 progress = (epoch * per_epoch + step) / total
                 warmup = 0.15 if index == 0 else 0.02
                 for group in optimizer.param_groups:
-                    group["lr"] = learning_rate(phase, final, progress, warmup)
+                    group["lr"] = learning_rate(phase, progress, warmup)
                 x = to_input(augment(images[batch], generator), phase.resolution)
                 loss = functional.cross_entropy(step_model(x), labels[batch], label_smoothing=0.1)
                 optimizer.zero_grad()
@@ -196,10 +209,10 @@ def main() -> None:
             )
 
     test_images, test_labels = load(options.data, "t10k")
-    top1 = accuracy(model, test_images, test_labels, options.phases[-1].resolution)
+    top1 = accuracy(model, test_images, test_labels, phases[-1].resolution)
     torch.save(model.state_dict(), options.out)
     options.out.with_suffix(".json").write_text(json.dumps({"top1_float32": top1}) + "\n")
-    print(f"test top-1 at {options.phases[-1].resolution} px: {top1:.2f}")
+    print(f"test top-1 at {phases[-1].resolution} px: {top1:.2f}")
 
 
 if __name__ == "__main__":
