@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgeshuffle.artifact import Artifact, ModelFile
+    from edgeshuffle.images import ImageSet
     from edgeshuffle.runtime import Session
 
     Progress = Callable[[int, int], None]
@@ -28,10 +29,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateOptions:
-    """What to evaluate. `data` None is the demo's test images; `runtimes` () is all of them."""
+    """What to evaluate. `data` None is the demo's test images; `runtimes` () is all of them.
+
+    Without `labelled`, labels are not looked at: only agreement and SQNR are measured.
+    """
 
     artifact: Artifact
     data: Path | None = None
+    labelled: bool = True
     runtimes: tuple[str, ...] = ()
     limit: int | None = None
     threads: int = 1
@@ -90,26 +95,23 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
     artifact = options.artifact
     reference = _reference(artifact)
     files = _chosen(artifact, options.runtimes)
-    images = open_images(
-        _data(options),
-        artifact.manifest.preprocess,
-        num_classes=artifact.manifest.num_classes,
-        class_names=artifact.labels,
-        limit=options.limit,
-    )
+    images = _images(options)
+    labels = images.labels if options.labelled else None
     sessions = {
         file.path: _session(file, artifact.path(file), options.threads)
         for file in (reference, *files)
     }
     tallies = {path: _Tally() for path in sessions}
     for index, image in enumerate(images):
-        label = None if images.labels is None else int(images.labels[index])
+        label = (
+            int(images.labels[index]) if options.labelled and images.labels is not None else None
+        )
         outputs = {path: session.run(image) for path, session in sessions.items()}
         for path, output in outputs.items():
             if not np.isfinite(output).all():
                 raise ModelError(
                     f"{artifact.folder / path} gives logits that are no finite numbers for image "
-                    f"{index} of {_data(options)}. Export it again with other --calibration images."
+                    f"{index} of {_data(options)}. Export it again with other --calib images."
                 )
             tallies[path].add(outputs[reference.path], output, label)
         if progress is not None:
@@ -170,6 +172,20 @@ class _Tally:
             agreement_se=standard_error(agreement, n),
             sqnr_db=sqnr if math.isfinite(sqnr) else None,
         )
+
+
+def _images(options: EvaluateOptions) -> ImageSet:
+    path, artifact = _data(options), options.artifact
+    if not options.labelled:
+        return open_images(path, artifact.manifest.preprocess, limit=options.limit)
+    return open_images(
+        path,
+        artifact.manifest.preprocess,
+        num_classes=artifact.manifest.num_classes,
+        class_names=artifact.labels,
+        labelled=True,
+        limit=options.limit,
+    )
 
 
 def _chosen(artifact: Artifact, runtimes: tuple[str, ...]) -> list[ModelFile]:

@@ -71,7 +71,8 @@ def set_up(extra: str) -> int:
         torch = next(
             line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("torch==")
         )
-        steps.append([*pip, "--retries", "1", "--timeout", "15", *CPU_TORCH, f"{torch}+cpu"])
+        once = ["--no-deps", "--retries", "1", "--timeout", "15"]
+        steps.append([*pip, *once, *CPU_TORCH, f"{torch}+cpu"])
     steps.append([*pip, "--constraint", str(CONSTRAINTS), "--editable", f".[{extra}]"])
     for step in steps:
         status = subprocess.call(step, cwd=ROOT, env={**os.environ, "PIP_NO_INPUT": "1"})

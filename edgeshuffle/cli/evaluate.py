@@ -25,14 +25,21 @@ from edgeshuffle.runtime import RUNTIMES
     help="Image folder or .npz file; without it, the demo's own test images.",
 )
 @click.option(
+    "--unlabelled",
+    is_flag=True,
+    help="Look at no labels: agreement and SQNR only.",
+)
+@click.option(
     "--runtime",
     "runtimes",
     type=click.Choice(list(RUNTIMES)),
     multiple=True,
-    help="Evaluate only this runtime's files; may be given more than once.",
+    help="Repeat for several [default: all].",
 )
 @click.option("--limit", type=click.IntRange(1), help="Use this many images, spread over the set.")
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
+@click.option(
+    "--threads", type=click.IntRange(1), default=1, show_default=True, help="Of the runtime."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
     artifact: Path | None,
@@ -41,6 +48,7 @@ def command(
     limit: int | None,
     threads: int,
     *,
+    unlabelled: bool,
     as_json: bool,
 ) -> None:
     """Compare every model file of ARTIFACT with the labels and with the float model.
@@ -50,7 +58,12 @@ def command(
     """
     loaded = Artifact.load(artifact) if artifact else Artifact.newest(Path("build"))
     options = EvaluateOptions(
-        artifact=loaded, data=data, runtimes=runtimes, limit=limit, threads=threads
+        artifact=loaded,
+        data=data,
+        labelled=not unlabelled,
+        runtimes=tuple(dict.fromkeys(runtimes)),
+        limit=limit,
+        threads=threads,
     )
     stderr = Console(stderr=True)
     with Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as progress:

@@ -142,7 +142,10 @@ def _check_int8(artifact: Artifact, options: ExportOptions, report: Progress) ->
 
     found = evaluate(
         EvaluateOptions(
-            artifact=artifact, data=options.calib or CALIBRATION_IMAGES, limit=_CHECKED_IMAGES
+            artifact=artifact,
+            data=options.calib or CALIBRATION_IMAGES,
+            labelled=False,
+            limit=_CHECKED_IMAGES,
         ),
         lambda done, total: report("check", done, total),
     )

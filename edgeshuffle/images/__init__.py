@@ -85,7 +85,8 @@ def open_images(
         raise DataError(f"{path} is neither an image folder nor an .npz file.")
     if opened.labels is None and labelled:
         raise DataError(
-            f"{path} has no labels. Put the images into one folder a class, or add `y` to the .npz."
+            f"{path} has no labels. Put the images into one folder a class or add `y` to the .npz, "
+            "or give --unlabelled to compare with the float model only."
         )
     if opened.labels is not None and num_classes is not None:
         wrong = opened.labels[(opened.labels < 0) | (opened.labels >= num_classes)]

@@ -106,7 +106,10 @@ def test_each_image_is_decoded_once(folder, tmp_path, monkeypatch):
 
 def test_without_labels_only_the_comparison_is_left(folder, tmp_path, capsys):
     make(folder)
-    assert run("evaluate", folder, "--data", tmp_path / "unlabelled.npz", "--json") == 0
+    data = ("--data", tmp_path / "unlabelled.npz")
+    assert run("evaluate", folder, *data) == DataError.exit_code
+    assert "--unlabelled" in capsys.readouterr().err
+    assert run("evaluate", folder, *data, "--unlabelled", "--json") == 0
     for result in json.loads(capsys.readouterr().out)["results"]:
         assert result["top1"] is result["top1_se"] is result["top5"] is result["drop"] is None
         assert result["agreement"] > 0

@@ -148,6 +148,26 @@ def test_qoperator_style_computes_the_same_integers(given, exported, tmp_path):
         assert np.abs(first - second).max() <= 2 * scale
 
 
+def test_calibration_pictures_of_any_classes_will_do(given, tmp_path):
+    random = np.random.default_rng(0)
+    for name in ("birds", "trees"):
+        (tmp_path / "calib" / name).mkdir(parents=True)
+        for index in range(3):
+            pixels = random.integers(0, 256, (80, 100, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "calib" / name / f"{index}.png")
+    arguments = (
+        "--weights",
+        given / "x0_5.pth",
+        "--resolution",
+        SIZE,
+        "--int8",
+        "--format",
+        "onnx",
+    )
+    assert run("export", *arguments, "--calib", tmp_path / "calib", "-o", tmp_path / "out") == 0
+    assert Artifact.load(tmp_path / "out").manifest.quantization["calibration_images"] == 6
+
+
 @pytest.mark.parametrize("exporter", ["dynamo", "torchscript"])
 def test_an_onnx_file_takes_the_same_way(exporter, given, tmp_path):
     module = network(0.5, 10)
