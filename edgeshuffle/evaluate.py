@@ -103,9 +103,7 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
     }
     tallies = {path: _Tally() for path in sessions}
     for index, image in enumerate(images):
-        label = (
-            int(images.labels[index]) if options.labelled and images.labels is not None else None
-        )
+        label = None if labels is None else int(labels[index])
         outputs = {path: session.run(image) for path, session in sessions.items()}
         for path, output in outputs.items():
             if not np.isfinite(output).all():

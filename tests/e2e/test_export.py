@@ -155,16 +155,9 @@ def test_calibration_pictures_of_any_classes_will_do(given, tmp_path):
         for index in range(3):
             pixels = random.integers(0, 256, (80, 100, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "calib" / name / f"{index}.png")
-    arguments = (
-        "--weights",
-        given / "x0_5.pth",
-        "--resolution",
-        SIZE,
-        "--int8",
-        "--format",
-        "onnx",
-    )
-    assert run("export", *arguments, "--calib", tmp_path / "calib", "-o", tmp_path / "out") == 0
+    arguments = ("--weights", given / "x0_5.pth", "--resolution", SIZE, "--format", "onnx")
+    calibration = ("--int8", "--calib", tmp_path / "calib")
+    assert run("export", *arguments, *calibration, "-o", tmp_path / "out") == 0
     assert Artifact.load(tmp_path / "out").manifest.quantization["calibration_images"] == 6
 
 
