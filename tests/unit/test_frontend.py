@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from networks import Graph, noise, relative_error, run_ir, run_onnx
+from onnx import TensorProto, helper
+
+from edgeshuffle.errors import ModelError
+from edgeshuffle.frontend import to_ir
+from edgeshuffle.frontend.onnx_file import read_onnx
+from edgeshuffle.operators import check_core
+from edgeshuffle.passes import run_passes
+
+
+def small():
+    graph = Graph()
+    return graph.classifier(graph.shuffle(graph.relu(graph.conv("input", 6))))
+
+
+def reread(proto, folder, resolution=None):
+    path = folder / "model.onnx"
+    onnx.save(proto, path)
+    return read_onnx(path, resolution)
+
+
+def with_input(shape, kind=TensorProto.FLOAT):
+    proto = small()
+    proto.graph.input[0].CopyFrom(helper.make_tensor_value_info("input", kind, shape))
+    return proto
+
+
+def refused(message, proto, folder, resolution=None):
+    with pytest.raises(ModelError, match=message):
+        reread(proto, folder, resolution)
+
+
+@pytest.mark.parametrize(
+    ("message", "shape"),
+    [
+        (r"not a float32 \(N, C, H, W\)", [1, 3]),
+        ("4 channels where 3", [1, 4, 8, 8]),
+        ("unknown channels", [1, None, 8, 8]),
+        ("fixed batch of 2", [2, 3, 8, 8]),
+        ("Give it with --resolution", [1, 3, "h", "w"]),
+        ("8x6; only square", [1, 3, 8, 6]),
+    ],
+)
+def test_inputs_that_are_no_image_are_refused(tmp_path, message, shape):
+    refused(message, with_input(shape), tmp_path)
+
+
+def test_other_refusals(tmp_path):
+    refused("not a float32", with_input([1, 3, 8, 8], TensorProto.UINT8), tmp_path)
+    refused("fixed to 8 pixels, not 16", small(), tmp_path, 16)
+    two = small()
+    two.graph.output.append(two.graph.output[0])
+    two.graph.output[1].name = two.graph.node[0].output[0]
+    refused("1 inputs and 2 outputs", two, tmp_path)
+    with pytest.raises(ModelError, match="no ONNX model at"):
+        read_onnx(tmp_path / "none.onnx", None)
+    cut = small()
+    del cut.graph.node[-1]
+    refused("not a valid ONNX model", cut, tmp_path)
+
+
+@pytest.mark.parametrize("opset", [11, 13, 17, 21])
+def test_other_opsets_compute_the_same(tmp_path, opset):
+    proto = small()
+    proto.opset_import[0].version = opset
+    model = to_ir(reread(proto, tmp_path))
+    assert relative_error(run_onnx(proto, noise(8)), run_ir(model, noise(8))) < 1e-5
+
+
+def test_open_sizes_are_filled_in(tmp_path):
+    proto = with_input(["n", 3, "h", "w"])
+    read = reread(proto, tmp_path, 8)
+    assert [d.dim_value for d in read.graph.input[0].type.tensor_type.shape.dim] == [1, 3, 8, 8]
+
+
+def core(message, build):
+    graph = Graph()
+    model = to_ir(graph.classifier(build(graph)))
+    run_passes(model)
+    with pytest.raises(ModelError, match=message):
+        check_core(model)
+
+
+def test_what_cannot_be_emitted_is_named():
+    core("grouped convolution", lambda g: g.grouped(g.conv("input", 8), 8, 2))
+    core("dilated", lambda g: like(g, "input", "Conv", dilations=[2, 2]))
+    core("not ReLU6", clipped)
+    core("ceil_mode", lambda g: like(g, "input", "MaxPool", kernel_shape=[2, 2], ceil_mode=1))
+    core("Transpose .*whole channels", turned)
+
+
+def like(graph, x, op, **attributes):
+    weight = ()
+    if op == "Conv":
+        values = graph.random.standard_normal((3, 3, 3, 3)).astype(np.float32)
+        weight = (graph.constant(values),)
+    made = graph.add(op, x, *weight, **attributes)[0]
+    graph.channels[made] = 3
+    graph.sizes[made] = 4
+    return made
+
+
+def clipped(graph):
+    x = graph.conv("input", 4)
+    limits = [graph.constant(np.float32(value)) for value in (-1, 1)]
+    return graph._like(graph.add("Clip", x, *limits)[0], x, 4)
+
+
+def turned(graph):
+    x = graph.transpose(graph.conv("input", 4), 0, 1, 3, 2)
+    graph.channels[x], graph.sizes[x] = 4, 8
+    return x
