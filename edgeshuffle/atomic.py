@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -28,18 +27,19 @@ def atomic_file(target: Path) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        temporary.replace(target)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        # In a folder of its own, the file gets the usual permissions, which mkstemp's lack.
+        content = temporary / "new"
+        content.touch()
+        yield content
+        content.replace(target)
     except OSError as err:
         raise ArtifactError(
             f"Cannot write {target}: {_why(err)}. Choose another place or make room."
         ) from err
     finally:
         if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from edgeshuffle.bench.plan import BenchOptions, Mode, plan
-from edgeshuffle.bench.record import Record, append, records_path
+from edgeshuffle.bench.record import Record, records_file, write
 from edgeshuffle.bench.run import measure
 from edgeshuffle.bench.stats import Estimate, Statistics, ratio_of_medians, summarize
 from edgeshuffle.bench.verdict import Verdict, judge
@@ -61,22 +61,24 @@ def bench(
 ) -> BenchReport:
     """Measure every model file and keep the records beside the artifact's folder.
 
+    A record is kept as soon as its case is finished, so that a failure loses only what is open.
     `progress` is called with a stage, and how much of how much is done.
 
     Raises UnknownNameError (device, runtime), ArtifactError (no file for the runtimes, records
     that cannot be written), MissingExtraError, RuntimeUnavailableError and DeviceError.
     """
     cases = plan(options)
-    device = open_device(options.device)
-    path = records_path(options.artifact, datetime.now(UTC))
-    with device:
-        records = measure(
-            options,
-            device,
-            cases,
-            keep=lambda record: append(path, record),
-            progress=progress or (lambda *_: None),
-        )
+    kept: list[Record] = []
+    with (
+        open_device(options.device) as device,
+        records_file(options.artifact, datetime.now(UTC)) as path,
+    ):
+
+        def keep(record: Record) -> None:
+            kept.append(record)
+            write(path, kept)
+
+        records = measure(options, device, cases, keep, progress or (lambda *_: None))
     info = records[0].device
     return BenchReport(
         model=options.artifact.manifest.model,

@@ -67,7 +67,7 @@ class Budget:
 
 
 BUDGETS: Final[dict[Mode, Budget]] = {
-    "quick": Budget(block=10, samples=128, seconds=10, either=True, minimum=30, warmup_seconds=2),
+    "quick": Budget(block=8, samples=128, seconds=10, either=True, minimum=30, warmup_seconds=2),
     "full": Budget(
         block=32, samples=1024, seconds=60, either=False, minimum=1024, warmup_seconds=10
     ),

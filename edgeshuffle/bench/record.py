@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
+import tempfile
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from edgeshuffle.atomic import atomic_file
 from edgeshuffle.device import DeviceInfo
 from edgeshuffle.errors import ArtifactError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -34,7 +37,8 @@ class State:
 class Record:
     """One model file's measurement.
 
-    Block i belongs to round i, in which every unfinished case has one block. `before` is right
+    Block i belongs to round i, in which every unfinished case has one block, timed after a few
+    inferences that are not kept (`run.SWITCH_SAMPLES`). `before` is right
     after the warm-up, `after` right after the last block. `rss_before_bytes` is the process
     before it loads the model, with the runtime imported. `finished` is False where the device
     failed; then `after` and `peak_rss_bytes` may be None. `started` is UTC in ISO 8601.
@@ -82,39 +86,34 @@ class Record:
         return cls(**data)
 
 
-def records_path(artifact: Artifact, now: datetime) -> Path:
-    """A new file in the folder `bench` beside the artifact's, which exists and can be written.
+@contextmanager
+def records_file(artifact: Artifact, now: datetime) -> Iterator[Path]:
+    """Yield where to `write`: a new file in the folder `bench` beside the artifact's.
 
-    Never inside the artifact, whose files are checksummed. Raises ArtifactError.
+    Never inside the artifact, whose files are checksummed. The folder can be written, and is gone
+    again if nothing was. Raises ArtifactError.
     """
     folder = artifact.folder
     if folder.name in ("", ".."):
         folder = folder.resolve()
     home = folder.parent / ("bench" if folder.name != "bench" else "bench-records")
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        home.mkdir(exist_ok=True)
+        # Only writing tells; better now than after minutes of measuring.
+        tempfile.TemporaryFile(dir=home).close()
     except OSError as err:
-        raise _unwritable(home, err) from err
-    if not os.access(home, os.W_OK):
         raise ArtifactError(
-            f"{home} cannot be written, so records cannot be kept. Move the artifact elsewhere."
-        )
+            f"Cannot write {home}: {err.strerror}. Make room or move the artifact elsewhere."
+        ) from err
     model = re.sub(r"[^\w.-]+", "_", artifact.manifest.model)
-    return home / f"{model}-{now:%Y%m%dT%H%M%S.%fZ}.jsonl"
-
-
-def append(path: Path, record: Record) -> None:
-    """Add a record, on the disk before this returns; raises ArtifactError."""
     try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(record.to_json() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as err:
-        raise _unwritable(path, err) from err
+        yield home / f"{model}-{now:%Y%m%dT%H%M%S.%fZ}.jsonl"
+    finally:
+        with suppress(OSError):
+            home.rmdir()
 
 
-def _unwritable(path: Path, err: OSError) -> ArtifactError:
-    return ArtifactError(
-        f"Cannot write {path}: {err.strerror}. Make room or move the artifact elsewhere."
-    )
+def write(path: Path, records: Sequence[Record]) -> None:
+    """Replace the file by these records, one a line; raises ArtifactError."""
+    with atomic_file(path) as temporary:
+        temporary.write_text("".join(record.to_json() + "\n" for record in records), "utf-8")

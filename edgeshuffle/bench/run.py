@@ -28,6 +28,9 @@ SETTLED_SAMPLES: Final = 20
 SETTLED_VARIATION: Final = 0.02
 # Keeps the record of a model that takes microseconds and never settles from growing huge.
 WARMUP_SAMPLES: Final = 10_000
+# The first inferences after another model's block find that model in the caches and are slower:
+# they would measure the interleaving, so they are run and forgotten.
+SWITCH_SAMPLES: Final = 3
 
 
 def measure(
@@ -44,6 +47,7 @@ def measure(
     """
     budget = BUDGETS[options.mode]
     info = device.info()
+    manifest_sha256 = options.artifact.manifest_sha256
     running = []
     for index, case in enumerate(cases):
         progress("load", index, len(cases))
@@ -60,7 +64,7 @@ def measure(
                 running[index].add_block(budget.block)
                 if running[index].share(budget) >= 1:
                     running[index].finish()
-                    records[index] = running[index].record(options, info)
+                    records[index] = running[index].record(options, info, manifest_sha256)
                     keep(records[index])
             done = sum(int(100 * one.share(budget)) for one in running)
             progress("measure", done, 100 * len(cases))
@@ -69,7 +73,7 @@ def measure(
     except DeviceError:
         for index, one in enumerate(running):
             if index not in records and one.blocks:
-                keep(one.record(options, info))
+                keep(one.record(options, info, manifest_sha256))
         raise
     return tuple(records[index] for index in range(len(cases)))
 
@@ -84,35 +88,39 @@ class _Running:
     started: str
     warmup: list[int] = field(default_factory=list)
     blocks: list[tuple[int, ...]] = field(default_factory=list)
+    spent_ns: int = 0
     before: State | None = None
     after: State | None = None
     peak_rss_bytes: int | None = None
 
     def warm_up(self, budget: Budget) -> None:
         """Run until the last samples hardly vary or the time is over."""
-        while (
-            sum(self.warmup) < budget.warmup_seconds * 1e9 and len(self.warmup) < WARMUP_SAMPLES
-        ) or len(self.warmup) < SETTLED_SAMPLES:
-            self.warmup += self._samples(min(budget.block, SETTLED_SAMPLES))
-            last = self.warmup[-SETTLED_SAMPLES:]
-            if len(last) == SETTLED_SAMPLES and variation(last) < SETTLED_VARIATION:
-                break
+        settled = False
+        while not settled:
+            last = self._samples(SETTLED_SAMPLES)
+            self.warmup += last
+            settled = (
+                variation(last) < SETTLED_VARIATION
+                or sum(self.warmup) >= budget.warmup_seconds * 1e9
+                or len(self.warmup) >= WARMUP_SAMPLES
+            )
         self.before, _ = self._state()
 
     def add_block(self, size: int) -> None:
-        self.blocks.append(tuple(self._samples(size)))
+        block = self._samples(SWITCH_SAMPLES + size)[SWITCH_SAMPLES:]
+        self.blocks.append(tuple(block))
+        self.spent_ns += sum(block)
 
     def share(self, budget: Budget) -> float:
-        seconds = sum(map(sum, self.blocks)) / 1e9
-        return budget.share(sum(map(len, self.blocks)), seconds)
+        return budget.share(len(self.blocks) * budget.block, self.spent_ns / 1e9)
 
     def finish(self) -> None:
         self.after, self.peak_rss_bytes = self._state()
 
-    def record(self, options: BenchOptions, info: DeviceInfo) -> Record:
+    def record(self, options: BenchOptions, info: DeviceInfo, manifest_sha256: str) -> Record:
         assert self.before is not None
         return Record(
-            manifest_sha256=options.artifact.manifest_sha256,
+            manifest_sha256=manifest_sha256,
             model=options.artifact.manifest.model,
             device=info,
             runtime=self.case.file.runtime,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -96,8 +96,8 @@ def _array(blocks: Sequence[Sequence[int]]) -> NDArray[np.float64]:
     return samples
 
 
-def _draws(rng: np.random.Generator, blocks: int) -> NDArray[np.int64]:
-    return rng.integers(0, blocks, (RESAMPLES, blocks))
+def _draws(rng: np.random.Generator, blocks: int) -> Iterator[NDArray[np.int64]]:
+    return (rng.integers(0, blocks, blocks) for _ in range(RESAMPLES))
 
 
 def _estimate(value: float, drawn: NDArray[np.float64]) -> Estimate:

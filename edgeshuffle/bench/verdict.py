@@ -43,34 +43,35 @@ def judge(record: Record, statistics: Statistics) -> Verdict:
 def drift(blocks: tuple[tuple[int, ...], ...]) -> float:
     """How far the run's two halves disagree, as a share: 0.05 is 5 %.
 
-    The larger of the two medians over the smaller, less one; each of all samples of its half of
-    the blocks. The middle one of an odd number of blocks is left out; a single block has no halves
+    The medians' difference over the smaller of them; each is of all samples of its half of the
+    blocks. The middle one of an odd number of blocks is left out; a single block has no halves
     and gives 0. Medians over halves do not react to a block that was disturbed, only to change
     that stays.
     """
     half = len(blocks) // 2
     if half == 0:
         return 0.0
-    first, second = (float(np.median(part)) for part in (blocks[:half], blocks[-half:]))
-    return max(first, second) / min(first, second) - 1
+    low, high = sorted(float(np.median(part)) for part in (blocks[:half], blocks[-half:]))
+    return (high - low) / low
 
 
 def _reasons(record: Record, statistics: Statistics) -> Iterator[str]:
+    if not record.finished:
+        yield "the device failed before the end; run it again"
     minimum = BUDGETS[record.mode].minimum
     if statistics.n < minimum:
         yield f"only {statistics.n} samples where {minimum} are needed; run it again"
-    if record.after is not None and record.before.clock_khz and record.after.clock_khz:
-        share = record.after.clock_khz / record.before.clock_khz
-        if share < CLOCK:
-            yield (
-                f"the clock sank to {_below(100 * share):.1f} % of "
-                f"{record.before.clock_khz / 1000:.0f} MHz; cool the device or fix a lower clock"
-            )
+    before, after = record.before.clock_khz, record.after and record.after.clock_khz
+    if before and after and after / before < CLOCK:
+        yield (
+            f"the clock sank from {before / 1000:.0f} to {after / 1000:.0f} MHz; "
+            "cool the device or fix a lower clock"
+        )
     change = drift(record.blocks)
     if change > DRIFT:
         yield (
-            f"the run's two halves differ by {100 * change:.1f} % in the median, more than 5 %; "
-            "wait until other work is over, or use --full"
+            f"the run's two halves differ by {100 * change:.1f} % in the median, more than "
+            f"{100 * DRIFT:.0f} %; wait until other work is over, or use --full"
         )
     spread = statistics.p99.value / statistics.p50.value
     if spread >= SPREAD:
@@ -78,8 +79,3 @@ def _reasons(record: Record, statistics: Statistics) -> Iterator[str]:
             f"p99 is {spread:.2f} times p50, {SPREAD} or more; close other programs or use fewer "
             "--threads"
         )
-
-
-def _below(percent: float) -> float:
-    """Rounded down, so that 96.99 is not shown as the limit itself."""
-    return int(percent * 10) / 10

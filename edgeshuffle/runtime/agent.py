@@ -4,9 +4,10 @@ Stands alone, beside the runtime's module: needs Python 3.9 or later, numpy and 
 
     python agent.py --runtime ort --model FILE --threads N --seed S
 
-The first line out is {"ready": true, ...}. Then {"cmd": "run", "n": 20}, {"cmd": "state"} and
-{"cmd": "quit"} are answered; what goes wrong is answered with {"error": "..."}. End of input ends
-the process. Names end with their unit: ns, bytes, khz (kHz), mc (thousandths of a degree Celsius).
+The first line out is {"ready": true, ...}. Then {"cmd": "run", "n": 20} and {"cmd": "state"} are
+answered; what goes wrong is answered with {"error": "..."}. {"cmd": "quit"} or the end of input
+ends the process. Names end with their unit: ns, bytes, khz (kHz), mc (thousandths of a degree
+Celsius).
 """
 
 from __future__ import annotations
@@ -84,7 +85,6 @@ def _claim_stdout() -> Any:
     """Keep stdout for replies: what is printed elsewhere, native code included, goes to stderr."""
     pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    sys.stdout = sys.stderr
 
     def reply(data: dict[str, Any]) -> None:
         pipe.write(json.dumps(data) + "\n")

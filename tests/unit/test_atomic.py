@@ -27,6 +27,9 @@ def test_a_file_appears_when_the_block_ends(tmp_path):
         assert not target.exists()
     assert target.read_text() == "all of it"
     assert list(target.parent.iterdir()) == [target]
+    usual = tmp_path / "usual"
+    usual.touch()
+    assert target.stat().st_mode == usual.stat().st_mode
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
