@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgeshuffle.device import open_device
+from edgeshuffle.device.session import open_agent
 from edgeshuffle.errors import ArtifactError, DataError, ModelError, RuntimeUnavailableError
 from edgeshuffle.images import open_images
 from edgeshuffle.metrics import decibels, energies, ranks, standard_error
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgeshuffle.artifact import Artifact, ModelFile
+    from edgeshuffle.device import DeviceInfo
+    from edgeshuffle.device.session import AgentSession
     from edgeshuffle.images import ImageSet
     from edgeshuffle.runtime import Session
 
@@ -37,6 +42,7 @@ class EvaluateOptions:
     artifact: Artifact
     data: Path | None = None
     labelled: bool = True
+    device: str = "local"
     runtimes: tuple[str, ...] = ()
     limit: int | None = None
     threads: int = 1
@@ -48,8 +54,10 @@ class Result:
 
     `agreement` counts images whose largest class is the reference's. `sqnr_db` is None where the
     logits equal the reference's. `drop` is the reference's top-1 less this one, in points; its
-    standard error is that of the paired difference. Without labels, or too few classes for a
-    top-5, values are None.
+    standard error is that of the paired difference. `device_agreement` counts images for which a
+    device gives the same largest class as the same file does here, `device_difference` is the
+    largest difference of a logit, in quantization steps of the output for int8. Without labels, too
+    few classes for a top-5, or a device, values are None.
     """
 
     file: str
@@ -64,13 +72,19 @@ class Result:
     agreement: float
     agreement_se: float
     sqnr_db: float | None
+    device_agreement: float | None
+    device_difference: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Results of one artifact on one set of `n` images; `reference` as `runtime/precision`."""
+    """Results of one artifact on one set of `n` images; `reference` as `runtime/precision`.
+
+    `device` is None where everything ran in this process.
+    """
 
     model: str
+    device: DeviceInfo | None
     manifest_sha256: str
     data: str
     data_sha256: str
@@ -86,44 +100,55 @@ class Evaluation:
 def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Evaluation:
     """Run every model file on every image; each image is decoded once.
 
-    The reference is the artifact's float ONNX file or, without one, its float TFLite file.
+    The reference is the artifact's float ONNX file or, without one, its float TFLite file. It runs
+    here, also where the files are evaluated on a device; they then run here too, to be compared.
     `progress` is called with the number of images done and the number of all.
 
     Raises DataError (images), ArtifactError (no file to run or to compare with), ModelError
-    (logits that are no finite numbers), MissingExtraError and RuntimeUnavailableError.
+    (logits that are no finite numbers), MissingExtraError, RuntimeUnavailableError, and for a
+    device UnknownNameError and DeviceError.
     """
     artifact = options.artifact
     reference = _reference(artifact)
     files = _chosen(artifact, options.runtimes)
     images = _images(options)
     labels = images.labels if options.labelled else None
-    sessions = {
+    here = {
         file.path: _session(file, artifact.path(file), options.threads)
         for file in (reference, *files)
     }
-    tallies = {path: _Tally() for path in sessions}
-    for index, image in enumerate(images):
-        label = None if labels is None else int(labels[index])
-        outputs = {path: session.run(image) for path, session in sessions.items()}
-        for path, output in outputs.items():
-            if not np.isfinite(output).all():
-                raise ModelError(
-                    f"{artifact.folder / path} gives logits that are no finite numbers for image "
-                    f"{index} of {_data(options)}. Export it again with other --calib images."
-                )
-            tallies[path].add(outputs[reference.path], output, label)
-        if progress is not None:
-            progress(index + 1, len(images))
+    base = _Tally()
+    tallies = {file.path: _Tally() for file in files}
+    with ExitStack() as stack:
+        info, there = _on_device(options, files, stack)
+        for index, image in enumerate(images):
+            label = None if labels is None else int(labels[index])
+            expected = {path: session.run(image) for path, session in here.items()}
+            base.add(expected[reference.path], expected[reference.path], label)
+            for path, tally in tallies.items():
+                output = there[path].run(image) if there else expected[path]
+                if not np.isfinite(output).all():
+                    raise ModelError(
+                        f"{artifact.folder / path} gives logits that are no finite numbers for "
+                        f"image {index} of {_data(options)}. Export it again with other --calib "
+                        "images."
+                    )
+                tally.add(expected[reference.path], output, label)
+                if there:
+                    tally.compare(expected[path], output)
+            if progress is not None:
+                progress(index + 1, len(images))
     classes = artifact.manifest.num_classes
     return Evaluation(
         model=artifact.manifest.model,
+        device=info,
         manifest_sha256=artifact.manifest_sha256,
         data=str(_data(options)),
         data_sha256=images.digest,
         n=len(images),
         reference=f"{reference.runtime}/{reference.precision}",
         results=tuple(
-            tallies[file.path].result(file, tallies[reference.path], classes) for file in files
+            tallies[file.path].result(file, base, classes, _step(artifact, file)) for file in files
         ),
     )
 
@@ -136,6 +161,8 @@ class _Tally:
     ranks: list[int] = field(default_factory=list)
     signal: float = 0.0
     noise: float = 0.0
+    same: list[bool] = field(default_factory=list)
+    difference: float = 0.0
 
     def add(
         self, reference: NDArray[np.float32], output: NDArray[np.float32], label: int | None
@@ -147,10 +174,14 @@ class _Tally:
         self.signal += signal
         self.noise += noise
 
+    def compare(self, here: NDArray[np.float32], there: NDArray[np.float32]) -> None:
+        self.same.append(bool(np.argmax(here) == np.argmax(there)))
+        self.difference = max(self.difference, float(np.abs(here - there).max()))
+
     def top(self, k: int) -> float:
         return 100 * float(np.mean(np.array(self.ranks) < k))
 
-    def result(self, file: ModelFile, reference: _Tally, classes: int) -> Result:
+    def result(self, file: ModelFile, reference: _Tally, classes: int, step: float) -> Result:
         n = len(self.agree)
         agreement = 100 * float(np.mean(self.agree))
         sqnr = decibels(self.signal, self.noise)
@@ -169,6 +200,8 @@ class _Tally:
             agreement=agreement,
             agreement_se=standard_error(agreement, n),
             sqnr_db=sqnr if math.isfinite(sqnr) else None,
+            device_agreement=100 * float(np.mean(self.same)) if self.same else None,
+            device_difference=self.difference / step if self.same else None,
         )
 
 
@@ -186,6 +219,13 @@ def _images(options: EvaluateOptions) -> ImageSet:
     )
 
 
+def _step(artifact: Artifact, file: ModelFile) -> float:
+    """The unit of a file's logits: its quantization step, or 1 where there is none."""
+    if file.precision == "fp32" or artifact.manifest.quantization is None:
+        return 1.0
+    return float(artifact.manifest.quantization["output"]["scale"])
+
+
 def _chosen(artifact: Artifact, runtimes: tuple[str, ...]) -> list[ModelFile]:
     for name in runtimes:
         # Unknown names and missing packages are reported as such, not as missing files.
@@ -197,6 +237,19 @@ def _chosen(artifact: Artifact, runtimes: tuple[str, ...]) -> list[ModelFile]:
             "Export it again with that format."
         )
     return files
+
+
+def _on_device(
+    options: EvaluateOptions, files: list[ModelFile], stack: ExitStack
+) -> tuple[DeviceInfo | None, dict[str, AgentSession]]:
+    """What the device is, and every file loaded there."""
+    if options.device == "local":
+        return None, {}
+    device = stack.enter_context(open_device(options.device))
+    path = options.artifact.path
+    return device.info(), {
+        file.path: open_agent(device, file, path(file), threads=options.threads) for file in files
+    }
 
 
 def _session(file: ModelFile, path: Path, threads: int) -> Session:

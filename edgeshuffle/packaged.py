@@ -1,7 +1,8 @@
-"""Where the data that ships with edgeshuffle lies: cards, labels and the demo."""
+"""Where data lies: what ships with edgeshuffle (cards, labels, the demo) and what it caches."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -13,3 +14,9 @@ MODELS: Final = next(
 DEMO: Final = MODELS / "demo"
 TEST_IMAGES: Final = DEMO / "fashion_mnist_test.npz"
 CALIBRATION_IMAGES: Final = DEMO / "fashion_mnist_calib.npz"
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: `$XDG_CACHE_HOME/edgeshuffle` or `~/.cache/edgeshuffle`."""
+    root = os.environ.get("XDG_CACHE_HOME")
+    return (Path(root) if root else Path.home() / ".cache") / "edgeshuffle"

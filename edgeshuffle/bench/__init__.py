@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from edgeshuffle.bench.instructions import Count, count
 from edgeshuffle.bench.plan import BenchOptions, Mode, plan
 from edgeshuffle.bench.record import Record, records_file, write
 from edgeshuffle.bench.run import measure
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["BenchOptions", "BenchReport", "MeasuredCase", "Ratio", "bench"]
+__all__ = ["BenchOptions", "BenchReport", "InstructionReport", "MeasuredCase", "Ratio", "bench"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,30 +57,63 @@ class BenchReport:
     records: Path
 
 
+@dataclass(frozen=True, kw_only=True)
+class InstructionReport:
+    """What an emulated device gives instead of times; `records` has every inference's counts."""
+
+    model: str
+    device: DeviceInfo
+    counts: tuple[Count, ...]
+    records: Path
+
+    def speedup(self, count: Count) -> float | None:
+        """Instructions of the same runtime's float model over this one's."""
+        floats = [
+            other.instructions
+            for other in self.counts
+            if (other.runtime, other.precision) == (count.runtime, "fp32")
+        ]
+        return None if count.precision == "fp32" or not floats else floats[0] / count.instructions
+
+
 def bench(
     options: BenchOptions, progress: Callable[[str, int, int], None] | None = None
-) -> BenchReport:
+) -> BenchReport | InstructionReport:
     """Measure every model file and keep the records beside the artifact's folder.
 
     A record is kept as soon as its case is finished, so that a failure loses only what is open.
     `progress` is called with a stage, and how much of how much is done.
 
+    An emulated device is not timed: its instructions are counted.
+
     Raises UnknownNameError (device, runtime), ArtifactError (no file for the runtimes, records
     that cannot be written), MissingExtraError, RuntimeUnavailableError and DeviceError.
     """
     cases = plan(options)
-    kept: list[Record] = []
+    report = progress or (lambda *_: None)
+    kept: list[Record | Count] = []
     with (
-        open_device(options.device) as device,
+        open_device(options.device, report) as device,
         records_file(options.artifact, datetime.now(UTC)) as path,
     ):
 
-        def keep(record: Record) -> None:
+        def keep(record: Record | Count) -> None:
             kept.append(record)
             write(path, kept)
 
-        records = measure(options, device, cases, keep, progress or (lambda *_: None))
-    info = records[0].device
+        info = device.info()
+        if info.emulated:
+            counts = []
+            for counted in count(options, device, info, cases, report):
+                keep(counted)
+                counts.append(counted)
+            return InstructionReport(
+                model=options.artifact.manifest.model,
+                device=info,
+                counts=tuple(counts),
+                records=path,
+            )
+        records = measure(options, device, info, cases, keep, report)
     return BenchReport(
         model=options.artifact.manifest.model,
         device=info,

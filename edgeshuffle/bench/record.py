@@ -8,7 +8,7 @@ import re
 import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from edgeshuffle.atomic import atomic_file
 from edgeshuffle.device import DeviceInfo
@@ -113,7 +113,13 @@ def records_file(artifact: Artifact, now: datetime) -> Iterator[Path]:
             home.rmdir()
 
 
-def write(path: Path, records: Sequence[Record]) -> None:
+class Line(Protocol):
+    """A record of any kind."""
+
+    def to_json(self) -> str: ...
+
+
+def write(path: Path, records: Sequence[Line]) -> None:
     """Replace the file by these records, one a line; raises ArtifactError."""
     with atomic_file(path) as temporary:
         temporary.write_text("".join(record.to_json() + "\n" for record in records), "utf-8")

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.bench.plan import BUDGETS, rounds
 from edgeshuffle.bench.record import Record, State
 from edgeshuffle.bench.stats import variation
-from edgeshuffle.errors import DeviceError, MissingExtraError, RuntimeUnavailableError
-from edgeshuffle.runtime import agent
+from edgeshuffle.device.session import AgentSession, open_agent
+from edgeshuffle.errors import DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from edgeshuffle.bench.plan import BenchOptions, Budget, Case
-    from edgeshuffle.device import Device, DeviceInfo, Process
+    from edgeshuffle.device import Device, DeviceInfo
 
     Progress = Callable[[str, int, int], None]
 
-AGENT: Final = Path(agent.__file__)
-START_SECONDS: Final = 120.0
-REPLY_SECONDS: Final = 60.0
 SETTLED_SAMPLES: Final = 20
 SETTLED_VARIATION: Final = 0.02
 # Keeps the record of a model that takes microseconds and never settles from growing huge.
@@ -36,6 +32,7 @@ SWITCH_SAMPLES: Final = 3
 def measure(
     options: BenchOptions,
     device: Device,
+    info: DeviceInfo,
     cases: Sequence[Case],
     keep: Callable[[Record], None],
     progress: Progress,
@@ -46,12 +43,15 @@ def measure(
     Raises MissingExtraError and RuntimeUnavailableError too.
     """
     budget = BUDGETS[options.mode]
-    info = device.info()
     manifest_sha256 = options.artifact.manifest_sha256
     running = []
     for index, case in enumerate(cases):
         progress("load", index, len(cases))
-        running.append(_start(options, device, case))
+        started = datetime.now(UTC).isoformat()
+        session = open_agent(
+            device, case.file, case.path, threads=options.threads, seed=options.seed
+        )
+        running.append(_Running(case=case, session=session, started=started))
     for index, one in enumerate(running):
         progress("warm up", index, len(cases))
         one.warm_up(budget)
@@ -83,8 +83,7 @@ class _Running:
     """A case whose process has its model loaded."""
 
     case: Case
-    process: Process
-    ready: dict[str, Any]
+    session: AgentSession
     started: str
     warmup: list[int] = field(default_factory=list)
     blocks: list[tuple[int, ...]] = field(default_factory=list)
@@ -124,7 +123,7 @@ class _Running:
             model=options.artifact.manifest.model,
             device=info,
             runtime=self.case.file.runtime,
-            runtime_version=self.ready["runtime_version"],
+            runtime_version=self.session.ready["runtime_version"],
             precision=self.case.file.precision,
             file=self.case.file.path,
             file_sha256=self.case.file.sha256,
@@ -132,11 +131,11 @@ class _Running:
             threads=options.threads,
             seed=options.seed,
             mode=options.mode,
-            load_ns=self.ready["load_ns"],
-            first_ns=self.ready["first_ns"],
+            load_ns=self.session.ready["load_ns"],
+            first_ns=self.session.ready["first_ns"],
             warmup_ns=tuple(self.warmup),
             blocks=tuple(self.blocks),
-            rss_before_bytes=self.ready["rss_before_bytes"],
+            rss_before_bytes=self.session.ready["rss_before_bytes"],
             peak_rss_bytes=self.peak_rss_bytes,
             before=self.before,
             after=self.after,
@@ -145,43 +144,10 @@ class _Running:
         )
 
     def _samples(self, n: int) -> list[int]:
-        # The first inference is the slowest one; twenty times that is no longer slow but stuck.
-        timeout = REPLY_SECONDS + 20 * n * self.ready["first_ns"] / 1e9
-        reply = self._ask({"cmd": "run", "n": n}, timeout)
+        reply = self.session.ask({"cmd": "run", "n": n}, n)
         return [int(sample) for sample in reply["samples_ns"]]
 
     def _state(self) -> tuple[State, int]:
-        reply = self._ask({"cmd": "state"}, REPLY_SECONDS)
+        reply = self.session.ask({"cmd": "state"})
         state = State(clock_khz=reply["clock_khz"], temperature_mc=reply["temperature_mc"])
         return state, int(reply["peak_rss_bytes"])
-
-    def _ask(self, command: dict[str, Any], timeout: float) -> dict[str, Any]:
-        reply = self.process.ask(command, timeout)
-        if "error" in reply:
-            raise DeviceError(
-                f"{self.case.name} failed while it was measured ({reply['error']}). Check the "
-                "device and run it again, or leave this runtime out with --runtime."
-            )
-        return reply
-
-
-def _start(options: BenchOptions, device: Device, case: Case) -> _Running:
-    runtime = case.file.runtime
-    started = datetime.now(UTC).isoformat()
-    device.push(AGENT.with_name(f"{runtime}.py"))
-    argv = [device.python, device.push(AGENT), "--runtime", runtime]
-    argv += ["--model", device.push(case.path)]
-    argv += ["--threads", str(options.threads), "--seed", str(options.seed)]
-    process = device.spawn(argv)
-    ready = process.reply(START_SECONDS)
-    if "missing" in ready:
-        raise MissingExtraError(
-            f"The runtime '{runtime}' needs the package '{ready['missing']}': "
-            "pip install 'edgeshuffle[runtime]', or leave it out with --runtime."
-        )
-    if "error" in ready:
-        raise RuntimeUnavailableError(
-            f"{runtime} cannot run {case.path} ({ready['error']}). Export it again, or leave this "
-            "runtime out with --runtime."
-        )
-    return _Running(case=case, process=process, ready=ready, started=started)

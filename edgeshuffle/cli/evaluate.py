@@ -24,6 +24,7 @@ from edgeshuffle.runtime import RUNTIMES
     type=click.Path(path_type=Path),
     help="Image folder or .npz file; without it, the demo's own test images.",
 )
+@click.option("--device", default="local", show_default=True, help="Where to run the files.")
 @click.option(
     "--unlabelled",
     is_flag=True,
@@ -44,6 +45,7 @@ from edgeshuffle.runtime import RUNTIMES
 def command(
     artifact: Path | None,
     data: Path | None,
+    device: str,
     runtimes: tuple[str, ...],
     limit: int | None,
     threads: int,
@@ -60,6 +62,7 @@ def command(
     options = EvaluateOptions(
         artifact=loaded,
         data=data,
+        device=device,
         labelled=not unlabelled,
         runtimes=tuple(dict.fromkeys(runtimes)),
         limit=limit,
@@ -92,10 +95,20 @@ def _show(evaluation: Evaluation) -> None:
         "± is one standard error.",
         highlight=False,
     )
+    if evaluation.device is not None:
+        console.print(f"Run on {evaluation.device.cpu}; against the same file here:")
+        for result in evaluation.results:
+            unit = "quantization steps" if result.precision == "int8" else "in a logit"
+            console.print(
+                f"  {result.runtime} {result.precision}: {result.device_agreement:.2f} % equal "
+                f"labels, largest difference {result.device_difference:.3g} {unit}",
+                highlight=False,
+            )
 
 
 def _row(result: Result, evaluation: Evaluation) -> tuple[str, ...]:
-    if f"{result.runtime}/{result.precision}" == evaluation.reference:
+    is_reference = f"{result.runtime}/{result.precision}" == evaluation.reference
+    if is_reference and evaluation.device is None:
         compared = ("-", "-", "ref")
     else:
         compared = (

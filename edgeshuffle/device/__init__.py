@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from edgeshuffle.plugins import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from types import TracebackType
+
+    Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +21,7 @@ class DeviceInfo:
 
     `clock_khz` is the fastest core's clock, `temperature_mc` in thousandths of a degree Celsius,
     `load` the number of runnable processes over the last minute, all before measuring. `cores`
-    are the logical ones that may be used.
+    are the logical ones that may be used. An `emulated` device has no times, only instructions.
     """
 
     machine: str
@@ -31,10 +33,13 @@ class DeviceInfo:
     temperature_mc: int | None
     load: float | None
     python: str
+    emulated: bool = False
 
     @property
     def label(self) -> str:
-        """How timings from here may be spoken of."""
+        """How measurements from here may be spoken of."""
+        if self.emulated:
+            return "emulated, instructions only"
         return "device" if self.is_arm else "host, not a device"
 
 
@@ -47,6 +52,13 @@ class Process(Protocol):
 
     def ask(self, command: dict[str, Any], timeout: float) -> dict[str, Any]:
         """Send a line and wait for its reply; at most `timeout` seconds."""
+        ...
+
+    def count(self, n: int, timeout: float) -> tuple[dict[str, int], ...]:
+        """Have an agent run `n` inferences and return each one's instructions by class.
+
+        Only emulated devices can.
+        """
         ...
 
 
@@ -79,12 +91,19 @@ class Device(Protocol):
 class DeviceKind(Protocol):
     """What a device's module offers."""
 
-    def connect(self) -> Device: ...
+    def connect(self, address: str, progress: Progress) -> Device:
+        """Open the device at an address of this kind; raises DeviceError."""
+        ...
 
 
-DEVICES: Table[DeviceKind] = Table("device", __name__, "runtime", "local")
+DEVICES: Table[DeviceKind] = Table("device", __name__, "runtime", "local", "emulated")
 
 
-def open_device(text: str) -> Device:
-    """The device that `--device` names; raises UnknownNameError."""
-    return DEVICES[text].connect()
+def open_device(text: str, progress: Progress | None = None) -> Device:
+    """The device that `--device` names, such as `local` or `emulated://pi4`.
+
+    `progress(stage, done, total)` is called where opening takes long. Raises UnknownNameError and
+    DeviceError.
+    """
+    kind, _, address = text.partition("://")
+    return DEVICES[kind].connect(address, progress or (lambda *_: None))

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Protocol
 from edgeshuffle.plugins import Table
 
 if TYPE_CHECKING:
-    from edgeshuffle.bench import BenchReport
+    from edgeshuffle.bench import BenchReport, InstructionReport
 
 
 class Report(Protocol):
     """What a report's module offers."""
 
-    def render(self, report: BenchReport) -> str: ...
+    def render(self, report: BenchReport | InstructionReport) -> str: ...
 
 
 REPORTS: Table[Report] = Table("report", __name__, "runtime", "terminal", "json")

@@ -6,34 +6,62 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
+from edgeshuffle.bench import InstructionReport
+
 if TYPE_CHECKING:
     from edgeshuffle.bench import BenchReport, MeasuredCase
     from edgeshuffle.bench.stats import Estimate
 
 
-def render(report: BenchReport) -> str:
-    """Times in milliseconds, sizes in bytes."""
-    return json.dumps(
-        {
-            "model": report.model,
-            "device": {**dataclasses.asdict(report.device), "label": report.label},
-            "threads": report.threads,
-            "mode": report.mode,
-            "seed": report.seed,
-            "results": [_result(case) for case in report.cases],
-            "ratios": [
-                {
-                    "runtime": ratio.runtime,
-                    "numerator": ratio.numerator,
-                    "denominator": ratio.denominator,
-                    **dataclasses.asdict(ratio.estimate),
-                }
-                for ratio in report.ratios
-            ],
-            "records": str(report.records),
-        },
-        indent=2,
-    )
+def render(report: BenchReport | InstructionReport) -> str:
+    """Times in milliseconds, sizes in bytes, instructions an inference."""
+    plain = _counts(report) if isinstance(report, InstructionReport) else _times(report)
+    return json.dumps(plain, indent=2)
+
+
+def _counts(report: InstructionReport) -> dict[str, Any]:
+    return {
+        "model": report.model,
+        "device": {**dataclasses.asdict(report.device), "label": report.device.label},
+        "threads": 1,
+        "mode": "instructions",
+        "results": [
+            {
+                "runtime": count.runtime,
+                "runtime_version": count.runtime_version,
+                "precision": count.precision,
+                "file": count.file,
+                **count.least,
+                "spread": count.spread,
+                "speedup": report.speedup(count),
+                "verdict": "INVALID" if count.reasons else "VALID",
+                "reasons": list(count.reasons),
+            }
+            for count in report.counts
+        ],
+        "records": str(report.records),
+    }
+
+
+def _times(report: BenchReport) -> dict[str, Any]:
+    return {
+        "model": report.model,
+        "device": {**dataclasses.asdict(report.device), "label": report.label},
+        "threads": report.threads,
+        "mode": report.mode,
+        "seed": report.seed,
+        "results": [_result(case) for case in report.cases],
+        "ratios": [
+            {
+                "runtime": ratio.runtime,
+                "numerator": ratio.numerator,
+                "denominator": ratio.denominator,
+                **dataclasses.asdict(ratio.estimate),
+            }
+            for ratio in report.ratios
+        ],
+        "records": str(report.records),
+    }
 
 
 def _result(case: MeasuredCase) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from edgeshuffle.bench import InstructionReport
+
 if TYPE_CHECKING:
     from edgeshuffle.bench import BenchReport, MeasuredCase
     from edgeshuffle.bench.stats import Estimate
@@ -17,8 +19,36 @@ if TYPE_CHECKING:
 WIDTH: Final = 200
 
 
-def render(report: BenchReport) -> str:
+def render(report: BenchReport | InstructionReport) -> str:
     """Plain text without colours, ending in a line break; the tables fit into 80 columns."""
+    return _counts(report) if isinstance(report, InstructionReport) else _times(report)
+
+
+def _counts(report: InstructionReport) -> str:
+    table = _table("M instructions", "M dot", "M widening", "M fmla", "speed-up")
+    for count in report.counts:
+        speedup = report.speedup(count)
+        least = count.least
+        table.add_row(
+            f"{count.runtime} {count.precision}",
+            f"{least['instructions'] / 1e6:.2f}",
+            *(f"{least[name] / 1e6:.2f}" for name in ("dot", "widening_mac", "fmla")),
+            "-" if speedup is None else f"{speedup:.3f}",
+        )
+    lines = [f"{report.model} on {report.device.cpu}, 1 thread: {report.device.label}"]
+    lines.append(_text(table))
+    for count in report.counts:
+        lines += [f"INVALID {count.runtime} {count.precision}: {r}." for r in count.reasons]
+    lines += [
+        "Instructions an inference, those of int8 products (dot, widening) and float ones (fmla).",
+        "Speed-up is fp32's instructions over this one's. Instructions are no times: no caches, no "
+        "clock.",
+        f"Raw counts: {report.records}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _times(report: BenchReport) -> str:
     device = report.device
     threads = f"{report.threads} thread{'s' if report.threads > 1 else ''}"
     lines = [

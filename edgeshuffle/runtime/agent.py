@@ -1,43 +1,57 @@
-"""Holds one model and times it: JSON lines in on stdin, one JSON reply a line on stdout.
+"""Holds one model and runs it: JSON lines in on stdin, one JSON reply a line on stdout.
 
 Stands alone, beside the runtime's module: needs Python 3.9 or later, numpy and the runtime.
 
     python agent.py --runtime ort --model FILE --threads N --seed S
+    python agent.py --describe
 
-The first line out is {"ready": true, ...}. Then {"cmd": "run", "n": 20} and {"cmd": "state"} are
-answered; what goes wrong is answered with {"error": "..."}. {"cmd": "quit"} or the end of input
-ends the process. Names end with their unit: ns, bytes, khz (kHz), mc (thousandths of a degree
-Celsius).
+The second form prints what the device is, and needs nothing but Python. With a model, the first
+line out is {"ready": true, ...}. Then are answered
+
+    {"cmd": "run", "n": 20}                   the times of n inferences
+    {"cmd": "infer", "shape": [1, 3, H, W], "image": BASE64}   the logits of a float32 image
+    {"cmd": "count", "n": 3}                  n inferences, each announced to a counting emulator
+    {"cmd": "state"}                          clock, temperature, peak memory
+
+What goes wrong is answered with {"error": "..."}. {"cmd": "quit"} or the end of input ends the
+process. Names end with their unit: ns, bytes, khz (kHz), mc (thousandths of a degree Celsius).
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
+import ctypes
 import gc
 import importlib.util
 import json
 import os
+import platform
 import resource
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 CPUS = Path("/sys/devices/system/cpu")
 ZONES = Path("/sys/class/thermal")
+# No kernel has a system call of this number, so that only an emulator hears it.
+MARK = 0x5E00
 
 
 def main() -> int:
     """Answer until told to quit; the exit status is 1 where the model cannot be opened."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--runtime", required=True)
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--describe", action="store_true")
+    parser.add_argument("--runtime")
+    parser.add_argument("--model")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     reply = _claim_stdout()
+    if options.describe:
+        reply(describe())
+        return 0
     try:
         session, ready = _open(options)
     # Every runtime has errors of its own, and the host can only quote what it is sent.
@@ -54,6 +68,22 @@ def main() -> int:
         except Exception as err:
             reply(_as_data(err))
     return 0
+
+
+def describe() -> dict[str, Any]:
+    """What this device is: the values of edgeshuffle's DeviceInfo."""
+    machine = platform.machine()
+    return {
+        "machine": machine,
+        "cpu": _board() or machine,
+        "cores": len(os.sched_getaffinity(0)),
+        "is_arm": machine.lower().startswith(("arm", "aarch64")),
+        "governor": _text(CPUS / "cpu0/cpufreq/scaling_governor") or None,
+        "clock_khz": clock_khz(),
+        "temperature_mc": temperature_mc(),
+        "load": os.getloadavg()[0],
+        "python": platform.python_version(),
+    }
 
 
 def clock_khz(cpus: Path = CPUS) -> int | None:
@@ -94,6 +124,9 @@ def _claim_stdout() -> Any:
 
 
 def _open(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
+    # Not at the top: `--describe` has to work where numpy is still missing.
+    import numpy as np  # noqa: PLC0415
+
     runtime = _runtime(options.runtime)
     before = _status("VmRSS")
     start = time.perf_counter_ns()
@@ -140,6 +173,10 @@ def _answer(session: Any, command: dict[str, Any]) -> dict[str, Any]:
             "clock_khz": clock_khz(),
             "temperature_mc": temperature_mc(),
         }
+    if command["cmd"] == "infer":
+        return {"logits": _infer(session, command)}
+    if command["cmd"] == "count":
+        return _count(session, command["n"])
     raise ValueError("unknown command {!r}".format(command["cmd"]))
 
 
@@ -157,11 +194,38 @@ def _run(session: Any, n: int) -> list[int]:
     return samples
 
 
+def _infer(session: Any, command: dict[str, Any]) -> list[float]:
+    import numpy as np  # noqa: PLC0415
+
+    values = np.frombuffer(base64.b64decode(command["image"]), np.float32)
+    logits: list[float] = session.run(values.reshape(command["shape"])).tolist()
+    return logits
+
+
+def _count(session: Any, n: int) -> dict[str, Any]:
+    mark = ctypes.CDLL(None).syscall
+    for index in range(n):
+        mark(MARK, index + 1)
+        session.invoke()
+    mark(MARK, 0)
+    return {"marked": n}
+
+
 def _as_data(err: Exception) -> dict[str, Any]:
     data = {"error": "{}: {}".format(type(err).__name__, " ".join(str(err).split()))}
     if isinstance(err, ModuleNotFoundError) and err.name:
         data["missing"] = err.name
     return data
+
+
+def _board() -> str | None:
+    """The board's name on ARM, the processor's elsewhere."""
+    board = _text(Path("/sys/firmware/devicetree/base/model")).rstrip("\0")
+    if board:
+        return board
+    entries = [line.partition(":") for line in _text(Path("/proc/cpuinfo")).splitlines()]
+    found = {key.strip().lower(): value.strip() for key, _, value in entries}
+    return found.get("model name") or found.get("hardware")
 
 
 def _status(key: str) -> int | None:

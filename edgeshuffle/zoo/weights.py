@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
 from edgeshuffle.artifact import sha256
 from edgeshuffle.atomic import atomic_file
 from edgeshuffle.errors import WeightsError
+from edgeshuffle.packaged import cache_folder
 from edgeshuffle.zoo.cards import Card, card_names, load_card
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _CONTAINERS: Final = ("state_dict", "model_state_dict", "model_state", "model", "net", "ema")
 _PREFIXES: Final = ("module.", "_orig_mod.", "model.")
@@ -37,12 +39,6 @@ class Checkpoint:
     def num_classes(self) -> int:
         """Rows of the classifier."""
         return int(self.state["fc.weight"].shape[0])
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: `$XDG_CACHE_HOME/edgeshuffle` or `~/.cache/edgeshuffle`."""
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "edgeshuffle"
 
 
 def download(card: Card) -> Path:

@@ -203,9 +203,10 @@ class TestErrors:
 TELLING = """
 import sys
 from edgeshuffle.cli import main
-from edgeshuffle.device.local import LocalDevice, LocalProcess
+from edgeshuffle.device.local import LocalDevice
+from edgeshuffle.device.process import JsonProcess
 
-spawn, ask = LocalDevice.spawn, LocalProcess.ask
+spawn, ask = LocalDevice.spawn, JsonProcess.ask
 
 def started(self, argv):
     process = spawn(self, argv)
@@ -216,7 +217,7 @@ def asked(self, command, timeout):
     print(self.pid, command["cmd"], flush=True)
     return ask(self, command, timeout)
 
-LocalDevice.spawn, LocalProcess.ask = started, asked
+LocalDevice.spawn, JsonProcess.ask = started, asked
 main(sys.argv[1:])
 """
 

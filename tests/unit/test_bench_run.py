@@ -111,7 +111,9 @@ def run(small, device, **options):
     chosen = BenchOptions(artifact=small, **options)
     kept, seen = [], []
     cases = plan(chosen)[: len(device.scripts)]
-    records = measure(chosen, device, cases, kept.append, lambda *what: seen.append(what))
+    records = measure(
+        chosen, device, device.info(), cases, kept.append, lambda *what: seen.append(what)
+    )
     return records, kept, seen
 
 
@@ -308,7 +310,7 @@ class TestFailures:
         options = BenchOptions(artifact=small)
         cases = plan(options)[: len(device.scripts)]
         with pytest.raises(error) as caught:
-            measure(options, device, cases, kept.append, lambda *_: None)
+            measure(options, device, device.info(), cases, kept.append, lambda *_: None)
         assert len(str(caught.value).splitlines()) == 1
         return str(caught.value), kept
 
@@ -344,7 +346,7 @@ class TestFailures:
     def test_an_inference_that_fails(self, small):
         script = Script(answers={"run": {"error": "RuntimeError: no arena"}})
         message, _ = self.fails(small, FakeDevice(Script(), script), DeviceError)
-        assert message.startswith("ort/int8 failed while it was measured (RuntimeError: no arena)")
+        assert message.startswith("ort/int8 failed on the device (RuntimeError: no arena)")
 
     def test_a_runtime_that_is_not_installed(self, small):
         ready = {"error": "ModuleNotFoundError: x", "missing": "onnxruntime"}
@@ -367,5 +369,5 @@ class TestFailures:
         options = BenchOptions(artifact=small)
         device = FakeDevice(Script(5000 * MS), Script(1 * MS), Script(1 * MS))
         with pytest.raises(KeyboardInterrupt):
-            measure(options, device, plan(options), kept.append, interrupt)
+            measure(options, device, device.info(), plan(options), kept.append, interrupt)
         assert [record.finished for record in kept] == [True]

@@ -1,0 +1,119 @@
+"""A Raspberry Pi's userland under qemu-user: real ARM code, without root, board or container.
+
+What it computes is what the board computes, and the instructions it runs are counted; how long it
+takes says nothing about the board.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+from edgeshuffle.device import DeviceInfo
+from edgeshuffle.device.emulated.boards import BOARDS, Board, write_board
+from edgeshuffle.device.emulated.plugin import compiled, read_counts
+from edgeshuffle.device.emulated.rootfs import PYTHON, SITE, root_filesystem
+from edgeshuffle.device.process import JsonProcess
+from edgeshuffle.errors import DeviceError, UnknownNameError
+from edgeshuffle.packaged import cache_folder
+from edgeshuffle.runtime import agent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from edgeshuffle.device import Progress
+
+QEMU: Final = "qemu-aarch64"
+START_SECONDS: Final = 120.0
+
+
+class EmulatedProcess(JsonProcess):
+    """A process whose instructions are counted into a file."""
+
+    def __init__(
+        self, argv: Sequence[str], where: str, environment: dict[str, str], counts: Path
+    ) -> None:
+        super().__init__(argv, where, environment)
+        self._counts = counts
+
+    def count(self, n: int, timeout: float) -> tuple[dict[str, int], ...]:
+        """Instructions of `n` inferences each, by class; raises DeviceError."""
+        reply = self.ask({"cmd": "count", "n": n}, timeout)
+        if "error" in reply:
+            raise DeviceError(f"Counting failed on the emulated board ({reply['error']}).")
+        return read_counts(self._counts, n)
+
+
+class EmulatedDevice:
+    """One board, with a private folder for its own files."""
+
+    def __init__(self, name: str, board: Board, root: Path, plugin: Path) -> None:
+        self._name = name
+        self._board = board
+        self._plugin = plugin
+        self._processes: list[JsonProcess] = []
+        self._folder = Path(tempfile.mkdtemp(prefix="edgeshuffle-"))
+        # qemu looks up every path here first. The big folders are shared between all boards.
+        for entry in root.iterdir():
+            (self._folder / entry.name).symlink_to(entry)
+        write_board(board, self._folder)
+        self._python = self._folder / "usr" / "bin" / f"python{PYTHON[0]}.{PYTHON[1]}"
+
+    @property
+    def python(self) -> str:
+        """The board's interpreter."""
+        return str(self._python)
+
+    def info(self) -> DeviceInfo:
+        """What the board shows of itself."""
+        process = self.spawn([self.python, self.push(Path(agent.__file__)), "--describe"])
+        described = process.reply(START_SECONDS)
+        # These are the host's, seen through the emulator.
+        return DeviceInfo(**{**described, "load": None, "emulated": True})
+
+    def push(self, file: Path) -> str:
+        """A file is visible to the board where it lies."""
+        return str(file.absolute())
+
+    def spawn(self, argv: Sequence[str]) -> EmulatedProcess:
+        """Start a program of the board; raises DeviceError."""
+        counts = self._folder / f"counts-{len(self._processes)}.jsonl"
+        emulator = [QEMU, "-cpu", self._board.qemu_cpu, "-L", str(self._folder)]
+        emulator += ["-plugin", f"{self._plugin},out={counts}"]
+        environment = {
+            "PYTHONHOME": str(self._folder / "usr"),
+            "PYTHONPATH": str(self._folder / SITE),
+            "PYTHONNOUSERSITE": "1",
+            # Sets and dictionaries in the same order give the same instructions.
+            "PYTHONHASHSEED": "0",
+        }
+        process = EmulatedProcess([*emulator, *argv], f"on {self._name}", environment, counts)
+        self._processes.append(process)
+        return process
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        while self._processes:
+            self._processes.pop().close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def connect(address: str, progress: Progress) -> EmulatedDevice:
+    """The board of that name; its root is built at first use. Raises DeviceError."""
+    if address not in BOARDS:
+        raise UnknownNameError(f"Unknown board '{address}'. Known: {', '.join(BOARDS)}.")
+    if shutil.which(QEMU) is None:
+        raise DeviceError(f"{QEMU} is not installed: install the package qemu-user.")
+    cache = cache_folder() / "emulated"
+    root = root_filesystem(cache, progress)
+    return EmulatedDevice(f"emulated://{address}", BOARDS[address], root, compiled(cache))

@@ -1,0 +1,47 @@
+"""The counting plugin for qemu: compiled at first use, and what it wrote read back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from edgeshuffle.atomic import atomic_file
+from edgeshuffle.errors import DeviceError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SOURCE: Final = Path(__file__).with_name("count_instructions.c")
+
+
+def compiled(cache: Path) -> Path:
+    """The plugin's library in `cache`; raises DeviceError where there is no C compiler."""
+    digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
+    target = cache / f"count_instructions-{digest}.so"
+    if target.exists():
+        return target
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        raise DeviceError("Counting instructions needs a C compiler: install the package gcc.")
+    with atomic_file(target) as temporary:
+        command = [compiler, "-O2", "-shared", "-fPIC", "-o", str(temporary), str(SOURCE)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise DeviceError(f"{compiler} cannot compile {SOURCE.name} ({done.stderr[:200]}).")
+    return target
+
+
+def read_counts(path: Path, regions: int) -> tuple[dict[str, int], ...]:
+    """Counts by class of the last regions 1 to `regions` in a plugin's file; raises DeviceError."""
+    entries = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    found: Sequence[dict[str, int]] = entries[-regions:]
+    if [entry["region"] for entry in found] != list(range(1, regions + 1)):
+        raise DeviceError(
+            f"The emulator reported other regions than were run ({path}). Use qemu-user of a "
+            "version from 7.2 to 8.2."
+        )
+    return tuple({key: n for key, n in entry.items() if key != "region"} for entry in found)
