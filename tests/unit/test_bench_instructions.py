@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from edgeshuffle.bench import BenchOptions, InstructionReport
+from edgeshuffle.bench.instructions import Count, count
+from edgeshuffle.bench.record import Record
+from edgeshuffle.device import DeviceInfo
+from edgeshuffle.device.emulated.boards import BOARDS, write_board
+from edgeshuffle.device.emulated.plugin import read_counts
+from edgeshuffle.errors import DeviceError, UnknownNameError
+from edgeshuffle.report import REPORTS
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+INFO = dataclasses.replace(
+    Record.from_json((GOLDEN / "bench" / "valid.jsonl").read_text().splitlines()[0]).device,
+    emulated=True,
+)
+
+
+def counted(runtime, precision, *totals):
+    classes = {"dot": 5_000_000, "widening_mac": 0, "fmla": 250_000}
+    return Count(
+        manifest_sha256="0" * 64,
+        model="made_up",
+        device=INFO,
+        runtime=runtime,
+        runtime_version="1.0",
+        precision=precision,
+        file=f"made_up_{precision}",
+        file_sha256="1" * 64,
+        inferences=tuple({"instructions": total, **classes} for total in totals),
+    )
+
+
+@pytest.fixture
+def report():
+    return InstructionReport(
+        model="made_up",
+        device=INFO,
+        counts=(
+            counted("ort", "fp32", 76_000_000, 75_000_000),
+            counted("ort", "int8", 25_000_000, 25_500_000),
+            counted("litert", "int8", 24_000_000),
+        ),
+        records=Path("build/bench/made_up.jsonl"),
+    )
+
+
+def test_the_shortest_inference_counts(report):
+    first, second, third = report.counts
+    assert first.instructions == 75_000_000
+    assert report.speedup(first) is None
+    assert report.speedup(second) == 3
+    assert report.speedup(third) is None
+
+
+def test_inferences_that_differ_are_doubted(report):
+    steady, wide = counted("ort", "int8", 10_000, 10_050), report.counts[1]
+    assert steady.reasons == ()
+    assert len(wide.reasons) == 1
+    assert "2.00 %" in wide.reasons[0]
+
+
+def test_records_keep_every_inference(report):
+    kept = json.loads(report.counts[0].to_json())
+    assert [counts["instructions"] for counts in kept["inferences"]] == [76_000_000, 75_000_000]
+    assert DeviceInfo(**kept["device"]) == INFO
+
+
+def test_the_table_for_people(report):
+    shown = REPORTS["terminal"].render(report)
+    assert shown == (GOLDEN / "instruction_report.txt").read_text("utf-8")
+    assert " ms" not in shown
+
+
+def test_json_has_no_times(report):
+    found = json.loads(REPORTS["json"].render(report))
+    assert found["mode"] == "instructions"
+    assert [result["instructions"] for result in found["results"]] == [75e6, 25e6, 24e6]
+    assert [result["verdict"] for result in found["results"]] == ["INVALID", "INVALID", "VALID"]
+    assert not any("ms" in key.split("_") for key in found["results"][0])
+
+
+def test_more_threads_are_refused(tmp_path):
+    options = BenchOptions(artifact=None, threads=2)
+    with pytest.raises(UnknownNameError, match="leave out --threads"):
+        next(count(options, None, INFO, (), lambda *_: None))
+
+
+def test_counts_are_those_of_the_last_regions(tmp_path):
+    lines = [{"region": region, "instructions": 10 * region} for region in (0, 1, 2, 0, 1, 2)]
+    path = tmp_path / "counts"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert read_counts(path, 2) == ({"instructions": 10}, {"instructions": 20})
+    with pytest.raises(DeviceError, match="other regions"):
+        read_counts(path, 3)
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_a_board_shows_its_own_core(name, tmp_path):
+    board = BOARDS[name]
+    write_board(board, tmp_path)
+    shown = (tmp_path / "proc" / "cpuinfo").read_text()
+    assert shown.count("processor") == 4
+    assert f"CPU part\t: {board.part:#x}" in shown
+    assert ("asimddp" in shown) == (name == "pi5")
+    assert (tmp_path / "sys/devices/system/cpu/online").read_text() == "0-3\n"
