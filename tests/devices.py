@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import shutil
+import tempfile
 from functools import cache
+from pathlib import Path
 
 import pytest
+from standins import pi
 
 from edgeshuffle.device import open_device
 from edgeshuffle.errors import DeviceError
@@ -13,7 +18,7 @@ from edgeshuffle.errors import DeviceError
 
 def address(kind):
     """What `--device` takes for a device of this kind; skips the test where there is none."""
-    return {"local": lambda: "local", "emulated": emulated}[kind]()
+    return {"local": lambda: "local", "emulated": emulated, "ssh": ssh}[kind]()
 
 
 def emulated(board="pi5"):
@@ -21,6 +26,23 @@ def emulated(board="pi5"):
     if reason:
         pytest.skip(reason)
     return f"emulated://{board}"
+
+
+def ssh():
+    reason = pi.missing() or why_not_emulated()
+    if reason:
+        pytest.skip(reason)
+    return stand_in_pi().address
+
+
+@cache
+def stand_in_pi():
+    """One board for all tests that do not harm it."""
+    folder = Path(tempfile.mkdtemp(prefix="pi-"))
+    board = pi.start(folder)
+    atexit.register(lambda: (board.stop(), shutil.rmtree(folder, ignore_errors=True)))
+    os.environ["PATH"] = f"{board.path}{os.pathsep}{os.environ['PATH']}"
+    return board
 
 
 @cache

@@ -27,10 +27,15 @@ SCHEMA_VERSION: Final = 1
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """Clock in kHz and temperature in thousandths of a degree Celsius, where shown."""
+    """Clock in kHz, temperature in thousandths of a degree Celsius, throttle bits, where shown.
+
+    The bits are a Raspberry Pi's: 0 to 3 for under-voltage, capped clock, throttled and soft
+    temperature limit now, 16 to 19 for the same since the board was started.
+    """
 
     clock_khz: int | None
     temperature_mc: int | None
+    throttled: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +43,8 @@ class Record:
     """One model file's measurement.
 
     Block i belongs to round i, in which every unfinished case has one block, timed after a few
-    inferences that are not kept (`run.SWITCH_SAMPLES`). `before` is right
-    after the warm-up, `after` right after the last block. `rss_before_bytes` is the process
+    inferences that are not kept (`run.SWITCH_SAMPLES`). `before` is right after the warm-up,
+    `during` after each block, `after` right after the last one. `rss_before_bytes` is the process
     before it loads the model, with the runtime imported. `finished` is False where the device
     failed; then `after` and `peak_rss_bytes` may be None. `started` is UTC in ISO 8601.
     """
@@ -65,6 +70,7 @@ class Record:
     before: State
     after: State | None
     started: str
+    during: tuple[State, ...] = ()
     finished: bool = True
     schema_version: int = SCHEMA_VERSION
 
@@ -81,6 +87,7 @@ class Record:
         data["device"] = DeviceInfo(**data["device"])
         data["before"] = State(**data["before"])
         data["after"] = None if data["after"] is None else State(**data["after"])
+        data["during"] = tuple(State(**state) for state in data["during"])
         data["warmup_ns"] = tuple(data["warmup_ns"])
         data["blocks"] = tuple(tuple(block) for block in data["blocks"])
         return cls(**data)

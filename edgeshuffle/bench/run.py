@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from edgeshuffle.bench.plan import BUDGETS, rounds
 from edgeshuffle.bench.record import Record, State
@@ -88,6 +88,7 @@ class _Running:
     warmup: list[int] = field(default_factory=list)
     blocks: list[tuple[int, ...]] = field(default_factory=list)
     spent_ns: int = 0
+    during: list[State] = field(default_factory=list)
     before: State | None = None
     after: State | None = None
     peak_rss_bytes: int | None = None
@@ -96,25 +97,27 @@ class _Running:
         """Run until the last samples hardly vary or the time is over."""
         settled = False
         while not settled:
-            last = self._samples(SETTLED_SAMPLES)
+            last, _ = self._samples(SETTLED_SAMPLES)
             self.warmup += last
             settled = (
                 variation(last) < SETTLED_VARIATION
                 or sum(self.warmup) >= budget.warmup_seconds * 1e9
                 or len(self.warmup) >= WARMUP_SAMPLES
             )
-        self.before, _ = self._state()
+        self.before, _ = self._now()
 
     def add_block(self, size: int) -> None:
-        block = self._samples(SWITCH_SAMPLES + size)[SWITCH_SAMPLES:]
+        samples, state = self._samples(SWITCH_SAMPLES + size)
+        block = samples[SWITCH_SAMPLES:]
         self.blocks.append(tuple(block))
         self.spent_ns += sum(block)
+        self.during.append(state)
 
     def share(self, budget: Budget) -> float:
         return budget.share(len(self.blocks) * budget.block, self.spent_ns / 1e9)
 
     def finish(self) -> None:
-        self.after, self.peak_rss_bytes = self._state()
+        self.after, self.peak_rss_bytes = self._now()
 
     def record(self, options: BenchOptions, info: DeviceInfo, manifest_sha256: str) -> Record:
         assert self.before is not None
@@ -138,16 +141,24 @@ class _Running:
             rss_before_bytes=self.session.ready["rss_before_bytes"],
             peak_rss_bytes=self.peak_rss_bytes,
             before=self.before,
+            during=tuple(self.during),
             after=self.after,
             started=self.started,
             finished=self.after is not None,
         )
 
-    def _samples(self, n: int) -> list[int]:
+    def _samples(self, n: int) -> tuple[list[int], State]:
         reply = self.session.ask({"cmd": "run", "n": n}, n)
-        return [int(sample) for sample in reply["samples_ns"]]
+        return [int(sample) for sample in reply["samples_ns"]], _state(reply["state"])
 
-    def _state(self) -> tuple[State, int]:
+    def _now(self) -> tuple[State, int]:
         reply = self.session.ask({"cmd": "state"})
-        state = State(clock_khz=reply["clock_khz"], temperature_mc=reply["temperature_mc"])
-        return state, int(reply["peak_rss_bytes"])
+        return _state(reply), int(reply["peak_rss_bytes"])
+
+
+def _state(reply: dict[str, Any]) -> State:
+    return State(
+        clock_khz=reply["clock_khz"],
+        temperature_mc=reply["temperature_mc"],
+        throttled=reply["throttled"],
+    )

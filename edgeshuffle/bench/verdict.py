@@ -10,14 +10,22 @@ import numpy as np
 from edgeshuffle.bench.plan import BUDGETS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from edgeshuffle.bench.record import Record
+    from edgeshuffle.bench.record import Record, State
     from edgeshuffle.bench.stats import Statistics
 
 SPREAD: Final = 1.5
 DRIFT: Final = 0.05
 CLOCK: Final = 0.97
+# By bit of `vcgencmd get_throttled`; 16 bits higher, the same since the board was started.
+THROTTLED: Final = (
+    "under-voltage; use a stronger power supply",
+    "a capped clock; use a stronger power supply or cool it",
+    "throttling; cool it",
+    "its soft temperature limit; cool it",
+)
+_STICKY: Final = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,18 +63,32 @@ def drift(blocks: tuple[tuple[int, ...], ...]) -> float:
     return (high - low) / low
 
 
+def _throttling(before: State, seen: Sequence[State]) -> Iterator[str]:
+    """What the firmware admits: a bit set now, or one of its sticky twins set since the start."""
+    now = before.throttled or 0
+    for state in seen:
+        bits = state.throttled or 0
+        now |= bits | (bits & ~(before.throttled or 0)) >> _STICKY
+    for bit, name in enumerate(THROTTLED):
+        if now >> bit & 1:
+            yield f"the firmware reports {name}"
+
+
 def _reasons(record: Record, statistics: Statistics) -> Iterator[str]:
     if not record.finished:
         yield "the device failed before the end; run it again"
     minimum = BUDGETS[record.mode].minimum
     if statistics.n < minimum:
         yield f"only {statistics.n} samples where {minimum} are needed; run it again"
-    before, after = record.before.clock_khz, record.after and record.after.clock_khz
-    if before and after and after / before < CLOCK:
+    seen = (*record.during, *((record.after,) if record.after else ()))
+    before = record.before.clock_khz
+    lowest = min((state.clock_khz for state in seen if state.clock_khz), default=None)
+    if before and lowest and lowest / before < CLOCK:
         yield (
-            f"the clock sank from {before / 1000:.0f} to {after / 1000:.0f} MHz; "
+            f"the clock sank from {before / 1000:.0f} to {lowest / 1000:.0f} MHz; "
             "cool the device or fix a lower clock"
         )
+    yield from _throttling(record.before, seen)
     change = drift(record.blocks)
     if change > DRIFT:
         yield (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from edgeshuffle.plugins import Table
@@ -34,6 +34,12 @@ class DeviceInfo:
     load: float | None
     python: str
     emulated: bool = False
+
+    @classmethod
+    def of(cls, described: dict[str, Any]) -> Self:
+        """From what an agent tells, which is more than is kept with a measurement."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in described.items() if name in known})
 
     @property
     def label(self) -> str:
@@ -96,7 +102,7 @@ class DeviceKind(Protocol):
         ...
 
 
-DEVICES: Table[DeviceKind] = Table("device", __name__, "runtime", "local", "emulated")
+DEVICES: Table[DeviceKind] = Table("device", __name__, "runtime", "local", "ssh", "emulated")
 
 
 def open_device(text: str, progress: Progress | None = None) -> Device:

@@ -26,7 +26,7 @@ class LocalDevice:
 
     def info(self) -> DeviceInfo:
         """What this machine shows of itself."""
-        return DeviceInfo(**describe())
+        return DeviceInfo.of(describe())
 
     def push(self, file: Path) -> str:
         """A file is here already."""

@@ -8,10 +8,10 @@ Stands alone, beside the runtime's module: needs Python 3.9 or later, numpy and 
 The second form prints what the device is, and needs nothing but Python. With a model, the first
 line out is {"ready": true, ...}. Then are answered
 
-    {"cmd": "run", "n": 20}                   the times of n inferences
+    {"cmd": "run", "n": 20}                   the times of n inferences, and the state after them
     {"cmd": "infer", "shape": [1, 3, H, W], "image": BASE64}   the logits of a float32 image
     {"cmd": "count", "n": 3}                  n inferences, each announced to a counting emulator
-    {"cmd": "state"}                          clock, temperature, peak memory
+    {"cmd": "state"}                          clock, temperature, throttle bits, peak memory
 
 What goes wrong is answered with {"error": "..."}. {"cmd": "quit"} or the end of input ends the
 process. Names end with their unit: ns, bytes, khz (kHz), mc (thousandths of a degree Celsius).
@@ -28,6 +28,8 @@ import json
 import os
 import platform
 import resource
+import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -71,7 +73,7 @@ def main() -> int:
 
 
 def describe() -> dict[str, Any]:
-    """What this device is: the values of edgeshuffle's DeviceInfo."""
+    """What this device is: the values of edgeshuffle's DeviceInfo, and what packages fit it."""
     machine = platform.machine()
     return {
         "machine": machine,
@@ -83,6 +85,8 @@ def describe() -> dict[str, Any]:
         "temperature_mc": temperature_mc(),
         "load": os.getloadavg()[0],
         "python": platform.python_version(),
+        "bits": 64 if sys.maxsize > 2**32 else 32,
+        "glibc": platform.libc_ver()[1] or None,
     }
 
 
@@ -102,6 +106,20 @@ def temperature_mc(zones: Path = ZONES) -> int | None:
             found[_text(zone / "type") + zone.name] = value
     processor = [value for name, value in found.items() if "cpu" in name.lower()]
     return max(processor or found.values(), default=None)
+
+
+def throttled() -> int | None:
+    """A Raspberry Pi firmware's throttle bits (`vcgencmd get_throttled`), where there are any."""
+    program = shutil.which("vcgencmd")
+    if program is None:
+        return None
+    try:
+        done = subprocess.run(
+            [program, "get_throttled"], stdout=subprocess.PIPE, timeout=5, check=True
+        )
+        return int(done.stdout.decode().strip().partition("=")[2], 16)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
 
 
 def peak_rss_bytes() -> int:
@@ -166,18 +184,23 @@ def _runtime(name: str) -> Any:
 
 def _answer(session: Any, command: dict[str, Any]) -> dict[str, Any]:
     if command["cmd"] == "run":
-        return {"samples_ns": _run(session, command["n"])}
+        return {"samples_ns": _run(session, command["n"]), "state": _state()}
     if command["cmd"] == "state":
-        return {
-            "peak_rss_bytes": peak_rss_bytes(),
-            "clock_khz": clock_khz(),
-            "temperature_mc": temperature_mc(),
-        }
+        return _state()
     if command["cmd"] == "infer":
         return {"logits": _infer(session, command)}
     if command["cmd"] == "count":
         return _count(session, command["n"])
     raise ValueError("unknown command {!r}".format(command["cmd"]))
+
+
+def _state() -> dict[str, Any]:
+    return {
+        "peak_rss_bytes": peak_rss_bytes(),
+        "clock_khz": clock_khz(),
+        "temperature_mc": temperature_mc(),
+        "throttled": throttled(),
+    }
 
 
 def _run(session: Any, n: int) -> list[int]:

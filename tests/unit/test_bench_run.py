@@ -38,7 +38,7 @@ READY = {
     "input_shape": [1, 3, 4, 4],
     "rss_before_bytes": 30,
 }
-STATE = {"peak_rss_bytes": 40, "clock_khz": 50, "temperature_mc": 60}
+STATE = {"peak_rss_bytes": 40, "clock_khz": 50, "temperature_mc": 60, "throttled": None}
 MS = 1_000_000
 
 
@@ -74,7 +74,8 @@ class FakeProcess:
             return self.script.answers[command["cmd"]]
         if command["cmd"] == "state":
             return STATE
-        return {"samples_ns": list(itertools.islice(self.samples, command["n"]))}
+        samples = list(itertools.islice(self.samples, command["n"]))
+        return {"samples_ns": samples, "state": STATE}
 
 
 class FakeDevice:

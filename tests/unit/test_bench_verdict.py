@@ -128,3 +128,35 @@ def test_every_reason_is_told_in_one_line_with_what_to_do():
         assert "\n" not in reason
         assert "; " in reason
         assert not reason.endswith(".")
+
+
+def throttled(before, *during):
+    states = [State(clock_khz=None, temperature_mc=None, throttled=bits) for bits in during]
+    start = State(clock_khz=None, temperature_mc=None, throttled=before)
+    found = reasons(before=start, during=tuple(states), after=states[-1])
+    return [reason for reason in found if "firmware" in reason]
+
+
+@pytest.mark.parametrize(
+    ("before", "during", "named"),
+    [
+        (None, (None, None), []),
+        (0, (0, 0), []),
+        (0, (0, 1 << 2, 0), ["throttling"]),
+        (0, (0, 1 << 18), ["throttling"]),
+        (1 << 18, (1 << 18, 1 << 18), []),
+        (1 << 18, (1 << 18, 1 << 18 | 1 << 16), ["under-voltage"]),
+        (0b10, (0, 0), ["a capped clock"]),
+        (0, (0b1001,), ["under-voltage", "its soft temperature limit"]),
+    ],
+)
+def test_what_the_firmware_admits(before, during, named):
+    found = throttled(before, *during)
+    assert [reason.split(";")[0].removeprefix("the firmware reports ") for reason in found] == named
+
+
+def test_a_clock_that_sinks_in_between_counts():
+    low = State(clock_khz=600_000, temperature_mc=None)
+    high = State(clock_khz=1_500_000, temperature_mc=None)
+    found = reasons(before=high, during=(high, low, high), after=high)
+    assert any("from 1500 to 600 MHz" in reason for reason in found)

@@ -72,7 +72,7 @@ class EmulatedDevice:
         process = self.spawn([self.python, self.push(Path(agent.__file__)), "--describe"])
         described = process.reply(START_SECONDS)
         # These are the host's, seen through the emulator.
-        return DeviceInfo(**{**described, "load": None, "emulated": True})
+        return DeviceInfo.of({**described, "load": None, "emulated": True})
 
     def push(self, file: Path) -> str:
         """A file is visible to the board where it lies."""

@@ -15,12 +15,11 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from contextlib import suppress
-from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.atomic import atomic_folder
+from edgeshuffle.device.wheels import download_wheels, installed_here, run_tool
 from edgeshuffle.errors import ArtifactError, DeviceError
 
 if TYPE_CHECKING:
@@ -35,16 +34,15 @@ MIRROR: Final = "http://deb.debian.org/debian"
 KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 PACKAGES: Final = ("python3", "libstdc++6")
 PYTHON: Final = (3, 11)
+GLIBC: Final = (2, 36)
 WHEELS: Final = ("onnxruntime", "ai-edge-litert")
 SITE: Final = "usr/lib/python3/dist-packages"
 _UNNEEDED: Final = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/lintian")
-# pip does not take a newer platform tag to include the older ones.
-_GLIBC: Final = ("2_17", "2_24", "2_26", "2_27", "2_28", "2_31", "2_34", "2_35", "2_36")
 
 
 def root_filesystem(cache: Path, progress: Progress) -> Path:
     """The root folder in `cache`, built if need be; raises DeviceError."""
-    wheels = tuple(f"{name}=={_installed(name)}" for name in WHEELS)
+    wheels = tuple(installed_here(name) for name in WHEELS)
     parts = (str(RECIPE), SUITE, *PACKAGES, *wheels)
     target = cache / f"root-{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:16]}"
     if target.is_dir():
@@ -58,7 +56,14 @@ def root_filesystem(cache: Path, progress: Progress) -> Path:
                 if step == "packages":
                     _unpack_packages(_download_packages(work), root)
                 elif step == "wheels":
-                    _unpack_wheels(_download_wheels(wheels, work), root / SITE)
+                    found = download_wheels(
+                        wheels,
+                        machine="aarch64",
+                        python=PYTHON,
+                        glibc=GLIBC,
+                        folder=work / "wheels",
+                    )
+                    _unpack_wheels(found, root / SITE)
                 else:
                     _compile(root)
     except ArtifactError as err:
@@ -68,17 +73,6 @@ def root_filesystem(cache: Path, progress: Progress) -> Path:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return target
-
-
-def _installed(name: str) -> str:
-    """The version on this machine, so that both run the same code."""
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError as err:
-        raise DeviceError(
-            f"The emulated board takes the version of {name} that is installed here, and none is: "
-            "pip install 'edgeshuffle[runtime]'."
-        ) from err
 
 
 def _download_packages(work: Path) -> list[Path]:
@@ -105,8 +99,10 @@ def _download_packages(work: Path) -> list[Path]:
         "Debug::NoLocking": "true",
     }
     options = [part for name, value in settings.items() for part in ("-o", f"{name}={value}")]
-    _run(["apt-get", *options, "-qq", "update"], "apt-get")
-    _run(["apt-get", *options, "-qq", "--yes", "--download-only", "install", *PACKAGES], "apt-get")
+    run_tool(["apt-get", *options, "-qq", "update"], "apt-get")
+    run_tool(
+        ["apt-get", *options, "-qq", "--yes", "--download-only", "install", *PACKAGES], "apt-get"
+    )
     return sorted((work / "archives").glob("*.deb"))
 
 
@@ -131,19 +127,6 @@ def _unpack_packages(packages: Sequence[Path], root: Path) -> None:
 
 def _is_unneeded(path: PurePosixPath) -> bool:
     return any(path.is_relative_to(folder) for folder in _UNNEEDED)
-
-
-def _download_wheels(wheels: Sequence[str], work: Path) -> list[Path]:
-    version = f"{PYTHON[0]}{PYTHON[1]}"
-    options = ["--only-binary", ":all:", "--implementation", "cp", "--python-version", version]
-    for glibc in _GLIBC:
-        options += ["--platform", f"manylinux_{glibc}_aarch64"]
-    options += ["--platform", "manylinux2014_aarch64"]
-    for abi in (f"cp{version}", "abi3", "none"):
-        options += ["--abi", abi]
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    _run([*pip, *options, "--dest", str(work / "wheels"), *wheels], "pip")
-    return sorted((work / "wheels").glob("*.whl"))
 
 
 def _unpack_wheels(wheels: Sequence[Path], site: Path) -> None:
@@ -172,23 +155,4 @@ def _compile(root: Path) -> None:
             stripdir=str(root),
             prependdir="/",
             invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-        )
-
-
-def _run(argv: Sequence[str], program: str) -> None:
-    try:
-        done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    except FileNotFoundError as err:
-        raise DeviceError(
-            f"The emulated board is built with {program}, which is not installed here. It needs a "
-            "Debian or Ubuntu host."
-        ) from err
-    if done.returncode:
-        lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-        reason = next((line for line in lines if "rror" in line or line.startswith("E:")), "")
-        with suppress(IndexError):
-            reason = reason or lines[-1]
-        raise DeviceError(
-            f"{program} cannot fetch the emulated board's files ({reason.strip()[:200]}). It needs "
-            "the Debian and Python package registries once."
         )
