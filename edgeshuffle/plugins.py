@@ -29,6 +29,10 @@ class Table(Mapping[str, T], Generic[T]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 
+    def __contains__(self, name: object) -> bool:
+        # Mapping's own would import the module to find out.
+        return name in self._names
+
     def __len__(self) -> int:
         return len(self._names)
 

@@ -8,6 +8,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import click
 import pytest
 
 from edgeshuffle import errors
@@ -30,7 +31,10 @@ def test_the_first_block_holds_two_commands(monkeypatch):
 def test_examples_parse(example):
     name, *arguments = shlex.split(example)
     command = import_module(f"edgeshuffle.cli.{name}").command
-    command.make_context(name, arguments)
+    context = command.make_context(name, arguments)
+    if isinstance(command, click.Group):
+        subcommand = command.get_command(context, arguments[0])
+        subcommand.make_context(arguments[0], arguments[1:])
 
 
 def test_every_command_has_an_example():

@@ -101,6 +101,7 @@ def bench(
             kept.append(record)
             write(path, kept)
 
+        device.steady()
         info = device.info()
         if info.emulated:
             counts = []

@@ -15,6 +15,8 @@ COMMANDS: Final = {
     "export": "Make fp32 and int8 ONNX and TFLite models without a channel shuffle.",
     "evaluate": "Compare every model file's accuracy with the float model's.",
     "bench": "Time an artifact's model files side by side.",
+    "devices": "List, name and test devices.",
+    "setup": "Put the inference runtimes on a device.",
     "inspect": "Show operators, MACs, parameters, bytes moved and requantizations.",
 }
 

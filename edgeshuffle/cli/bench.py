@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgeshuffle.cli.devices import device_options
+from edgeshuffle.device.inventory import inventory_file, resolve
 from edgeshuffle.runtime import RUNTIMES
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command("bench")
 @click.argument("artifact", required=False, type=click.Path(path_type=Path))
-@click.option("--device", default="local", show_default=True, help="Where to measure.")
+@device_options
 @click.option(
     "--runtime",
     "runtimes",
@@ -48,6 +50,7 @@ def command(
     *,
     artifact: Path | None,
     device: str,
+    inventory: Path | None,
     runtimes: tuple[str, ...],
     threads: int,
     mode: Mode,
@@ -65,7 +68,7 @@ def command(
 
     options = BenchOptions(
         artifact=Artifact.load(artifact) if artifact else Artifact.newest(Path("build")),
-        device=device,
+        device=resolve(device, inventory or inventory_file()),
         runtimes=tuple(dict.fromkeys(runtimes)),
         threads=threads,
         mode=mode,

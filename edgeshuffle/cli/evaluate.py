@@ -13,6 +13,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from edgeshuffle.artifact import Artifact
+from edgeshuffle.cli.devices import device_options
+from edgeshuffle.device.inventory import inventory_file, resolve
 from edgeshuffle.evaluate import EvaluateOptions, Evaluation, Result, evaluate
 from edgeshuffle.runtime import RUNTIMES
 
@@ -24,7 +26,7 @@ from edgeshuffle.runtime import RUNTIMES
     type=click.Path(path_type=Path),
     help="Image folder or .npz file; without it, the demo's own test images.",
 )
-@click.option("--device", default="local", show_default=True, help="Where to run the files.")
+@device_options
 @click.option(
     "--unlabelled",
     is_flag=True,
@@ -46,6 +48,7 @@ def command(
     artifact: Path | None,
     data: Path | None,
     device: str,
+    inventory: Path | None,
     runtimes: tuple[str, ...],
     limit: int | None,
     threads: int,
@@ -62,7 +65,7 @@ def command(
     options = EvaluateOptions(
         artifact=loaded,
         data=data,
-        device=device,
+        device=resolve(device, inventory or inventory_file()),
         labelled=not unlabelled,
         runtimes=tuple(dict.fromkeys(runtimes)),
         limit=limit,

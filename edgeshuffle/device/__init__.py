@@ -78,6 +78,14 @@ class Device(Protocol):
 
     def info(self) -> DeviceInfo: ...
 
+    def set_up(self) -> str:
+        """Have the runtimes there and return where they are; raises DeviceError."""
+        ...
+
+    def steady(self) -> None:
+        """Fix what makes times vary, as far as this user may; undone when the block is left."""
+        ...
+
     def push(self, file: Path) -> str:
         """Make a file available there, beside those pushed before, and return its path."""
         ...

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 from edgeshuffle.device import DeviceInfo
 from edgeshuffle.device.process import JsonProcess
 from edgeshuffle.errors import UnknownNameError
-from edgeshuffle.runtime.agent import describe
+from edgeshuffle.runtime.agent import describe, restore_governors, set_governors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,10 +23,19 @@ class LocalDevice:
 
     def __init__(self) -> None:
         self._processes: list[JsonProcess] = []
+        self._governors: dict[str, str] = {}
 
     def info(self) -> DeviceInfo:
         """What this machine shows of itself."""
         return DeviceInfo.of(describe())
+
+    def set_up(self) -> str:
+        """The runtimes are installed with edgeshuffle, or are not."""
+        return sys.prefix
+
+    def steady(self) -> None:
+        """Set the clock governor to `performance` where this user may."""
+        self._governors = set_governors("performance")
 
     def push(self, file: Path) -> str:
         """A file is here already."""
@@ -49,6 +58,7 @@ class LocalDevice:
     ) -> None:
         while self._processes:
             self._processes.pop().close()
+        restore_governors(self._governors)
 
 
 def connect(address: str, progress: object) -> LocalDevice:  # noqa: ARG001

@@ -112,6 +112,9 @@ class RemoteDevice:
         self._described: dict[str, Any] | None = None
         self._site: str | None = None
         self._run = self._script(_ENTER, transport.base).strip()
+        self._governors = f"{transport.base}/governors.json"
+        # A run whose link broke could not set them back.
+        self._restore()
 
     @property
     def python(self) -> str:
@@ -125,9 +128,7 @@ class RemoteDevice:
     def describe(self) -> dict[str, Any]:
         """All that the agent tells of the device; needs only Python there."""
         if self._described is None:
-            argv = [self.python, self.push(Path(agent.__file__)), "--describe"]
-            process = self._start(argv, {})
-            self._described = process.reply(DESCRIBE_SECONDS)
+            self._described = self._agent("--describe")
         return self._described
 
     def push(self, file: Path) -> str:
@@ -147,6 +148,10 @@ class RemoteDevice:
     def spawn(self, argv: Sequence[str]) -> JsonProcess:
         """Start a program with the runtimes at hand; raises DeviceError."""
         return self._start(argv, {"PYTHONPATH": self.set_up(), "PYTHONNOUSERSITE": "1"})
+
+    def steady(self) -> None:
+        """Set the clock governor to `performance` where this user may; leaving sets it back."""
+        self._agent("--governor", "performance", "--keep", self._governors)
 
     def set_up(self) -> str:
         """The folder with the runtimes that fit the device, which is made if need be."""
@@ -180,6 +185,7 @@ class RemoteDevice:
         while self._processes:
             self._processes.pop().close()
         try:
+            self._restore()
             self._script(_LEAVE, self._run)
         except DeviceError:
             # The link is gone; the next run of a later day removes the folder.
@@ -187,6 +193,16 @@ class RemoteDevice:
                 raise
         finally:
             self._transport.close()
+
+    def _agent(self, *arguments: str) -> dict[str, Any]:
+        """The one reply of an agent without a model."""
+        argv = [self.python, self.push(Path(agent.__file__)), *arguments]
+        return self._start(argv, {}).reply(DESCRIBE_SECONDS)
+
+    def _restore(self) -> None:
+        kept = shell_line(["test", "-f", self._governors])
+        if not self._transport.run(kept, COMMAND_SECONDS).status:
+            self._agent("--restore", "--keep", self._governors)
 
     def _start(self, argv: Sequence[str], environment: dict[str, str]) -> JsonProcess:
         settings = [f"{name}={value}" for name, value in environment.items()]

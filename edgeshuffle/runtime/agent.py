@@ -4,8 +4,11 @@ Stands alone, beside the runtime's module: needs Python 3.9 or later, numpy and 
 
     python agent.py --runtime ort --model FILE --threads N --seed S
     python agent.py --describe
+    python agent.py --governor performance --keep FILE
+    python agent.py --restore --keep FILE
 
-The second form prints what the device is, and needs nothing but Python. With a model, the first
+The other forms need nothing but Python: they print what the device is, or set the clock governor
+where this user may and set back what FILE remembers of it. With a model, the first
 line out is {"ready": true, ...}. Then are answered
 
     {"cmd": "run", "n": 20}                   the times of n inferences, and the state after them
@@ -45,6 +48,9 @@ def main() -> int:
     """Answer until told to quit; the exit status is 1 where the model cannot be opened."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--describe", action="store_true")
+    parser.add_argument("--governor")
+    parser.add_argument("--restore", action="store_true")
+    parser.add_argument("--keep", type=Path)
     parser.add_argument("--runtime")
     parser.add_argument("--model")
     parser.add_argument("--threads", type=int, default=1)
@@ -53,6 +59,14 @@ def main() -> int:
     reply = _claim_stdout()
     if options.describe:
         reply(describe())
+        return 0
+    if options.restore:
+        reply(_restore(options.keep))
+        return 0
+    if options.governor:
+        # First remembered, then set: whatever ends this process, the next one can restore.
+        options.keep.write_text(json.dumps(governors()))
+        reply({"changed": set_governors(options.governor)})
         return 0
     try:
         session, ready = _open(options)
@@ -88,6 +102,27 @@ def describe() -> dict[str, Any]:
         "bits": 64 if sys.maxsize > 2**32 else 32,
         "glibc": platform.libc_ver()[1] or None,
     }
+
+
+def governors(cpus: Path = CPUS) -> dict[str, str]:
+    """Clock governors by file."""
+    files = sorted(cpus.glob("cpu[0-9]*/cpufreq/scaling_governor"))
+    return {str(file): _text(file) for file in files if _text(file)}
+
+
+def set_governors(wanted: str, cpus: Path = CPUS) -> dict[str, str]:
+    """Set every governor where that is permitted; those that were changed, as they were."""
+    return {
+        file: governor
+        for file, governor in governors(cpus).items()
+        if governor != wanted and _write(file, wanted)
+    }
+
+
+def restore_governors(kept: dict[str, str]) -> bool:
+    """Set governors back; whether all of them could be."""
+    written = [_write(file, governor) for file, governor in kept.items()]
+    return all(written)
 
 
 def clock_khz(cpus: Path = CPUS) -> int | None:
@@ -257,6 +292,26 @@ def _status(key: str) -> int | None:
         if line.startswith(key + ":"):
             return int(line.split()[1]) * 1024
     return None
+
+
+def _restore(keep: Path) -> dict[str, Any]:
+    try:
+        kept = json.loads(keep.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {"restored": False}
+    now = governors()
+    done = restore_governors({file: old for file, old in kept.items() if now.get(file) != old})
+    if done:
+        keep.unlink()
+    return {"restored": done}
+
+
+def _write(file: str, text: str) -> bool:
+    try:
+        Path(file).write_text(text + "\n", "utf-8")
+    except OSError:
+        return False
+    return True
 
 
 def _integer(path: Path) -> int | None:

@@ -218,6 +218,48 @@ def test_what_happens_in_mid_run_makes_it_invalid(other, demo, what):
     }
 
 
+def governor_of(board):
+    return board.governor_file.read_text().strip()
+
+
+def test_the_governor_is_set_and_set_back(other, demo):
+    board = other()
+    board.governor("ondemand")
+    with open_device(board.address) as device:
+        device.steady()
+        assert governor_of(board) == "performance"
+        assert device.info().governor == "performance"
+    assert governor_of(board) == "ondemand"
+    assert list((board.home / ".cache/edgeshuffle").glob("governors*")) == []
+
+
+def test_a_governor_that_a_lost_run_left_is_set_back_at_the_next_contact(other):
+    board = other()
+    board.governor("ondemand")
+    device = open_device(board.address)
+    device.steady()
+    board.cut()
+    board.server.terminate()
+    board.server.wait()
+    with pytest.raises(DeviceError, match="cannot be reached"), device:
+        pass
+    assert governor_of(board) == "performance"
+    board.listen()
+    with open_device(board.address):
+        assert governor_of(board) == "ondemand"
+
+
+def test_a_governor_that_may_not_be_set_stays(other):
+    board = other()
+    board.governor("ondemand")
+    # Nothing can be written to a file of this name, whoever asks.
+    board.governor_file.unlink()
+    board.governor_file.symlink_to("/proc/version")
+    with open_device(board.address) as device:
+        device.steady()
+        assert device.info().governor.startswith("Linux")
+
+
 def test_a_full_disk(other, demo, capsys):
     board = other(file_bytes=300_000)
     assert run("bench", demo, "--device", board.address) == DeviceError.exit_code

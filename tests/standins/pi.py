@@ -14,7 +14,7 @@ import socket
 import subprocess
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgeshuffle.device.emulated import QEMU
@@ -43,7 +43,8 @@ class StandInPi:
     root: Path
     path: Path
     port: int
-    server: subprocess.Popen[bytes]
+    command: list[str]
+    server: subprocess.Popen[bytes] = field(init=False)
 
     @property
     def address(self) -> str:
@@ -84,6 +85,20 @@ class StandInPi:
     def clock_file(self) -> Path:
         """Core 0's clock, as the kernel tells it."""
         return self.root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq"
+
+    @property
+    def governor_file(self) -> Path:
+        """Core 0's clock governor."""
+        return self.clock_file.with_name("scaling_governor")
+
+    def governor(self, name: str) -> None:
+        """Give core 0 a clock governor."""
+        self.governor_file.write_text(f"{name}\n")
+
+    def listen(self) -> None:
+        """Start the server."""
+        self.server = subprocess.Popen(self.command)
+        _wait_for(self.port)
 
     def clock(self, khz: int) -> None:
         """What the kernel says of the clock from now on."""
@@ -134,11 +149,11 @@ def start(
         # With the signal ignored, a write beyond the limit fails as one to a full disk does.
         script = f"trap '' XFSZ; ulimit -f {file_bytes // 512}; exec \"$@\""
         command = ["sh", "-c", script, "sh", *command]
-    server = subprocess.Popen(command)
     for name in ("ssh", "scp"):
         _script(path / name, f"exec {shutil.which(name)} -F '{folder}/ssh_config' \"$@\"")
-    _wait_for(port)
-    return StandInPi(folder, home, root, path, port, server)
+    made = StandInPi(folder, home, root, path, port, command)
+    made.listen()
+    return made
 
 
 def _keys_and_settings(folder: Path, home: Path) -> int:

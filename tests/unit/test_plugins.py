@@ -25,6 +25,8 @@ def table(tmp_path, monkeypatch):
 def test_names_come_in_order_without_an_import(table):
     assert list(table) == ["ball", "train", "broken"]
     assert len(table) == 3
+    assert "train" in table
+    assert "plane" not in table
     assert "toys.ball" not in sys.modules
 
 

@@ -74,6 +74,13 @@ class EmulatedDevice:
         # These are the host's, seen through the emulator.
         return DeviceInfo.of({**described, "load": None, "emulated": True})
 
+    def set_up(self) -> str:
+        """The runtimes are part of the board's root."""
+        return str(self._folder / SITE)
+
+    def steady(self) -> None:
+        """There are no times here, so nothing makes them vary."""
+
     def push(self, file: Path) -> str:
         """A file is visible to the board where it lies."""
         return str(file.absolute())

@@ -1,0 +1,101 @@
+"""`edgeshuffle devices`: names of devices."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from edgeshuffle.device.inventory import (
+    add_device,
+    inventory_file,
+    read_inventory,
+    remove_device,
+    resolve,
+)
+
+
+def device_options(command: click.decorators.FC) -> click.decorators.FC:
+    """Add --device and --devices, which every command that uses a device has."""
+    file = click.option(
+        "--devices",
+        "inventory",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Names of devices [default: edgeshuffle/devices.toml in the user's config folder].",
+    )
+    name = click.option(
+        "--device",
+        default="local",
+        show_default=True,
+        help="local, a name, ssh://[user@]host[:port] or emulated://pi3|pi4|pi5.",
+    )
+    return name(file(command))
+
+
+@click.group("devices", invoke_without_command=True)
+@click.option("--devices", "inventory", type=click.Path(path_type=Path), metavar="FILE")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def command(ctx: click.Context, inventory: Path | None, *, as_json: bool) -> None:
+    """List, name and test devices."""
+    ctx.obj = inventory or inventory_file()
+    if ctx.invoked_subcommand is None:
+        _show(ctx.obj, as_json=as_json)
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def list_command(file: Path, *, as_json: bool) -> None:
+    """Show every name and its address."""
+    _show(file, as_json=as_json)
+
+
+@command.command("add")
+@click.argument("name")
+@click.argument("address")
+@click.pass_obj
+def add_command(file: Path, name: str, address: str) -> None:
+    """Call the device at ADDRESS by NAME."""
+    add_device(file, name, address)
+    click.echo(f"{name} is {address} ({file})")
+
+
+@command.command("remove")
+@click.argument("name")
+@click.pass_obj
+def remove_command(file: Path, name: str) -> None:
+    """Forget NAME."""
+    remove_device(file, name)
+    click.echo(f"{name} is forgotten ({file})")
+
+
+@command.command("test")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def test_command(file: Path, name: str, *, as_json: bool) -> None:
+    """Connect to NAME and show what it is."""
+    from dataclasses import asdict  # noqa: PLC0415
+
+    from edgeshuffle.cli.progress import stages  # noqa: PLC0415
+    from edgeshuffle.device import open_device  # noqa: PLC0415
+
+    with stages() as progress, open_device(resolve(name, file), progress) as device:
+        info = device.info()
+    if as_json:
+        click.echo(json.dumps({**asdict(info), "label": info.label}, indent=2))
+    else:
+        click.echo(f"{name}: {info.cpu}, {info.machine}, Python {info.python}: {info.label}")
+
+
+def _show(file: Path, *, as_json: bool) -> None:
+    names = {"local": "local", **read_inventory(file)}
+    if as_json:
+        click.echo(json.dumps({"file": str(file), "devices": names}, indent=2))
+        return
+    width = max(map(len, names))
+    for name, address in names.items():
+        click.echo(f"{name:{width}}  {address}")

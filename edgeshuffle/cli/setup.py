@@ -1,0 +1,36 @@
+"""`edgeshuffle setup`: put the runtimes on a device."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeshuffle.cli.devices import device_options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command("setup")
+@device_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(device: str, inventory: Path | None, *, as_json: bool) -> None:
+    """Put the inference runtimes that fit a device into a private folder there.
+
+    They are fetched here, so the device needs no network. `bench` and `evaluate` do this too when
+    they find nothing there.
+    """
+    from edgeshuffle.cli.progress import stages  # noqa: PLC0415
+    from edgeshuffle.device import open_device  # noqa: PLC0415
+    from edgeshuffle.device.inventory import inventory_file, resolve  # noqa: PLC0415
+
+    with stages() as progress:
+        address = resolve(device, inventory or inventory_file())
+        with open_device(address, progress) as opened:
+            place = opened.set_up()
+    if as_json:
+        click.echo(json.dumps({"device": address, "packages": place}, indent=2))
+    else:
+        click.echo(f"{address} is ready: runtimes in {place}")
