@@ -24,7 +24,7 @@ LAYERS = [
     {"device"},
     {"evaluate"},
     {"bench", "export"},
-    {"report"},
+    {"report", "doctor"},
     {"cli"},
 ]
 LAYER = {part: level for level, parts in enumerate(LAYERS) for part in parts}

@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "evaluate": "Compare every model file's accuracy with the float model's.",
     "bench": "Time an artifact's model files side by side.",
     "devices": "List, name and test devices.",
+    "doctor": "Check whether a device can run and be measured well.",
     "setup": "Put the inference runtimes on a device.",
     "inspect": "Show operators, MACs, parameters, bytes moved and requantizations.",
 }

@@ -78,6 +78,10 @@ class Device(Protocol):
 
     def info(self) -> DeviceInfo: ...
 
+    def describe(self) -> dict[str, Any]:
+        """All that the agent tells of the device; raises DeviceError."""
+        ...
+
     def set_up(self) -> str:
         """Have the runtimes there and return where they are; raises DeviceError."""
         ...

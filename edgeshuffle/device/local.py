@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from edgeshuffle.device import DeviceInfo
 from edgeshuffle.device.process import JsonProcess
@@ -27,7 +27,11 @@ class LocalDevice:
 
     def info(self) -> DeviceInfo:
         """What this machine shows of itself."""
-        return DeviceInfo.of(describe())
+        return DeviceInfo.of(self.describe())
+
+    def describe(self) -> dict[str, Any]:
+        """All that the agent tells of this machine."""
+        return describe()
 
     def set_up(self) -> str:
         """The runtimes are installed with edgeshuffle, or are not."""

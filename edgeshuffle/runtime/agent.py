@@ -26,6 +26,7 @@ import argparse
 import base64
 import ctypes
 import gc
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -101,6 +102,12 @@ def describe() -> dict[str, Any]:
         "python": platform.python_version(),
         "bits": 64 if sys.maxsize > 2**32 else 32,
         "glibc": platform.libc_ver()[1] or None,
+        "features": _features(),
+        "page_bytes": os.sysconf("SC_PAGE_SIZE"),
+        "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        "free_bytes": shutil.disk_usage(Path.home()).free,
+        "throttled": throttled(),
+        "packages": _packages("onnxruntime", "ai-edge-litert", "tflite-runtime", "numpy"),
     }
 
 
@@ -284,6 +291,26 @@ def _board() -> str | None:
     entries = [line.partition(":") for line in _text(Path("/proc/cpuinfo")).splitlines()]
     found = {key.strip().lower(): value.strip() for key, _, value in entries}
     return found.get("model name") or found.get("hardware")
+
+
+def _features() -> list[str]:
+    """Instruction set features of the first core, as its kernel names them."""
+    for line in _text(Path("/proc/cpuinfo")).splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() in ("Features", "flags"):
+            return value.split()
+    return []
+
+
+def _packages(*names: str) -> dict[str, str]:
+    """Versions of those that this Python finds."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
 
 
 def _status(key: str) -> int | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from edgeshuffle.device import DeviceInfo
 from edgeshuffle.device.emulated.boards import BOARDS, Board, write_board
@@ -69,10 +69,14 @@ class EmulatedDevice:
 
     def info(self) -> DeviceInfo:
         """What the board shows of itself."""
+        return DeviceInfo.of({**self.describe(), "emulated": True})
+
+    def describe(self) -> dict[str, Any]:
+        """All that the agent tells of the board; raises DeviceError."""
         process = self.spawn([self.python, self.push(Path(agent.__file__)), "--describe"])
         described = process.reply(START_SECONDS)
         # These are the host's, seen through the emulator.
-        return DeviceInfo.of({**described, "load": None, "emulated": True})
+        return {**described, "load": None, "free_bytes": None, "memory_bytes": None}
 
     def set_up(self) -> str:
         """The runtimes are part of the board's root."""

@@ -1,0 +1,46 @@
+"""`edgeshuffle doctor`: what a device is good for, and what to mend."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeshuffle.cli.devices import device_options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command("doctor")
+@device_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(device: str, inventory: Path | None, *, as_json: bool) -> None:
+    """Check whether a device can run the models fast and be measured well.
+
+    The exit code is 11 where there is a problem, and 0 where there are warnings at most.
+    """
+    from edgeshuffle.cli.progress import stages  # noqa: PLC0415
+    from edgeshuffle.device import open_device  # noqa: PLC0415
+    from edgeshuffle.device.inventory import inventory_file, resolve  # noqa: PLC0415
+    from edgeshuffle.doctor import examine  # noqa: PLC0415
+    from edgeshuffle.errors import GateError  # noqa: PLC0415
+
+    address = resolve(device, inventory or inventory_file())
+    with stages() as progress, open_device(address, progress) as opened:
+        described = opened.describe()
+    findings = examine(described)
+    problems = [finding for finding in findings if finding.level == "problem"]
+    if as_json:
+        shown = {"device": address, "findings": [asdict(finding) for finding in findings]}
+        click.echo(json.dumps(shown, indent=2))
+    else:
+        click.echo(f"{described['cpu']} ({address})")
+        width = max(len(finding.check) for finding in findings)
+        for finding in findings:
+            fix = f": {finding.fix}" if finding.fix else ""
+            click.echo(f"{finding.level:8} {finding.check:{width}}  {finding.text}{fix}")
+    if problems:
+        raise GateError(f"{address} has {len(problems)} problem(s): {problems[0].text}.")
