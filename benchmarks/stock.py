@@ -35,6 +35,8 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from edgeshuffle.artifact import Artifact
+from edgeshuffle.device import open_device
+from edgeshuffle.device.session import open_agent
 from edgeshuffle.errors import EdgeShuffleError
 from edgeshuffle.images import open_images
 from edgeshuffle.zoo.cards import card_of_width
@@ -115,6 +117,13 @@ def main() -> int:
                 _say(f"skipped: {name}: {err}")
     if options.weights is not None:
         _check_same_network(contenders, calibration)
+    if options.device:
+        counts = {name: count(contenders, name) for name in options.device}
+        if options.json:
+            sys.stdout.write(json.dumps(_as_plain(contenders, counts)) + "\n")
+        else:
+            _show_counts(contenders, counts)
+        return 0
     times = measure(contenders, options)
     ratios = compare(contenders, times)
     if options.json:
@@ -143,6 +152,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("build/stock"))
     parser.add_argument("--litert-torch-python", type=Path)
     parser.add_argument("--onnx2tf-python", type=Path)
+    parser.add_argument(
+        "--device", action="append", help="count instructions on emulated://pi4 or the like instead"
+    )
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--iterations", type=int, default=20, help="inferences a round and model")
     parser.add_argument("--threads", type=int, default=1)
@@ -365,6 +377,46 @@ def measure(contenders: list[Contender], options: argparse.Namespace) -> NDArray
                 run()
             row[index] = (time.perf_counter() - start) / options.iterations
     return times
+
+
+def count(contenders: list[Contender], address: str) -> list[int]:
+    """Instructions an inference of every contender on an emulated board, the least of five."""
+    found = []
+    with open_device(address) as device:
+        for contender in contenders:
+            _say(f"counting on {address}: {contender.maker} {contender.path.name}")
+            session = open_agent(device, contender, contender.path)
+            session.ask({"cmd": "run", "n": 1}, 1)
+            found.append(min(counts["instructions"] for counts in session.count(5)))
+    return found
+
+
+def _as_plain(contenders: list[Contender], counts: dict[str, list[int]]) -> dict[str, Any]:
+    return {
+        "instructions": [
+            {
+                "maker": contender.maker,
+                "runtime": contender.runtime,
+                "precision": contender.precision,
+                **{address: found[index] for address, found in counts.items()},
+            }
+            for index, contender in enumerate(contenders)
+        ]
+    }
+
+
+def _show_counts(contenders: list[Contender], counts: dict[str, list[int]]) -> None:
+    print("millions of instructions an inference")
+    print(f"{'':36}" + "".join(f"{address:>18}" for address in counts))
+    order = sorted(
+        range(len(contenders)), key=lambda i: (contenders[i].runtime, contenders[i].precision)
+    )
+    for index in order:
+        one = contenders[index]
+        print(
+            f"{one.runtime:8}{one.precision:6}{one.maker:22}"
+            + "".join(f"{found[index] / 1e6:18.2f}" for found in counts.values())
+        )
 
 
 def compare(contenders: list[Contender], times: NDArray[np.float64]) -> list[Ratio]:

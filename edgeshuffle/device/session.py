@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from edgeshuffle.errors import DeviceError, MissingExtraError, RuntimeUnavailabl
 from edgeshuffle.runtime import agent
 
 if TYPE_CHECKING:
-    from edgeshuffle.artifact import ModelFile
     from edgeshuffle.device import Device, Process
 
 AGENT: Final = Path(agent.__file__)
@@ -55,10 +54,20 @@ class AgentSession:
         return REPLY_SECONDS + 20 * inferences * float(self.ready["first_ns"]) / 1e9
 
 
+class Runnable(Protocol):
+    """What is to be known of a model file to run it; `precision` is for messages."""
+
+    @property
+    def runtime(self) -> str: ...
+
+    @property
+    def precision(self) -> str: ...
+
+
 def open_agent(
-    device: Device, file: ModelFile, path: Path, *, threads: int = 1, seed: int = 0
+    device: Device, file: Runnable, path: Path, *, threads: int = 1, seed: int = 0
 ) -> AgentSession:
-    """Load one of an artifact's model files on the device.
+    """Load a model file on the device.
 
     Raises MissingExtraError, RuntimeUnavailableError and DeviceError.
     """

@@ -48,6 +48,12 @@ class NhwcWriter:
         self.index[value] = self.buffer.tensor(value.name or "", shape, self.dtype, params)
         return self.index[value]
 
+    def like(self, value: ir.Value, channels: int, name: str) -> int:
+        """Add a tensor of a value's height, width and quantization with other channels."""
+        params = None if self.plan is None else self.plan.activations[value.name or ""]
+        shape = (*nhwc(g.shape_of(value))[:-1], channels)
+        return self.buffer.tensor(name, shape, self.dtype, params)
+
     def info(self, value: ir.Value, layout: str) -> TensorInfo:
         """How the manifest describes an input or output."""
         params = None if self.plan is None else self.plan.activations[value.name or ""]

@@ -57,7 +57,44 @@ def _float(model: ir.Model) -> onnx.ModelProto:
         del kept.metadata_props[:]
         kept.ClearField("doc_string")
         nodes.append(kept)
-    return _model(model, nodes, list(source.graph.initializer), [("", OPSET)])
+    constants = {tensor.name: tensor for tensor in source.graph.initializer}
+    for node in model.graph:
+        if node.op_type == "Flatten":
+            _classify_by_gemm(node, nodes, constants)
+    return _model(model, nodes, list(constants.values()), [("", OPSET)])
+
+
+def _classify_by_gemm(
+    flatten: ir.Node, nodes: list[onnx.NodeProto], constants: dict[str, onnx.TensorProto]
+) -> None:
+    """Write a 1x1 convolution of one pixel and its Flatten as Flatten and Gemm.
+
+    ONNX Runtime multiplies matrices for a convolution with pixels as columns, and fills the columns
+    of a tile that one pixel leaves empty.
+    """
+    result = flatten.inputs[0]
+    conv = None if result is None else result.producer()
+    if conv is None or conv.op_type != "Conv" or g.sole_consumer(conv.outputs[0]) is not flatten:
+        return
+    source, weight = conv.inputs[0], g.constant(conv.inputs[1])
+    if source is None or weight is None or g.shape_of(source)[2:] != (1, 1):
+        return
+    if weight.shape[2:] != (1, 1) or g.integer(conv, "group", 1) != 1:
+        return
+    name = f"{conv.inputs[1].name}_matrix" if conv.inputs[1] else ""
+    constants[name] = numpy_helper.from_array(np.ascontiguousarray(weight[:, :, 0, 0]), name)
+    by_output = {node.output[0]: index for index, node in enumerate(nodes)}
+    where_conv = by_output[conv.outputs[0].name or ""]
+    where_flatten = by_output[flatten.outputs[0].name or ""]
+    row = f"{source.name}_row"
+    inputs = [row, name, *nodes[where_conv].input[2:]]
+    used = [value for node in nodes for value in node.input]
+    if used.count(nodes[where_conv].input[1]) == 1:
+        del constants[nodes[where_conv].input[1]]
+    nodes[where_conv] = helper.make_node("Flatten", [source.name or ""], [row], name=row)
+    nodes[where_flatten] = helper.make_node(
+        "Gemm", inputs, [flatten.outputs[0].name or ""], name=conv.name or "classifier", transB=1
+    )
 
 
 def _model(

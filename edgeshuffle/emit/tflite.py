@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from edgeshuffle.quant.plan import QuantPlan
 
 SUFFIX: Final = ".tflite"
+# XNNPACK's own limit: a longer one falls out of the delegate and cuts it in two.
+_MOST_CONCATENATED: Final = 5
 _ACTIVATIONS: Final = {
     "none": schema.ActivationFunctionType.NONE,
     "relu": schema.ActivationFunctionType.RELU,
@@ -141,14 +143,27 @@ def _activation(writer: NhwcWriter, node: ir.Node) -> None:
 
 
 def _concat(writer: NhwcWriter, node: ir.Node) -> None:
+    output = node.outputs[0]
+    parts = [(writer.index[v], g.shape_of(v)[1]) for v in node.inputs if v is not None]
+    while len(parts) > _MOST_CONCATENATED:
+        # The neighbours with the fewest channels, which are copied once more, and no more of them
+        # than leave the rest few enough.
+        count = min(_MOST_CONCATENATED, len(parts) - _MOST_CONCATENATED + 1)
+        starts = range(len(parts) - count + 1)
+        first = min(starts, key=lambda i: sum(size for _, size in parts[i : i + count]))
+        joined = parts[first : first + count]
+        channels = sum(size for _, size in joined)
+        made = writer.like(output, channels, f"{output.name}_{first}_{channels}")
+        _concatenate(writer, [index for index, _ in joined], made)
+        parts[first : first + count] = [(made, channels)]
+    _concatenate(writer, [index for index, _ in parts], writer.value(output))
+
+
+def _concatenate(writer: NhwcWriter, parts: list[int], result: int) -> None:
     options = schema.ConcatenationOptionsT()
     options.axis = 3
     writer.buffer.operator(
-        "CONCATENATION",
-        [writer.index[value] for value in node.inputs if value is not None],
-        [writer.value(node.outputs[0])],
-        ("ConcatenationOptions", options),
-        writer.version(2),
+        "CONCATENATION", parts, [result], ("ConcatenationOptions", options), writer.version(2)
     )
 
 

@@ -188,3 +188,34 @@ def test_an_explicit_relu_stays_where_the_scale_is_shared_with_negative_values(t
     for style in ("qdq", "qoperator"):
         emitted = EMITTERS["onnx"].emit(model, plan, style=style)
         assert relative_error(reference, run_file(tmp_path, "onnx", emitted, noise(8))) < 0.2
+
+
+@pytest.mark.parametrize("parts", [2, 5, 6, 9, 12])
+def test_long_concatenations_stay_in_one_delegate(parts, tmp_path):
+    graph = Graph(size=6)
+    x = graph.relu(graph.conv("input", 8))
+    pieces = [graph.relu(graph.conv(x, 1 + index % 3)) for index in range(parts)]
+    joined = graph.concat(*pieces)
+    proto = graph.classifier(graph.conv(joined, 4))
+    model = prepared(proto)
+    plan = quantize(model, [noise(6)], Recipe(calibrator="minmax"))
+    for chosen in (None, plan):
+        emitted = EMITTERS["tflite"].emit(model, chosen)
+        output = run_file(tmp_path, "tflite", emitted, noise(6))
+        if chosen is None:
+            assert relative_error(run_onnx(proto, noise(6)).reshape(-1), output) < 1e-5
+        loaded = schema.ModelT.InitFromPackedBuf(emitted.data, 0).subgraphs[0]
+        joins = [
+            op for op in loaded.operators if len(op.inputs) > 1 and op.builtinOptionsType == 10
+        ]
+        assert joins
+        assert max(len(op.inputs) for op in joins) <= 5
+
+
+def test_one_pixel_is_classified_by_a_matrix_product():
+    graph = Graph()
+    proto = graph.classifier(graph.relu(graph.conv("input", 6)))
+    emitted = EMITTERS["onnx"].emit(prepared(proto), None)
+    assert emitted.ops == {"Conv": 1, "Flatten": 1, "Gemm": 1, "GlobalAveragePool": 1, "Relu": 1}
+    names = [tensor.name for tensor in onnx.load_from_string(emitted.data).graph.initializer]
+    assert len(names) == 4
