@@ -117,10 +117,12 @@ def _unpack_packages(packages: Sequence[Path], root: Path) -> None:
             ) as process,
             tarfile.open(fileobj=process.stdout, mode="r|") as archive,
         ):
+            # Python before 3.11.4 has no filters, and no argument for one.
+            archive.extraction_filter = getattr(tarfile, "tar_filter", None)
             for member in archive:
                 path = PurePosixPath(member.name)
                 if path != PurePosixPath("lib") and not _is_unneeded(path):
-                    archive.extract(member, root, filter="tar")
+                    archive.extract(member, root)
         if process.returncode:
             raise DeviceError(f"{package.name} cannot be unpacked. Try again.")
 
