@@ -13,9 +13,8 @@ import py_compile
 import shutil
 import subprocess
 import sys
-import tarfile
 import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.atomic import atomic_folder
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from edgeshuffle.device import Progress
 
 # Counts changes of this module that change what it makes.
-RECIPE: Final = 1
+RECIPE: Final = 2
 SUITE: Final = "bookworm"
 MIRROR: Final = "http://deb.debian.org/debian"
 KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -110,25 +109,15 @@ def _unpack_packages(packages: Sequence[Path], root: Path) -> None:
     # Packages of a merged-/usr system may ship either of the two names.
     (root / "usr" / "lib").mkdir(parents=True)
     (root / "lib").symlink_to("usr/lib")
+    unneeded = [f"--exclude=./{folder}" for folder in _UNNEEDED]
+    unpack = ["tar", "-x", "-C", str(root), "--no-same-owner", "--keep-directory-symlink"]
     for package in packages:
-        with (
-            subprocess.Popen(
-                ["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE
-            ) as process,
-            tarfile.open(fileobj=process.stdout, mode="r|") as archive,
-        ):
-            # Python before 3.11.4 has no filters, and no argument for one.
-            archive.extraction_filter = getattr(tarfile, "tar_filter", None)
-            for member in archive:
-                path = PurePosixPath(member.name)
-                if path != PurePosixPath("lib") and not _is_unneeded(path):
-                    archive.extract(member, root)
-        if process.returncode:
-            raise DeviceError(f"{package.name} cannot be unpacked. Try again.")
-
-
-def _is_unneeded(path: PurePosixPath) -> bool:
-    return any(path.is_relative_to(folder) for folder in _UNNEEDED)
+        with subprocess.Popen(
+            ["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE
+        ) as process:
+            tar = subprocess.run([*unpack, *unneeded], stdin=process.stdout, check=False)
+        if process.returncode or tar.returncode:
+            raise DeviceError(f"{package.name} cannot be unpacked. Make room, or try again.")
 
 
 def _unpack_wheels(wheels: Sequence[Path], site: Path) -> None:
