@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from standins import pi
+from standins import phone, pi
 
 from edgeshuffle.device import open_device
 from edgeshuffle.errors import DeviceError
@@ -18,7 +18,7 @@ from edgeshuffle.errors import DeviceError
 
 def address(kind):
     """What `--device` takes for a device of this kind; skips the test where there is none."""
-    return {"local": lambda: "local", "emulated": emulated, "ssh": ssh}[kind]()
+    return {"local": lambda: "local", "emulated": emulated, "ssh": ssh, "adb": adb}[kind]()
 
 
 def emulated(board="pi5"):
@@ -29,20 +29,58 @@ def emulated(board="pi5"):
 
 
 def ssh():
-    reason = pi.missing() or why_not_emulated()
-    if reason:
-        pytest.skip(reason)
-    return stand_in_pi().address
+    return stand_in("ssh").address
+
+
+def adb():
+    return stand_in("adb").address
 
 
 @cache
-def stand_in_pi():
-    """One board for all tests that do not harm it."""
-    folder = Path(tempfile.mkdtemp(prefix="pi-"))
-    board = pi.start(folder)
-    atexit.register(lambda: (board.stop(), shutil.rmtree(folder, ignore_errors=True)))
-    os.environ["PATH"] = f"{board.path}{os.pathsep}{os.environ['PATH']}"
-    return board
+def stand_in(kind):
+    """One device for all tests that do not harm it; skips the test where there can be none."""
+    reason = {"ssh": pi, "adb": phone}[kind].missing() or why_not_emulated()
+    if reason:
+        pytest.skip(reason)
+    folder = Path(tempfile.mkdtemp(prefix=f"{kind}-"))
+    made = start(kind, folder)
+    atexit.register(lambda: (made.stop(), shutil.rmtree(folder, ignore_errors=True)))
+    os.environ.update(made.environment())
+    return made
+
+
+def start(kind, folder, **options):
+    """A device of the test's own, which the test must stop."""
+    if kind == "adb":
+        return phone.start(folder, adb_server(), **options)
+    return pi.start(folder, **options)
+
+
+def boards(kind, folder, monkeypatch):
+    """What a fixture yields: a function that starts a device, stopped at the test's end."""
+    stand_in(kind)
+    started = []
+
+    def start_one(**options):
+        place = folder / f"{kind}{len(started)}"
+        place.mkdir()
+        made = start(kind, place, **options)
+        started.append(made)
+        for name, value in made.environment().items():
+            monkeypatch.setenv(name, value)
+        return made
+
+    yield start_one
+    for made in started:
+        made.stop()
+
+
+@cache
+def adb_server():
+    """The adb server of all tests."""
+    server = phone.AdbServer()
+    atexit.register(server.stop)
+    return server
 
 
 @cache

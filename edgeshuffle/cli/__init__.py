@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib import import_module
 from typing import Any, Final
@@ -40,6 +41,9 @@ class _Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
+        # What a time limit or a closed terminal ends cleans up like Ctrl-C.
+        for name in {"SIGTERM", "SIGHUP"} & set(signal.Signals.__members__):
+            signal.signal(signal.Signals[name], _end)
         try:
             return super().invoke(ctx)
         except EdgeShuffleError as err:
@@ -48,6 +52,10 @@ class _Commands(click.Group):
         except KeyboardInterrupt:
             click.echo("edgeshuffle: interrupted; nothing half-written is left.", err=True)
             sys.exit(130)
+
+
+def _end(number: int, _: object) -> None:
+    sys.exit(128 + number)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -114,7 +114,7 @@ class DeviceKind(Protocol):
         ...
 
 
-DEVICES: Table[DeviceKind] = Table("device", __name__, "runtime", "local", "ssh", "emulated")
+DEVICES: Table[DeviceKind] = Table("device", __name__, "runtime", "local", "ssh", "adb", "emulated")
 
 
 def open_device(text: str, progress: Progress | None = None) -> Device:

@@ -18,7 +18,7 @@ from edgeshuffle.atomic import atomic_file
 from edgeshuffle.device import DEVICES
 from edgeshuffle.errors import UnknownNameError
 
-DEFAULTS: Final = {"pi": "ssh://raspberrypi.local"}
+DEFAULTS: Final = {"pi": "ssh://raspberrypi.local", "android": "adb://"}
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 

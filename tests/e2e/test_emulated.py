@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import devices
 import numpy as np
 import pytest
 from small_models import run
@@ -17,15 +16,6 @@ from edgeshuffle.device import emulated, open_device
 from edgeshuffle.errors import DeviceError, UnknownNameError
 
 BOARDS = ("pi4", "pi5")
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    """The demo at a resolution that is quick to emulate."""
-    devices.emulated()
-    folder = tmp_path_factory.mktemp("build") / "demo"
-    assert run("export", "--width", "0.5", "--resolution", 64, "--int8", "-o", folder) == 0
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -50,6 +50,15 @@ class StandInPi:
     def address(self) -> str:
         return f"ssh://{HOST}"
 
+    @property
+    def base(self) -> Path:
+        """Where everything of ours lies."""
+        return self.home / ".cache" / "edgeshuffle"
+
+    def environment(self) -> dict[str, str]:
+        """What a client needs to find it."""
+        return {"PATH": f"{self.path}{os.pathsep}{os.environ['PATH']}"}
+
     def sessions(self) -> list[int]:
         """Processes that serve a connection."""
         listed = subprocess.run(
@@ -110,7 +119,7 @@ class StandInPi:
 
     def left(self) -> list[str]:
         """Files of the runs that the board still holds."""
-        runs = self.home / ".cache" / "edgeshuffle" / "runs"
+        runs = self.base / "runs"
         return sorted(path.name for path in runs.iterdir()) if runs.exists() else []
 
     def stop(self) -> None:
