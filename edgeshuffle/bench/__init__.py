@@ -6,28 +6,43 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from edgeshuffle.bench.compare import Change, compare
+from edgeshuffle.bench.cores import choose_cores
 from edgeshuffle.bench.instructions import Count, count
 from edgeshuffle.bench.plan import BenchOptions, Mode, plan
 from edgeshuffle.bench.record import Record, records_file, write
+from edgeshuffle.bench.resume import broken_off, read_records
 from edgeshuffle.bench.run import measure
 from edgeshuffle.bench.stats import Estimate, Statistics, ratio_of_medians, summarize
-from edgeshuffle.bench.verdict import Verdict, judge
+from edgeshuffle.bench.verdict import Verdict, judge, settled, slowdown
 from edgeshuffle.device import DeviceInfo, open_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["BenchOptions", "BenchReport", "InstructionReport", "MeasuredCase", "Ratio", "bench"]
+__all__ = [
+    "BenchOptions",
+    "BenchReport",
+    "InstructionReport",
+    "MeasuredCase",
+    "Ratio",
+    "bench",
+    "replay",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredCase:
-    """One model file's raw record, its statistics and whether they deserve belief."""
+    """One model file's raw record, its statistics and whether they deserve belief.
+
+    `slowdown` of a sustained run is the median of its last tenth over that of its first.
+    """
 
     record: Record
     statistics: Statistics
     verdict: Verdict
+    slowdown: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,17 +59,23 @@ class Ratio:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchReport:
-    """All that reports show; `records` is the JSONL file with the raw samples."""
+    """All that reports show; `records` is the JSONL file with the raw samples.
+
+    `continued` tells that a part of them is from an earlier run that lost its device.
+    """
 
     model: str
     device: DeviceInfo
     label: str
     threads: int
+    cores: tuple[int, ...]
     mode: Mode
     seed: int
     cases: tuple[MeasuredCase, ...]
     ratios: tuple[Ratio, ...]
+    changes: tuple[Change, ...]
     records: Path
+    continued: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,18 +111,23 @@ def bench(
     that cannot be written), MissingExtraError, RuntimeUnavailableError and DeviceError.
     """
     cases = plan(options)
+    if options.against is not None:
+        # Better told now than after minutes of measuring.
+        read_records(options.against)
     report = progress or (lambda *_: None)
     kept: list[Record | Count] = []
     with (
         open_device(options.device, report) as device,
-        records_file(options.artifact, datetime.now(UTC)) as path,
+        records_file(options.artifact, datetime.now(UTC)) as new,
     ):
+        path = new
 
         def keep(record: Record | Count) -> None:
             kept.append(record)
             write(path, kept)
 
         device.steady()
+        described = device.describe()
         info = device.info()
         if info.emulated:
             counts = []
@@ -114,23 +140,49 @@ def bench(
                 counts=tuple(counts),
                 records=path,
             )
-        records = measure(options, device, info, cases, keep, report)
+        cores = choose_cores(options.cores, described["clusters"], options.threads)
+        found = None if options.fresh else broken_off(options, info, cores)
+        earlier: tuple[Record, ...] = ()
+        if found is not None:
+            path, earlier = found
+        records = measure(options, device, info, cases, keep, report, cores=cores, earlier=earlier)
+        # In the order of the cases now, not in that in which they were finished.
+        write(path, records)
+    return replay(path, options.against, continued=bool(earlier))
+
+
+def replay(path: Path, against: Path | None = None, *, continued: bool = False) -> BenchReport:
+    """The report of kept records, compared with other ones if asked for.
+
+    Raises ArtifactError for a file that has none, and where the two cannot be compared.
+    """
+    records = read_records(path)
+    first = records[0]
     return BenchReport(
-        model=options.artifact.manifest.model,
-        device=info,
-        label=info.label,
-        threads=options.threads,
-        mode=options.mode,
-        seed=options.seed,
+        model=first.model,
+        device=first.device,
+        label=first.device.label,
+        threads=first.threads,
+        cores=first.cores,
+        mode=first.mode,
+        seed=first.seed,
         cases=tuple(_measured(record) for record in records),
         ratios=tuple(_ratios(records)),
+        changes=compare(records, read_records(against)) if against else (),
         records=path,
+        continued=continued,
     )
 
 
 def _measured(record: Record) -> MeasuredCase:
-    statistics = summarize(record.blocks, record.seed)
-    return MeasuredCase(record=record, statistics=statistics, verdict=judge(record, statistics))
+    blocks = settled(record)
+    statistics = summarize(blocks, record.seed)
+    return MeasuredCase(
+        record=record,
+        statistics=statistics,
+        verdict=judge(record, statistics),
+        slowdown=slowdown(record.blocks) if record.mode == "sustained" else None,
+    )
 
 
 def _ratios(records: Sequence[Record]) -> Iterator[Ratio]:
@@ -142,6 +194,6 @@ def _ratios(records: Sequence[Record]) -> Iterator[Ratio]:
                 numerator="fp32",
                 denominator=record.precision,
                 estimate=ratio_of_medians(
-                    floats[record.runtime].blocks, record.blocks, record.seed
+                    settled(floats[record.runtime]), settled(record), record.seed
                 ),
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
@@ -16,18 +16,27 @@ if TYPE_CHECKING:
 
     from edgeshuffle.artifact import Artifact, ModelFile
 
-Mode = Literal["quick", "full"]
+Mode = Literal["quick", "full", "sustained"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class BenchOptions:
-    """What to measure and where. `runtimes` () is all of them."""
+    """What to measure and where.
+
+    `runtimes` () is all of them, `cores` is read by `choose_cores`. `minutes` is how long all cases
+    together run in the mode `sustained`. Unless `fresh`, a run that lost its device is continued.
+    `against` are the records of a run to compare with.
+    """
 
     artifact: Artifact
     device: str = "local"
     runtimes: tuple[str, ...] = ()
     threads: int = 1
+    cores: str = "fast"
     mode: Mode = "quick"
+    minutes: float = 10.0
+    fresh: bool = False
+    against: Path | None = None
     seed: int = 0
 
 
@@ -71,7 +80,19 @@ BUDGETS: Final[dict[Mode, Budget]] = {
     "full": Budget(
         block=32, samples=1024, seconds=60, either=False, minimum=1024, warmup_seconds=10
     ),
+    # Its seconds are the user's where `budget` is asked.
+    "sustained": Budget(
+        block=32, samples=256, seconds=600, either=False, minimum=256, warmup_seconds=2
+    ),
 }
+
+
+def budget(options: BenchOptions, cases: int) -> Budget:
+    """How long to measure each of so many cases."""
+    chosen = BUDGETS[options.mode]
+    if options.mode == "sustained":
+        return replace(chosen, seconds=60 * options.minutes / cases)
+    return chosen
 
 
 def plan(options: BenchOptions) -> tuple[Case, ...]:

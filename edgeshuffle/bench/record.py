@@ -45,7 +45,8 @@ class Record:
     Block i belongs to round i, in which every unfinished case has one block, timed after a few
     inferences that are not kept (`run.SWITCH_SAMPLES`). `before` is right after the warm-up,
     `during` after each block, `after` right after the last one. `rss_before_bytes` is the process
-    before it loads the model, with the runtime imported. `finished` is False where the device
+    before it loads the model, with the runtime imported. `cores` are those it was pinned to, () is
+    none. `finished` is False where the device
     failed; then `after` and `peak_rss_bytes` may be None. `started` is UTC in ISO 8601.
     """
 
@@ -71,6 +72,7 @@ class Record:
     after: State | None
     started: str
     during: tuple[State, ...] = ()
+    cores: tuple[int, ...] = ()
     finished: bool = True
     schema_version: int = SCHEMA_VERSION
 
@@ -87,23 +89,27 @@ class Record:
         data["device"] = DeviceInfo(**data["device"])
         data["before"] = State(**data["before"])
         data["after"] = None if data["after"] is None else State(**data["after"])
+        data["cores"] = tuple(data["cores"])
         data["during"] = tuple(State(**state) for state in data["during"])
         data["warmup_ns"] = tuple(data["warmup_ns"])
         data["blocks"] = tuple(tuple(block) for block in data["blocks"])
         return cls(**data)
 
 
-@contextmanager
-def records_file(artifact: Artifact, now: datetime) -> Iterator[Path]:
-    """Yield where to `write`: a new file in the folder `bench` beside the artifact's.
-
-    Never inside the artifact, whose files are checksummed. The folder can be written, and is gone
-    again if nothing was. Raises ArtifactError.
-    """
+def records_folder(artifact: Artifact) -> Path:
+    """The folder `bench` beside the artifact's: never inside it, whose files are checksummed."""
     folder = artifact.folder
     if folder.name in ("", ".."):
         folder = folder.resolve()
-    home = folder.parent / ("bench" if folder.name != "bench" else "bench-records")
+    return folder.parent / ("bench" if folder.name != "bench" else "bench-records")
+
+
+@contextmanager
+def records_file(artifact: Artifact, now: datetime) -> Iterator[Path]:
+    """Yield where to `write`: a new file in the records' folder, which can be written, and is gone
+    again if nothing was. Raises ArtifactError.
+    """
+    home = records_folder(artifact)
     try:
         home.mkdir(exist_ok=True)
         # Only writing tells; better now than after minutes of measuring.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from edgeshuffle.bench.plan import BUDGETS, rounds
+from edgeshuffle.bench.plan import budget, rounds
 from edgeshuffle.bench.record import Record, State
 from edgeshuffle.bench.stats import variation
 from edgeshuffle.device.session import AgentSession, open_agent
@@ -36,46 +36,75 @@ def measure(
     cases: Sequence[Case],
     keep: Callable[[Record], None],
     progress: Progress,
+    *,
+    cores: tuple[int, ...] = (),
+    earlier: Sequence[Record] = (),
 ) -> tuple[Record, ...]:
     """Records in the order of `cases`; `keep` gets each as soon as its case is finished.
+
+    Cases that `earlier` records broke off in go on where those ended; finished ones are taken over.
 
     Where the device fails, `keep` gets what there is of the others before DeviceError is raised.
     Raises MissingExtraError and RuntimeUnavailableError too.
     """
-    budget = BUDGETS[options.mode]
-    manifest_sha256 = options.artifact.manifest_sha256
-    running = []
+    limit = budget(options, len(cases))
+    conditions = _Conditions(options, info, cores, options.artifact.manifest_sha256)
+    known = {record.file: record for record in earlier}
+    records: dict[int, Record] = {}
+    running: dict[int, _Running] = {}
     for index, case in enumerate(cases):
+        before = known.get(case.file.path)
+        if before is not None and before.finished:
+            records[index] = before
+            keep(before)
+            continue
         progress("load", index, len(cases))
         started = datetime.now(UTC).isoformat()
         session = open_agent(
-            device, case.file, case.path, threads=options.threads, seed=options.seed
+            device,
+            case.file,
+            case.path,
+            threads=options.threads,
+            cores=cores,
+            seed=options.seed,
         )
-        running.append(_Running(case=case, session=session, started=started))
-    for index, one in enumerate(running):
-        progress("warm up", index, len(cases))
-        one.warm_up(budget)
-    records: dict[int, Record] = {}
+        running[index] = _Running(case=case, session=session, started=started)
+        if before is not None:
+            running[index].go_on(before)
     try:
+        for index, one in running.items():
+            progress("warm up", index, len(cases))
+            one.warm_up(limit)
         for order in rounds(len(cases), options.seed):
             for index in order:
                 if index in records:
                     continue
-                running[index].add_block(budget.block)
-                if running[index].share(budget) >= 1:
+                running[index].add_block(limit.block)
+                if running[index].share(limit) >= 1:
                     running[index].finish()
-                    records[index] = running[index].record(options, info, manifest_sha256)
+                    records[index] = running[index].record(conditions)
                     keep(records[index])
-            done = sum(int(100 * one.share(budget)) for one in running)
+            shares = [one.share(limit) for one in running.values()]
+            done = int(100 * (sum(shares) + len(cases) - len(running)))
             progress("measure", done, 100 * len(cases))
             if len(records) == len(cases):
                 break
     except DeviceError:
-        for index, one in enumerate(running):
+        for index, one in running.items():
             if index not in records and one.blocks:
-                keep(one.record(options, info, manifest_sha256))
+                keep(one.record(conditions))
         raise
     return tuple(records[index] for index in range(len(cases)))
+
+
+@dataclass(frozen=True)
+class _Conditions:
+    """What all cases have in common."""
+
+    options: BenchOptions
+    info: DeviceInfo
+    cores: tuple[int, ...]
+    manifest_sha256: str
 
 
 @dataclass(kw_only=True)
@@ -93,6 +122,13 @@ class _Running:
     after: State | None = None
     peak_rss_bytes: int | None = None
 
+    def go_on(self, earlier: Record) -> None:
+        """Start from the samples of an earlier run, if its runtime was the same."""
+        if earlier.runtime_version == self.session.ready["runtime_version"]:
+            self.blocks, self.during = list(earlier.blocks), list(earlier.during)
+            self.spent_ns = sum(map(sum, earlier.blocks))
+            self.before, self.started = earlier.before, earlier.started
+
     def warm_up(self, budget: Budget) -> None:
         """Run until the last samples hardly vary or the time is over."""
         settled = False
@@ -104,7 +140,8 @@ class _Running:
                 or sum(self.warmup) >= budget.warmup_seconds * 1e9
                 or len(self.warmup) >= WARMUP_SAMPLES
             )
-        self.before, _ = self._now()
+        state, _ = self._now()
+        self.before = self.before or state
 
     def add_block(self, size: int) -> None:
         samples, state = self._samples(SWITCH_SAMPLES + size)
@@ -119,12 +156,13 @@ class _Running:
     def finish(self) -> None:
         self.after, self.peak_rss_bytes = self._now()
 
-    def record(self, options: BenchOptions, info: DeviceInfo, manifest_sha256: str) -> Record:
+    def record(self, conditions: _Conditions) -> Record:
         assert self.before is not None
+        options = conditions.options
         return Record(
-            manifest_sha256=manifest_sha256,
+            manifest_sha256=conditions.manifest_sha256,
             model=options.artifact.manifest.model,
-            device=info,
+            device=conditions.info,
             runtime=self.case.file.runtime,
             runtime_version=self.session.ready["runtime_version"],
             precision=self.case.file.precision,
@@ -132,6 +170,7 @@ class _Running:
             file_sha256=self.case.file.sha256,
             bytes=self.case.file.bytes,
             threads=options.threads,
+            cores=conditions.cores,
             seed=options.seed,
             mode=options.mode,
             load_ns=self.session.ready["load_ns"],

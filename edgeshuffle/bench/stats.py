@@ -69,17 +69,26 @@ def summarize(blocks: Sequence[Sequence[int]], seed: int) -> Statistics:
 
 
 def ratio_of_medians(
-    numerator: Sequence[Sequence[int]], denominator: Sequence[Sequence[int]], seed: int
+    numerator: Sequence[Sequence[int]],
+    denominator: Sequence[Sequence[int]],
+    seed: int,
+    *,
+    paired: bool = True,
 ) -> Estimate:
-    """Median over median, from the rounds that both cases have.
-
-    A round's blocks are drawn together, so what slowed both of them down cancels.
+    """Median over median. `paired` cases took turns: only the rounds that both have count, and a
+    round's blocks are drawn together, so what slowed both of them down cancels.
     """
     common = min(len(numerator), len(denominator))
-    above, below = _array(numerator[:common]), _array(denominator[:common])
+    above = _array(numerator[:common] if paired else numerator)
+    below = _array(denominator[:common] if paired else denominator)
     rng = np.random.default_rng(seed)
+    draws = _draws(rng, len(above))
+    others = None if paired else _draws(np.random.default_rng(seed + 1), len(below))
     drawn = np.array(
-        [np.median(above[draw]) / np.median(below[draw]) for draw in _draws(rng, common)]
+        [
+            np.median(above[draw]) / np.median(below[next(others) if others else draw])
+            for draw in draws
+        ]
     )
     return _estimate(float(np.median(above) / np.median(below)), drawn)
 

@@ -48,6 +48,19 @@ def judge(record: Record, statistics: Statistics) -> Verdict:
     return Verdict(reasons=tuple(_reasons(record, statistics)))
 
 
+def settled(record: Record) -> tuple[tuple[int, ...], ...]:
+    """The blocks that statistics are taken from: a sustained run's second half, else all."""
+    if record.mode != "sustained":
+        return record.blocks
+    return record.blocks[len(record.blocks) // 2 :]
+
+
+def slowdown(blocks: Sequence[Sequence[int]]) -> float:
+    """Median of the last tenth of the blocks over that of the first tenth."""
+    tenth = max(1, len(blocks) // 10)
+    return float(np.median(blocks[-tenth:]) / np.median(blocks[:tenth]))
+
+
 def drift(blocks: tuple[tuple[int, ...], ...]) -> float:
     """How far the run's two halves disagree, as a share: 0.05 is 5 %.
 
@@ -81,15 +94,18 @@ def _reasons(record: Record, statistics: Statistics) -> Iterator[str]:
     if statistics.n < minimum:
         yield f"only {statistics.n} samples where {minimum} are needed; run it again"
     seen = (*record.during, *((record.after,) if record.after else ()))
-    before = record.before.clock_khz
+    # How far heat slows it down is what a sustained run is to show.
+    steady = record.mode != "sustained"
+    before = record.before.clock_khz if steady else None
     lowest = min((state.clock_khz for state in seen if state.clock_khz), default=None)
     if before and lowest and lowest / before < CLOCK:
         yield (
             f"the clock sank from {before / 1000:.0f} to {lowest / 1000:.0f} MHz; "
             "cool the device or fix a lower clock"
         )
-    yield from _throttling(record.before, seen)
-    change = drift(record.blocks)
+    if steady:
+        yield from _throttling(record.before, seen)
+    change = drift(settled(record))
     if change > DRIFT:
         yield (
             f"the run's two halves differ by {100 * change:.1f} % in the median, more than "

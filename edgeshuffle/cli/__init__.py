@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "export": "Make fp32 and int8 ONNX and TFLite models without a channel shuffle.",
     "evaluate": "Compare every model file's accuracy with the float model's.",
     "bench": "Time an artifact's model files side by side.",
+    "report": "Show an earlier bench again, or compare two.",
     "devices": "List, name and test devices.",
     "doctor": "Check whether a device can run and be measured well.",
     "setup": "Put the inference runtimes on a device.",

@@ -39,6 +39,25 @@ if TYPE_CHECKING:
     "--full", "mode", flag_value="full", help="At least 1024 samples and 60 s a model file."
 )
 @click.option(
+    "--sustained",
+    "minutes",
+    type=click.FloatRange(0, min_open=True),
+    metavar="MIN",
+    help="So many minutes for all files together, to see what heat does.",
+)
+@click.option(
+    "--cores",
+    default="fast",
+    show_default=True,
+    help="To pin to, where a device has several kinds: fast, slow, all or a list like 0,4-7.",
+)
+@click.option("--fresh", is_flag=True, help="Do not continue a run that lost its device.")
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path),
+    help="Also compare with an earlier run's records (.jsonl).",
+)
+@click.option(
     "--seed",
     type=click.IntRange(0),
     default=0,
@@ -54,6 +73,10 @@ def command(
     runtimes: tuple[str, ...],
     threads: int,
     mode: Mode,
+    minutes: float | None,
+    cores: str,
+    fresh: bool,
+    against: Path | None,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -71,7 +94,11 @@ def command(
         device=resolve(device, inventory or inventory_file()),
         runtimes=tuple(dict.fromkeys(runtimes)),
         threads=threads,
-        mode=mode,
+        cores=cores,
+        mode=mode if minutes is None else "sustained",
+        minutes=minutes or 0.0,
+        fresh=fresh,
+        against=against,
         seed=seed,
     )
     with stages() as progress:

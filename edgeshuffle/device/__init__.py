@@ -42,6 +42,11 @@ class DeviceInfo:
         return cls(**{name: value for name, value in described.items() if name in known})
 
     @property
+    def identity(self) -> tuple[str, str, int, str]:
+        """What stays the same while a device does."""
+        return (self.machine, self.cpu, self.cores, self.python)
+
+    @property
     def label(self) -> str:
         """How measurements from here may be spoken of."""
         if self.emulated:

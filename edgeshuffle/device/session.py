@@ -13,6 +13,8 @@ from edgeshuffle.errors import DeviceError, MissingExtraError, RuntimeUnavailabl
 from edgeshuffle.runtime import agent
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgeshuffle.device import Device, Process
 
 AGENT: Final = Path(agent.__file__)
@@ -65,15 +67,23 @@ class Runnable(Protocol):
 
 
 def open_agent(
-    device: Device, file: Runnable, path: Path, *, threads: int = 1, seed: int = 0
+    device: Device,
+    file: Runnable,
+    path: Path,
+    *,
+    threads: int = 1,
+    cores: Sequence[int] = (),
+    seed: int = 0,
 ) -> AgentSession:
-    """Load a model file on the device.
+    """Load a model file on the device, in a process pinned to `cores` if there are any.
 
     Raises MissingExtraError, RuntimeUnavailableError and DeviceError.
     """
     device.push(AGENT.with_name(f"{file.runtime}.py"))
     argv = [device.python, device.push(AGENT), "--runtime", file.runtime]
     argv += ["--model", device.push(path), "--threads", str(threads), "--seed", str(seed)]
+    if cores:
+        argv += ["--cores", ",".join(map(str, cores))]
     process = device.spawn(argv)
     ready = process.reply(START_SECONDS)
     if "missing" in ready:

@@ -48,7 +48,9 @@ def _times(report: BenchReport) -> dict[str, Any]:
         "model": report.model,
         "device": {**dataclasses.asdict(report.device), "label": report.label},
         "threads": report.threads,
+        "cores": list(report.cores),
         "mode": report.mode,
+        "continued": report.continued,
         "seed": report.seed,
         "results": [_result(case) for case in report.cases],
         "ratios": [
@@ -59,6 +61,15 @@ def _times(report: BenchReport) -> dict[str, Any]:
                 **dataclasses.asdict(ratio.estimate),
             }
             for ratio in report.ratios
+        ],
+        "changes": [
+            {
+                "runtime": change.runtime,
+                "precision": change.precision,
+                "same_file": change.same_file,
+                **dataclasses.asdict(change.ratio),
+            }
+            for change in report.changes
         ],
         "records": str(report.records),
     }
@@ -79,6 +90,7 @@ def _result(case: MeasuredCase) -> dict[str, Any]:
         "first_ms": record.first_ns / 1e6,
         "load_ms": record.load_ns / 1e6,
         "peak_rss_bytes": record.peak_rss_bytes,
+        "slowdown": case.slowdown,
         "verdict": str(case.verdict),
         "reasons": list(case.verdict.reasons),
     }

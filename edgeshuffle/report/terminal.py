@@ -53,10 +53,24 @@ def _times(report: BenchReport) -> str:
     threads = f"{report.threads} thread{'s' if report.threads > 1 else ''}"
     lines = [
         f"{report.model} on {device.cpu} ({device.machine}, {device.cores} cores), {threads}, "
-        f"{report.mode}: {report.label}",
+        f"{_cores(report.cores)}{report.mode}: {report.label}",
         _text(_latency(report)),
         _text(_cost(report)),
     ]
+    lines += [
+        f"{_name(case)}: its last tenth took {case.slowdown:.3f} times as long as its first."
+        for case in report.cases
+        if case.slowdown is not None
+    ]
+    for change in report.changes:
+        same = "the same file" if change.same_file else "another file"
+        low, high = number(change.ratio.low), number(change.ratio.high)
+        lines.append(
+            f"{change.runtime} {change.precision}: {number(change.ratio.value)} ({low}-{high}) "
+            f"times as long as the other run, {same}."
+        )
+    if report.continued:
+        lines.append("A part of the samples is from the run before, which lost the device.")
     for case in report.cases:
         lines += [f"{case.verdict} {_name(case)}: {reason}." for reason in case.verdict.reasons]
     lines.append(
@@ -64,6 +78,20 @@ def _times(report: BenchReport) -> str:
     )
     lines.append(f"Raw samples: {report.records}")
     return "\n".join(lines) + "\n"
+
+
+def _cores(cores: tuple[int, ...]) -> str:
+    """Consecutive ones as a range: `cores 4-7, `."""
+    if not cores:
+        return ""
+    runs = [[cores[0], cores[0]]]
+    for core in cores[1:]:
+        if core == runs[-1][1] + 1:
+            runs[-1][1] = core
+        else:
+            runs.append([core, core])
+    shown = ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs)
+    return f"core{'s' if len(cores) > 1 else ''} {shown}, "
 
 
 def _latency(report: BenchReport) -> Table:

@@ -2,7 +2,7 @@
 
 Stands alone, beside the runtime's module: needs Python 3.9 or later, numpy and the runtime.
 
-    python agent.py --runtime ort --model FILE --threads N --seed S
+    python agent.py --runtime ort --model FILE --threads N --seed S [--cores 4,5]
     python agent.py --describe
     python agent.py --governor performance --keep FILE
     python agent.py --restore --keep FILE
@@ -55,6 +55,7 @@ def main() -> int:
     parser.add_argument("--runtime")
     parser.add_argument("--model")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--cores")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     reply = _claim_stdout()
@@ -94,7 +95,8 @@ def describe() -> dict[str, Any]:
         "machine": machine,
         "cpu": _board() or machine,
         "cores": len(os.sched_getaffinity(0)),
-        "is_arm": machine.lower().startswith(("arm", "aarch64")),
+        "is_arm": _is_arm(),
+        "clusters": clusters(),
         "governor": _text(CPUS / "cpu0/cpufreq/scaling_governor") or None,
         "clock_khz": clock_khz(),
         "temperature_mc": temperature_mc(),
@@ -109,6 +111,22 @@ def describe() -> dict[str, Any]:
         "throttled": throttled(),
         "packages": _packages("onnxruntime", "ai-edge-litert", "tflite-runtime", "numpy"),
     }
+
+
+def clusters(cpus: Path = CPUS) -> list[list[int]]:
+    """Cores that may be used, alike ones together, the slowest first.
+
+    The kernel of an ARM device tells each core's capacity, or its highest clock. Elsewhere, clocks
+    of single cores differ by their luck, and all are taken for one cluster.
+    """
+    found: dict[int, list[int]] = {}
+    for core in sorted(os.sched_getaffinity(0)):
+        folder = cpus / f"cpu{core}"
+        speed = _integer(folder / "cpu_capacity") or (
+            _integer(folder / "cpufreq/cpuinfo_max_freq") if _is_arm() else None
+        )
+        found.setdefault(speed or 0, []).append(core)
+    return [found[speed] for speed in sorted(found)]
 
 
 def governors(cpus: Path = CPUS) -> dict[str, str]:
@@ -187,6 +205,9 @@ def _open(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     # Not at the top: `--describe` has to work where numpy is still missing.
     import numpy as np  # noqa: PLC0415
 
+    if options.cores:
+        # Before the runtime makes its threads, which inherit it.
+        os.sched_setaffinity(0, {int(core) for core in options.cores.split(",")})
     runtime = _runtime(options.runtime)
     before = _status("VmRSS")
     start = time.perf_counter_ns()
@@ -291,6 +312,10 @@ def _board() -> str | None:
     entries = [line.partition(":") for line in _text(Path("/proc/cpuinfo")).splitlines()]
     found = {key.strip().lower(): value.strip() for key, _, value in entries}
     return found.get("model name") or found.get("hardware")
+
+
+def _is_arm() -> bool:
+    return platform.machine().lower().startswith(("arm", "aarch64"))
 
 
 def _features() -> list[str]:

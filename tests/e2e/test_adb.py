@@ -54,10 +54,10 @@ def test_a_held_clock_that_a_lost_run_left_is_let_go_at_the_next_contact(other, 
     made = other()
     device = open_device(made.address)
     device.steady()
-    made.adbd.stop()
+    made.power_off()
     with pytest.raises(DeviceError, match=r"is lost|did not answer"), device:
         pass
-    made.connect()
+    made.power_on()
     with open_device(made.address):
         assert made.asked()[1:] == ["power set-fixed-performance-mode-enabled false"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -11,10 +12,12 @@ from pathlib import Path
 
 import devices
 import pytest
-from running import agents, clean, start, until
+from running import agents, clean, kept, start, until
 from small_models import run
 
-from edgeshuffle.artifact import sha256
+from edgeshuffle.artifact import Artifact, sha256
+from edgeshuffle.bench import BenchOptions
+from edgeshuffle.bench import bench as run_bench
 from edgeshuffle.device import open_device
 from edgeshuffle.errors import DeviceError
 
@@ -83,18 +86,46 @@ def bench(board, demo, runtime="litert"):
     return start("bench", demo, "--device", board.address, "--runtime", runtime, "--json")
 
 
-@pytest.mark.parametrize("seconds", [0, 1.5], ids=["in warm-up", "in mid-run"])
-def test_a_connection_that_is_cut(board, demo, seconds):
-    running = bench(board, demo)
-    until(lambda: len(agents(board)) >= 2)
-    time.sleep(seconds)
-    board.cut()
-    code, out, err = running.end()
-    assert code == DeviceError.exit_code
-    assert out == ""
-    assert len(err) == 1
-    assert board.address in err[0]
+def bench_until(board, artifact, stage, share, event):
+    """Bench with LiteRT; at that share of the stage the event happens. The device must be lost."""
+    happened = []
+
+    def progress(now, done, total):
+        if now == stage and done >= share * total and not happened:
+            happened.append(event())
+
+    options = BenchOptions(
+        artifact=Artifact.load(artifact), device=board.address, runtimes=("litert",)
+    )
+    with pytest.raises(DeviceError) as caught:
+        run_bench(options, progress)
+    assert happened
+    assert "\n" not in str(caught.value)
+    assert board.address in str(caught.value)
+
+
+@pytest.mark.parametrize(("stage", "share"), [("warm up", 0.5), ("measure", 0.3)])
+def test_a_connection_that_is_cut(board, demo, stage, share):
+    bench_until(board, demo, stage, share, board.cut)
     assert clean(board)
+
+
+def test_a_rerun_after_a_reboot_goes_on(other, demo, tmp_path, monkeypatch):
+    monkeypatch.setattr("edgeshuffle.device.adb.RETURN_SECONDS", 1)
+    board = other()
+    artifact = tmp_path / "artifact"
+    shutil.copytree(demo, artifact)
+    bench_until(board, artifact, "measure", 0.3, board.power_off)
+    lost = kept(artifact)
+    assert any(not record["finished"] for record in lost)
+    board.power_on()
+    code, out, err = bench(board, artifact).end()
+    assert (code, err) == (0, [])
+    assert json.loads(out)["continued"]
+    for before, after in zip(lost, kept(artifact), strict=True):
+        assert after["finished"]
+        assert after["blocks"][: len(before["blocks"])] == before["blocks"]
+        assert after["started"] == before["started"]
 
 
 def test_an_agent_that_is_killed(board, demo):

@@ -80,12 +80,11 @@ def test_a_governor_that_a_lost_run_left_is_set_back_at_the_next_contact(other):
     device = open_device(board.address)
     device.steady()
     board.cut()
-    board.server.terminate()
-    board.server.wait()
+    board.power_off()
     with pytest.raises(DeviceError, match="cannot be reached"), device:
         pass
     assert governor_of(board) == "performance"
-    board.listen()
+    board.power_on()
     with open_device(board.address):
         assert governor_of(board) == "ondemand"
 

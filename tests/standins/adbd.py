@@ -163,7 +163,8 @@ class Adbd:
 
     def stop(self) -> None:
         """Go out of reach."""
-        self.listener.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         self.cut()
 

@@ -98,7 +98,11 @@ class StandInPhone:
         """Break every connection."""
         self.adbd.cut()
 
-    def connect(self) -> None:
+    def power_off(self) -> None:
+        """Go out of reach, with everything that runs."""
+        self.adbd.stop()
+
+    def power_on(self) -> None:
         """Plug it in, and wait until the server has seen that."""
         self.adbd.listen()
         self.server.adb("connect", self.serial)
@@ -167,7 +171,7 @@ def start(
         file_bytes,
     )
     phone = StandInPhone(folder, tmp, root, adbd, server)
-    phone.connect()
+    phone.power_on()
     return phone
 
 

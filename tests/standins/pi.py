@@ -61,20 +61,23 @@ class StandInPi:
 
     def sessions(self) -> list[int]:
         """Processes that serve a connection."""
-        listed = subprocess.run(
-            ["pgrep", "-P", str(self.server.pid)], capture_output=True, text=True, check=False
-        )
-        return [int(pid) for pid in listed.stdout.split()]
+        return _children(self.server.pid)
 
     def cut(self) -> None:
         """Break every connection."""
-        for pid in self.sessions():
-            children = subprocess.run(
-                ["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False
-            )
-            for process in (pid, *map(int, children.stdout.split())):
-                with suppress(ProcessLookupError):
-                    os.kill(process, signal.SIGKILL)
+        _kill(self.sessions())
+
+    def power_off(self) -> None:
+        """Go out of reach, with everything that runs."""
+        # Nobody else can tell which sessions were the server's once it has ended.
+        serving = self.sessions()
+        self.server.terminate()
+        self.server.wait(10)
+        _kill(serving)
+
+    def power_on(self) -> None:
+        """Be there again."""
+        self.listen()
 
     def throttle(self, bits: int) -> None:
         """What `vcgencmd get_throttled` says from now on."""
@@ -124,8 +127,7 @@ class StandInPi:
 
     def stop(self) -> None:
         self.cut()
-        self.server.terminate()
-        self.server.wait(10)
+        self.power_off()
 
 
 def start(
@@ -186,6 +188,18 @@ def _keys_and_settings(folder: Path, home: Path) -> int:
         f"UserKnownHostsFile {folder}/known_hosts\nStrictHostKeyChecking yes\n"
     )
     return port
+
+
+def _children(pid: int) -> list[int]:
+    listed = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
+    return [int(child) for child in listed.stdout.split()]
+
+
+def _kill(sessions: list[int]) -> None:
+    for pid in sessions:
+        for process in (pid, *_children(pid)):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
 
 
 def _script(file: Path, text: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -330,6 +330,44 @@ class TestFailures:
             assert not record.finished
             assert record.after is record.peak_rss_bytes is None
             assert Record.from_json(record.to_json()) == record
+
+    def test_a_rerun_goes_on_where_the_device_was_lost(self, small):
+        lost = FakeDevice(Script(5000 * MS), Script(1 * MS), Script(2 * MS, dies_at=2 + 7))
+        _, (done, second, third) = self.fails(small, lost, DeviceError)
+        device = FakeDevice(Script(1 * MS), Script(3 * MS))
+        options = BenchOptions(artifact=small)
+        kept = []
+        records = measure(
+            options,
+            device,
+            device.info(),
+            plan(options)[:3],
+            kept.append,
+            lambda *_: None,
+            earlier=(done, second, third),
+        )
+        assert records[0] == kept[0] == done
+        assert records[1].blocks[: len(second.blocks)] == second.blocks
+        assert [len(record.blocks) for record in records[1:]] == [16, 16]
+        assert records[2].blocks == ((2 * MS,) * 8,) * 6 + ((3 * MS,) * 8,) * 10
+        assert all(record.finished for record in records)
+        assert records[2].started == third.started
+
+    def test_samples_of_another_runtime_are_not_continued(self, small):
+        lost = FakeDevice(Script(2 * MS, dies_at=2 + 7))
+        _, (broken,) = self.fails(small, lost, DeviceError)
+        device = FakeDevice(Script(3 * MS))
+        options = BenchOptions(artifact=small)
+        (record,) = measure(
+            options,
+            device,
+            device.info(),
+            plan(options)[:1],
+            lambda _: None,
+            lambda *_: None,
+            earlier=(replace(broken, runtime_version="0"),),
+        )
+        assert record.blocks == ((3 * MS,) * 8,) * 16
 
     def test_a_case_without_a_block_has_no_record(self, small):
         device = FakeDevice(Script(dies_at=3))

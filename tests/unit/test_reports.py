@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgeshuffle.bench import BenchReport, MeasuredCase, Ratio
+from edgeshuffle.bench.compare import Change
 from edgeshuffle.bench.record import Record
 from edgeshuffle.bench.stats import Estimate, Statistics
 from edgeshuffle.bench.verdict import Verdict
@@ -43,6 +44,7 @@ def report():
         device=RECORD.device,
         label=RECORD.device.label,
         threads=1,
+        cores=(),
         mode="quick",
         seed=7,
         cases=(
@@ -53,7 +55,9 @@ def report():
         ratios=(
             Ratio(runtime="ort", numerator="fp32", denominator="int8", estimate=estimate(2.0)),
         ),
+        changes=(),
         records=Path("build/bench/made_up.jsonl"),
+        continued=False,
     )
 
 
@@ -86,7 +90,8 @@ def test_a_host_is_called_one(report):
 def test_the_object_for_programs(report):
     found = json.loads(REPORTS["json"].render(report))
     assert found.keys() == {
-        *("model", "device", "threads", "mode", "seed", "results", "ratios", "records")
+        *("model", "device", "threads", "cores", "mode", "seed", "continued"),
+        *("results", "ratios", "changes", "records"),
     }
     assert (found["model"], found["threads"], found["mode"], found["seed"]) == (
         *("made_up", 1, "quick", 7),
@@ -118,12 +123,31 @@ def test_the_object_for_programs(report):
         "first_ms": 7.5,
         "load_ms": 30.0,
         "peak_rss_bytes": 88_000_000,
+        "slowdown": None,
         "verdict": "VALID",
         "reasons": [],
     }
     assert invalid["verdict"] == "INVALID"
     assert invalid["reasons"] == ["the clock sank; cool it", "p99 is wide; wait"]
     assert no_memory["peak_rss_bytes"] is None
+
+
+def test_what_only_some_runs_have(report):
+    (case, *_) = report.cases
+    change = Change(runtime="ort", precision="fp32", ratio=estimate(0.5), same_file=False)
+    shown = REPORTS["terminal"].render(
+        replace(
+            report,
+            cores=(0, 4, 5, 6),
+            cases=(replace(case, slowdown=1.25),),
+            changes=(change,),
+            continued=True,
+        )
+    )
+    assert "1 thread, cores 0,4-6, quick" in shown
+    assert "ort fp32: its last tenth took 1.250 times as long as its first." in shown
+    assert "0.5000 (0.4688-0.5312) times as long as the other run, another file." in shown
+    assert "from the run before, which lost the device" in shown
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,26 @@
+"""`edgeshuffle report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("report")
+@click.argument("records", type=click.Path(path_type=Path))
+@click.option(
+    "--against", type=click.Path(path_type=Path), help="Also compare with another run's records."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(records: Path, against: Path | None, *, as_json: bool) -> None:
+    """Show what an earlier `edgeshuffle bench` measured, from its RECORDS (.jsonl).
+
+    Runs are compared only where model, device, governor, threads, cores, mode and runtime are the
+    same.
+    """
+    from edgeshuffle.bench import replay  # noqa: PLC0415
+    from edgeshuffle.report import REPORTS  # noqa: PLC0415
+
+    render = REPORTS["json" if as_json else "terminal"].render
+    click.echo(render(replay(records, against)).rstrip("\n"))

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgeshuffle.bench.cores import choose_cores
+from edgeshuffle.errors import UnknownNameError
+from edgeshuffle.runtime import agent
+
+PHONE = [[0, 1, 2, 3], [4, 5, 6], [7]]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "threads", "cores"),
+    [
+        ("fast", 1, (7,)),
+        ("fast", 2, (4, 5, 6, 7)),
+        ("fast", 5, (0, 1, 2, 3, 4, 5, 6, 7)),
+        ("slow", 4, (0, 1, 2, 3)),
+        ("all", 1, ()),
+        ("0,4-5", 1, (0, 4, 5)),
+    ],
+)
+def test_a_phone(wanted, threads, cores):
+    assert choose_cores(wanted, PHONE, threads) == cores
+
+
+@pytest.mark.parametrize("wanted", ["fast", "slow", "all"])
+def test_equal_cores_are_left_to_the_kernel(wanted):
+    assert choose_cores(wanted, [[0, 1, 2, 3]], 1) == ()
+
+
+@pytest.mark.parametrize("wanted", ["", "big", "8", "0-8", "5-4", "-1", "1,", "0;1"])
+def test_what_names_no_core(wanted):
+    with pytest.raises(UnknownNameError, match="cores"):
+        choose_cores(wanted, PHONE, 1)
+
+
+@given(
+    wanted=st.sampled_from(["fast", "slow"]),
+    sizes=st.lists(st.integers(1, 4), min_size=2, max_size=4),
+    threads=st.integers(1, 20),
+)
+def test_there_is_a_core_for_every_thread(wanted, sizes, threads):
+    cores = iter(range(sum(sizes)))
+    clusters = [[next(cores) for _ in range(size)] for size in sizes]
+    assert len(choose_cores(wanted, clusters, threads)) >= min(threads, sum(sizes))
+
+
+@pytest.mark.parametrize("file", ["cpu_capacity", "cpufreq/cpuinfo_max_freq"])
+def test_clusters_are_told_apart_by_what_the_kernel_shows(tmp_path, monkeypatch, file):
+    monkeypatch.setattr(agent, "_is_arm", lambda: True)
+    monkeypatch.setattr(agent.os, "sched_getaffinity", lambda _: {0, 1, 2, 3, 5})
+    for core, speed in enumerate((900, 400, 900, 400, 100)):
+        path = tmp_path / f"cpu{core}" / file
+        path.parent.mkdir(parents=True)
+        path.write_text(f"{speed}\n")
+    assert agent.clusters(tmp_path) == [[5], [1, 3], [0, 2]]
