@@ -8,9 +8,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from edgeshuffle.atomic import refuse_existing
 from edgeshuffle.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -47,6 +49,14 @@ class Preprocess:
     crop: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+
+    def check(self) -> None:
+        """Raise ValueError for what no image can be prepared with."""
+        numbers: tuple[Any, ...] = (self.resize, self.crop, *self.mean, *self.std)
+        if len(numbers) != 8 or not all(isinstance(size, int) for size in numbers[:2]):
+            raise ValueError("sizes must be whole numbers, mean and std three numbers each")
+        if not all(number > 0 for number in (*numbers[:2], *numbers[5:])):
+            raise ValueError("sizes and std must be positive")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +109,7 @@ class Manifest:
         for key in ("mean", "std"):
             picture[key] = tuple(picture[key])
         data["preprocess"] = Preprocess(**picture)
+        data["preprocess"].check()
         data["passes"] = tuple(data["passes"])
         files = []
         for entry in data["files"]:
@@ -106,6 +117,10 @@ class Manifest:
                 shape = tuple(entry[end]["shape"])
                 entry[end] = TensorInfo(**{**entry[end], "shape": shape})
             files.append(ModelFile(**entry))
+            if files[-1].format not in RUNTIME_OF_FORMAT:
+                raise ValueError(f"unknown format {files[-1].format!r}")
+            if math.prod(files[-1].input.shape) != 3 * data["preprocess"].crop ** 2:
+                raise ValueError("the preprocessing does not fit the input")
         data["files"] = tuple(files)
         return cls(**data)
 
@@ -128,9 +143,12 @@ class Artifact:
 
     @property
     def labels(self) -> tuple[str, ...] | None:
-        """Class names by index, where known."""
+        """Class names by index, where known; raises ArtifactError."""
         path = self.folder / LABELS
-        return tuple(path.read_text("utf-8").splitlines()) if path.exists() else None
+        try:
+            return tuple(path.read_text("utf-8").splitlines()) if path.exists() else None
+        except UnicodeDecodeError as err:
+            raise ArtifactError(f"{path} is not UTF-8 text ({err}). Export it again.") from err
 
     @classmethod
     def load(cls, folder: Path) -> Artifact:
@@ -160,6 +178,31 @@ class Artifact:
                 f"There is no artifact under {root}/. Make one: edgeshuffle export --int8."
             )
         return cls.load(manifests[-1].parent)
+
+
+def refuse_target(target: Path, *, overwrite: bool) -> None:
+    """Raise ArtifactError if an artifact may not be written to `target`.
+
+    Replaced is only what an export wrote: a folder that is something else, or in which other files
+    lie too, stays as it is.
+    """
+    refuse_existing(target, overwrite=overwrite)
+    if not target.is_dir() or not any(target.iterdir()):
+        return
+    try:
+        manifest = Manifest.from_json((target / MANIFEST).read_text("utf-8"))
+    except (OSError, ValueError, KeyError, TypeError) as err:
+        raise ArtifactError(
+            f"{target} holds files that are not an edgeshuffle artifact, so it is not replaced. "
+            "Choose another folder with -o."
+        ) from err
+    written = {MANIFEST, LABELS, *(file.path for file in manifest.files)}
+    others = sorted(entry.name for entry in target.iterdir() if entry.name not in written)
+    if others:
+        raise ArtifactError(
+            f"{target} also holds '{others[0]}', which no export wrote, so it is not replaced. "
+            "Move it away, or choose another folder with -o."
+        )
 
 
 def sha256(path: Path) -> str:

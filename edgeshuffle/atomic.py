@@ -51,6 +51,8 @@ def atomic_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
     or the disk is full.
     """
     refuse_existing(target, overwrite=overwrite)
+    if target.is_symlink():
+        target = target.resolve()
     temporary: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -78,8 +80,3 @@ def refuse_existing(target: Path, *, overwrite: bool) -> None:
         raise ArtifactError(f"{target} exists already. Use --overwrite to replace it.")
     if target.exists() and not target.is_dir():
         raise ArtifactError(f"{target} is not a folder. Choose another folder with -o.")
-    if target.is_dir() and any(target.iterdir()) and not (target / "manifest.json").exists():
-        raise ArtifactError(
-            f"{target} holds files that are not an edgeshuffle artifact, so it is not replaced. "
-            "Choose another folder with -o."
-        )

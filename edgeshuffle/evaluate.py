@@ -130,8 +130,8 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
                 if not np.isfinite(output).all():
                     raise ModelError(
                         f"{artifact.folder / path} gives logits that are no finite numbers for "
-                        f"image {index} of {_data(options)}. Export it again with other --calib "
-                        "images."
+                        f"image {index} of {_data(options)}. Check the weights, and the mean and "
+                        "std."
                     )
                 tally.add(expected[reference.path], output, label)
                 if there:

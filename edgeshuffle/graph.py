@@ -85,8 +85,11 @@ def new_constant(graph: ir.Graph, name: str, array: Array) -> ir.Value:
     return value
 
 
-def new_value(name: str, shape: Sequence[int]) -> ir.Value:
-    """A float value computed at run time."""
+def new_value(name: str, shape: Sequence[int], graph: ir.Graph | None = None) -> ir.Value:
+    """A float value computed at run time, under a name not taken yet in `graph`."""
+    taken = set() if graph is None else value_names(graph)
+    while name in taken:
+        name += "_"
     return ir.Value(name=name, shape=ir.Shape(tuple(shape)), type=ir.TensorType(ir.DataType.FLOAT))
 
 

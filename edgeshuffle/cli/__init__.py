@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 
 from edgeshuffle import __version__
-from edgeshuffle.errors import EdgeShuffleError
+from edgeshuffle.errors import ArtifactError, EdgeShuffleError
 
 COMMANDS: Final = {
     "export": "Make fp32 and int8 ONNX and TFLite models without a channel shuffle.",
@@ -50,6 +50,11 @@ class _Commands(click.Group):
         except EdgeShuffleError as err:
             click.echo(f"edgeshuffle: {' '.join(str(err).split())}", err=True)
             sys.exit(err.exit_code)
+        except OSError as err:
+            # Names that no system takes, broken disks: everything expected has its own error.
+            place = f": {str(err.filename)[:200]}" if err.filename else ""
+            click.echo(f"edgeshuffle: {err.strerror or err}{place}", err=True)
+            sys.exit(ArtifactError.exit_code)
         except KeyboardInterrupt:
             click.echo("edgeshuffle: interrupted; nothing half-written is left.", err=True)
             sys.exit(130)

@@ -28,6 +28,8 @@ SUFFIX: Final = ".onnx"
 STYLES: Final = ("qdq", "qoperator")
 _U8_OFFSET: Final = 128
 _MICROSOFT: Final = "com.microsoft"
+# Names that no graph has, until every other name is known.
+_INPUT, _OUTPUT = "\0input", "\0output"
 
 
 def emit(model: ir.Model, plan: QuantPlan | None, *, style: str = "qdq") -> Emitted:
@@ -81,6 +83,8 @@ def _classify_by_gemm(
         return
     if weight.shape[2:] != (1, 1) or g.integer(conv, "group", 1) != 1:
         return
+    if any(g.ints(conv, "pads", ())):
+        return
     name = f"{conv.inputs[1].name}_matrix" if conv.inputs[1] else ""
     constants[name] = numpy_helper.from_array(np.ascontiguousarray(weight[:, :, 0, 0]), name)
     by_output = {node.output[0]: index for index, node in enumerate(nodes)}
@@ -133,7 +137,7 @@ class _Quantized:
         graph = self.model.graph
         self._add(
             "QuantizeLinear",
-            [graph.inputs[0].name or "", *self._params(graph.inputs[0])],
+            [_INPUT, *self._params(graph.inputs[0])],
             _q(graph.inputs[0]),
         )
         for node in graph:
@@ -148,11 +152,22 @@ class _Quantized:
             else:
                 self._move(node)
         output = graph.outputs[0]
-        self._add("DequantizeLinear", [_q(output), *self._params(output)], output.name or "")
+        self._add("DequantizeLinear", [_q(output), *self._params(output)], _OUTPUT)
+        self._name_ends(graph.inputs[0].name or "", output.name or "")
         opsets = [("", OPSET)]
         if any(node.domain == _MICROSOFT for node in self.nodes):
             opsets.append((_MICROSOFT, 1))
         return _model(self.model, self.nodes, list(self.constants.values()), opsets)
+
+    def _name_ends(self, given: str, returned: str) -> None:
+        """Give the ends the names that users know; whatever else has got one of them steps back."""
+        names = {_INPUT: given, _OUTPUT: returned, given: f"{given}_", returned: f"{returned}_"}
+        for node in self.nodes:
+            for field in (node.input, node.output):
+                field[:] = [names.get(name, name) for name in field]
+        self.constants = {names.get(key, key): t for key, t in self.constants.items()}
+        for name, tensor in self.constants.items():
+            tensor.name = name
 
     def _add(self, op: str, inputs: list[str], output: str, **attributes: Any) -> str:
         self.nodes.append(

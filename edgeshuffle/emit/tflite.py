@@ -192,7 +192,9 @@ def _slice(writer: NhwcWriter, node: ir.Node) -> None:
     source, starts = node.inputs[0], g.constant(node.inputs[1])
     assert source is not None
     assert starts is not None
-    _cut(writer, source, int(starts[0]), node.outputs[0])
+    channels = g.shape_of(source)[1]
+    start = min(int(starts[0]), channels)
+    _cut(writer, source, start + channels if start < 0 else start, node.outputs[0])
 
 
 def _gather(writer: NhwcWriter, node: ir.Node) -> None:
@@ -201,7 +203,8 @@ def _gather(writer: NhwcWriter, node: ir.Node) -> None:
     assert indices is not None
     options = schema.GatherOptionsT()
     options.axis = 3
-    picked = writer.ints(f"{node.outputs[0].name}_indices", *indices.tolist())
+    channels = g.shape_of(source)[1]
+    picked = writer.ints(f"{node.outputs[0].name}_indices", *(indices % channels).tolist())
     writer.buffer.operator(
         "GATHER",
         [writer.index[source], picked],

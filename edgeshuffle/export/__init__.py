@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from edgeshuffle.artifact import LABELS, MANIFEST, Artifact, ModelFile, Precision
-from edgeshuffle.atomic import atomic_folder, refuse_existing
+from edgeshuffle.artifact import LABELS, MANIFEST, Artifact, ModelFile, Precision, refuse_target
+from edgeshuffle.atomic import atomic_folder
 from edgeshuffle.emit import EMITTERS
 from edgeshuffle.errors import MissingExtraError
 from edgeshuffle.export.manifest import make_manifest
@@ -62,16 +62,18 @@ def export(options: ExportOptions, progress: Progress | None = None) -> Exported
 def _export(options: ExportOptions, target: Path, report: Progress) -> Exported:
     from edgeshuffle.frontend import to_ir  # noqa: PLC0415
     from edgeshuffle.operators import check_core  # noqa: PLC0415
+    from edgeshuffle.quant.float_run import check_finite  # noqa: PLC0415
 
     report("load", 0, 1)
     source = from_onnx(options) if options.onnx is not None else from_zoo(options)
     if options.output is None and options.onnx is None:
         target = Path("build") / source.name
-        refuse_existing(target, overwrite=options.overwrite)
+        refuse_target(target, overwrite=options.overwrite)
     report("rewrite", 0, 1)
     model = to_ir(source.proto)
     logs = run_passes(model)
     check_core(model)
+    check_finite(model)
 
     plan, images = None, None
     if options.int8:
@@ -95,7 +97,9 @@ def _export(options: ExportOptions, target: Path, report: Progress) -> Exported:
             manifest = dataclasses.replace(manifest, metrics=metrics)
             (folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
     left = tuple(f"{log.name}: {reason}" for log in logs for reason in log.outcome.left)
-    return Exported(Artifact(target, manifest), source.notes + left)
+    unused = options.calib is not None and not options.int8
+    notes = ("calib: not used without --int8",) if unused else ()
+    return Exported(Artifact(target, manifest), (*source.notes, *notes, *left))
 
 
 def _calibration(options: ExportOptions, source: Source) -> ImageSet:

@@ -54,7 +54,7 @@ def make_manifest(
         schema_version=SCHEMA_VERSION,
         model=source.name,
         source=source.source,
-        num_classes=files[0].output.shape[-1],
+        num_classes=int(np.prod(files[0].output.shape)),
         preprocess=source.preprocess,
         passes=tuple(
             {"name": log.name, "rewrites": log.outcome.rewrites, "left": list(log.outcome.left)}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from edgeshuffle.atomic import refuse_existing
+from edgeshuffle.artifact import refuse_target
 from edgeshuffle.emit import EMITTERS
 from edgeshuffle.errors import DataError, UnknownNameError
 from edgeshuffle.quant.calibrators import CALIBRATORS
@@ -14,6 +14,9 @@ from edgeshuffle.zoo.cards import card_of_width
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_LEAST_STD: Final = 1e-6
+_MOST: Final = 1e6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +48,15 @@ def check(options: ExportOptions, target: Path) -> None:
             EMITTERS[name]
     if options.calibrator not in CALIBRATORS:
         CALIBRATORS[options.calibrator]
-    if options.onnx is not None and (options.width is not None or options.weights != "demo"):
-        raise UnknownNameError("--onnx brings its own network: leave out --width and --weights.")
+    zoo_only = {
+        "--width": options.width,
+        "--weights": None if options.weights == "demo" else options.weights,
+        "--num-classes": options.num_classes,
+        "--stem": options.stem,
+    }
+    for name, value in zoo_only.items():
+        if options.onnx is not None and value is not None:
+            raise UnknownNameError(f"--onnx brings its own network: leave out {name}.")
     if options.resolution is not None and options.resolution < 32:
         raise UnknownNameError(
             f"--resolution {options.resolution} is below 32, ShuffleNetV2's total stride."
@@ -59,10 +69,14 @@ def check(options: ExportOptions, target: Path) -> None:
         )
     if options.calib is not None and not options.calib.exists():
         raise DataError(f"There is nothing at {options.calib}. Check the path given to --calib.")
-    if options.std is not None and not all(value > 0 for value in options.std):
-        raise UnknownNameError("--std must be positive in every channel.")
+    if options.std is not None and not all(_LEAST_STD <= v <= _MOST for v in options.std):
+        raise UnknownNameError(
+            f"--std must be from {_LEAST_STD:g} to {_MOST:g} in every channel; pixels are 0 to 1."
+        )
+    if options.mean is not None and not all(abs(value) <= _MOST for value in options.mean):
+        raise UnknownNameError(f"--mean must be at most {_MOST:g} in size; pixels are 0 to 1.")
     if options.output is not None or options.onnx is not None or options.weights == "demo":
-        refuse_existing(target, overwrite=options.overwrite)
+        refuse_target(target, overwrite=options.overwrite)
 
 
 def model_name(options: ExportOptions) -> str:

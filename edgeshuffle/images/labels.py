@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+# Longer numbers are of no class either.
+_DIGITS: Final = 9
+_BEYOND: Final = 10**_DIGITS
+_WORDNET_ID: Final = re.compile(r"n\d{8}")
+
+
+def indices_of_names(names: Sequence[str], class_names: Sequence[str]) -> list[int] | None:
+    """Each name's class index, or None where one of them is no class name."""
+    # Names that differ in their case only must be written as they are.
+    same = _plain if len(set(map(_plain, class_names))) == len(set(class_names)) else _written
+    known = {same(name): index for index, name in enumerate(class_names)}
+    found = [known.get(same(name)) for name in names]
+    return [index for index in found if index is not None] if None not in found else None
+
+
+def are_wordnet_ids(names: Sequence[str]) -> bool:
+    """Whether all names are like ImageNet's folders, whose sorted order is that of its classes."""
+    return all(map(_WORDNET_ID.fullmatch, names))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[/_\s-]+", "_", name.strip()).casefold()
+
+
+def _written(name: str) -> str:
+    return name.replace("/", "_")
 
 
 def class_indices(
@@ -18,24 +47,24 @@ def class_indices(
 ) -> dict[str, int] | None:
     """Map class folders to class indices; None where nothing is known of the classes.
 
-    The names are class names (with `_` for `/`), or indices, or, where there are exactly
-    `num_classes` folders, in sorted order, as torchvision's ImageFolder has it. Raises DataError
-    for any other set of names.
+    The names are class names, whatever their case and with `_` for `/`, or indices. Exactly
+    `num_classes` folders are taken in sorted order, as torchvision's ImageFolder does, if the
+    classes have no names or the folders are called by WordNet ids, as ImageNet's are. Raises
+    DataError for any other set of names.
     """
-    known = {name.replace("/", "_"): index for index, name in enumerate(class_names or ())}
-    strangers = sorted(name for name in folders if name not in known)
-    if not strangers:
-        return {name: known[name] for name in folders}
+    known = indices_of_names(folders, class_names or ())
+    if known is not None:
+        return dict(zip(folders, known, strict=True))
     if all(name.isascii() and name.isdecimal() for name in folders):
-        return {name: int(name) for name in folders}
+        return {name: int(name) if len(name) <= _DIGITS else _BEYOND for name in folders}
     if num_classes is None and class_names is None:
         return None
-    some_known = len(strangers) < len(folders)
-    if len(folders) == num_classes and not some_known:
+    nameless = class_names is None or are_wordnet_ids(folders)
+    if len(folders) == num_classes and nameless:
         return {name: index for index, name in enumerate(sorted(folders))}
-    example = f" such as '{next(iter(known))}'" if known else ""
+    strange = next(n for n in sorted(folders) if indices_of_names([n], class_names or ()) is None)
+    example = f" such as '{class_names[0]}'" if class_names else ""
     raise DataError(
-        f"The class folder '{strangers[0]}' is no class of the model. Name folders by class"
-        f"{example}, by index (0, 1, ...), or have exactly {num_classes or len(known)} folders "
-        f"that sort in class order (there are {len(folders)})."
+        f"The class folder '{strange}' is no class of the model. Name folders by class"
+        f"{example}, by index (0, 1, ...), or, for ImageNet, by WordNet id (n01440764, ...)."
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeshuffle.errors import DataError
+from edgeshuffle.images.labels import are_wordnet_ids, indices_of_names
 from edgeshuffle.images.opened import Opened
 
 if TYPE_CHECKING:
@@ -41,10 +42,16 @@ def open_npz(path: Path, num_classes: int | None, class_names: Sequence[str] | N
         )
     labels = labels.astype(np.int64)
     names = _npz_class_names(arrays, len(pixels), num_classes)
-    if names and class_names and set(names) <= set(class_names):
+    if names and class_names and not are_wordnet_ids(names):
+        indices = indices_of_names(names, class_names)
+        if indices is None:
+            raise DataError(
+                f"{path} has `classes` such as '{names[0]}', the model such as '{class_names[0]}'. "
+                "Name them alike, or leave `classes` out if the order is the model's."
+            )
         if labels.min() < 0 or labels.max() >= len(names):
             raise DataError(f"{path} has labels beyond its {len(names)} `classes`. Make it again.")
-        labels = np.array([class_names.index(name) for name in names], np.int64)[labels]
+        labels = np.array(indices, np.int64)[labels]
     return Opened(source=pixels, labels=labels, strata=labels)
 
 
@@ -52,10 +59,12 @@ def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
     wanted = ("x", "images", "y", "labels", "classes", "names")
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in wanted if key in file}
+            return {key: np.atleast_1d(file[key]) for key in wanted if key in file}
     # zipfile and numpy do so too, and an .npy file of this name gives an array without `with`.
     except Exception as err:
-        raise DataError(f"{path} is not a readable .npz file ({err}). Make it again.") from err
+        raise DataError(
+            f"{path} is not a readable .npz file of plain arrays. Make it again, by numpy.savez."
+        ) from err
 
 
 def _npz_class_names(

@@ -41,16 +41,29 @@ def _fold(graph: ir.Graph, norm: ir.Node) -> None:
             f"{where(norm)} does not directly follow a convolution with constant weights, so it "
             "cannot be folded."
         )
+    bias_value = made.inputs[2] if len(made.inputs) > 2 else None
+    if bias_value is not None and g.constant(bias_value) is None:
+        raise ModelError(f"{where(made)} has a bias that is not constant.")
     arrays = [g.constant(value) for value in norm.inputs[1:5]]
     if any(array is None for array in arrays):
         raise ModelError(f"{where(norm)} has statistics that are not constant.")
     gamma, beta, mean, variance = (np.asarray(array, np.float64) for array in arrays)
+    if not all(np.isfinite(array).all() for array in (gamma, beta, mean, variance)):
+        raise ModelError(f"{where(norm)} has statistics that are NaN or infinite.")
     epsilon = norm.attributes.get("epsilon")
-    scale = gamma / np.sqrt(variance + (1e-5 if epsilon is None else epsilon.as_float()))
+    raised = variance + (1e-5 if epsilon is None else epsilon.as_float())
+    if not (raised > 0).all():
+        raise ModelError(f"{where(norm)} has a variance that is not positive.")
+    scale = gamma / np.sqrt(raised)
 
     weight = np.asarray(g.constant(made.inputs[1]), np.float64)
-    bias_value = made.inputs[2] if len(made.inputs) > 2 else None
-    bias = np.zeros_like(beta) if bias_value is None else np.asarray(g.constant(bias_value))
+    bias = np.zeros_like(beta)
+    if bias_value is not None:
+        share = made.attributes.get("beta")
+        bias = np.asarray(g.constant(bias_value), np.float64)
+        # alpha stays, as it scales the same products; beta would scale the new bias too.
+        bias = bias.reshape(-1) * (1.0 if share is None else share.as_float())
+    made.attributes.pop("beta", None)
     rows_last = made.op_type == "Gemm" and not g.integer(made, "transB", 0)
     spread = [1] * weight.ndim
     spread[-1 if rows_last else 0] = -1

@@ -2,8 +2,9 @@
 
 Gemm(x, W, b) on x of shape (1, C) equals Conv with weight (N, C, 1, 1) on x as (1, C, 1, 1). So
 one operator carries per-channel INT8 weights in both formats, and the graph stays 4-D until a
-last Flatten: where x was flattened from (1, C, 1, 1), the convolution reads that instead. MatMul,
-and MatMul followed by Add of a constant, are Gemms spelled otherwise.
+last Flatten: where x was flattened from (1, C, 1, 1), the convolution reads that instead, and an
+activation between two classifiers stays 4-D. MatMul, and MatMul followed by Add of a constant, are
+Gemms spelled otherwise.
 """
 
 from __future__ import annotations
@@ -46,7 +47,11 @@ def _rewrite(graph: ir.Graph, node: ir.Node) -> bool:
         bias = bias + given.reshape(-1) * (1.0 if beta is None else beta.as_float())
     elif node.op_type == "MatMul":
         add = g.sole_consumer(node.outputs[0])
-        if add is not None and add.op_type == "Add":
+        if (
+            add is not None
+            and add.op_type == "Add"
+            and g.shape_of(add.outputs[0]) == (1, len(weight))
+        ):
             term = next((c for v in add.inputs if (c := g.constant(v)) is not None), None)
             if term is not None and term.size in (1, len(weight)):
                 bias, last = bias + term.reshape(-1), add
@@ -56,11 +61,11 @@ def _rewrite(graph: ir.Graph, node: ir.Node) -> bool:
     column = _unflattened(source)
     before = []
     if column is None:
-        column = g.new_value(f"{old.name}_in", (1, shape[1], 1, 1))
+        column = g.new_value(f"{old.name}_in", (1, shape[1], 1, 1), graph)
         sizes = g.new_constant(graph, f"{name}_shape", np.array([1, shape[1], 1, 1], np.int64))
         before.append(ir.Node("", "Reshape", [source, sizes], outputs=[column]))
-    row = g.new_value(f"{old.name}_conv", (1, len(weight), 1, 1))
-    flat = g.new_value(f"{old.name}_flat", (1, len(weight)))
+    row = g.new_value(f"{old.name}_conv", (1, len(weight), 1, 1), graph)
+    flat = g.new_value(f"{old.name}_flat", (1, len(weight)), graph)
     kernel = g.new_constant(graph, f"{name}_weight", weight[:, :, None, None].astype(np.float32))
     offset = g.new_constant(graph, f"{name}_bias", bias.astype(np.float32))
     graph.insert_before(
@@ -80,7 +85,23 @@ def _rewrite(graph: ir.Graph, node: ir.Node) -> bool:
     )
     ir.convenience.replace_all_uses_with(old, flat, replace_graph_outputs=True)
     graph.remove([last] if last is node else [last, node], safe=True)
+    _sink(graph, flat)
     return True
+
+
+def _sink(graph: ir.Graph, flat: ir.Value) -> None:
+    """Flatten after an activation, not before it, so that the next classifier finds pixels."""
+    flatten, act = flat.producer(), g.sole_consumer(flat)
+    if flatten is None or act is None or act.op_type not in ("Relu", "Clip"):
+        return
+    row, old = flatten.inputs[0], act.outputs[0]
+    assert row is not None
+    acted = g.new_value(f"{old.name}_act", g.shape_of(row), graph)
+    result = g.new_value(f"{old.name}_flat", g.shape_of(old), graph)
+    made = ir.Node("", act.op_type, [row, *act.inputs[1:]], outputs=[acted], name=act.name)
+    graph.insert_before(act, [made, ir.Node("", "Flatten", [acted], outputs=[result])])
+    ir.convenience.replace_all_uses_with(old, result, replace_graph_outputs=True)
+    graph.remove([act, flatten], safe=True)
 
 
 def _unflattened(row: ir.Value) -> ir.Value | None:

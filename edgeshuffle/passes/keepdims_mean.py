@@ -23,11 +23,11 @@ def run(model: ir.Model) -> Outcome:
         assert source is not None
         n, c, *_ = g.shape_of(source)
         old = node.outputs[0]
-        pooled = g.new_value(f"{old.name}_pool", (n, c, 1, 1))
+        pooled = g.new_value(f"{old.name}_pool", (n, c, 1, 1), model.graph)
         made = [ir.Node("", "GlobalAveragePool", [source], outputs=[pooled], name=node.name)]
         result = pooled
         if len(g.shape_of(old)) == 2:
-            result = g.new_value(f"{old.name}_flat", (n, c))
+            result = g.new_value(f"{old.name}_flat", (n, c), model.graph)
             made.append(ir.Node("", "Flatten", [pooled], outputs=[result]))
         model.graph.insert_before(node, made)
         ir.convenience.replace_all_uses_with(old, result, replace_graph_outputs=True)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx
-import onnx_ir as ir
-import onnxruntime as ort
 
 from edgeshuffle.errors import DataError
 from edgeshuffle.quant.calibrators import CALIBRATORS
+from edgeshuffle.quant.float_run import FloatRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    import onnx_ir as ir
 
     from edgeshuffle.quant.ties import Group
 
@@ -25,29 +25,14 @@ def collect(
     calibrator: str,
     progress: Callable[[], None] | None = None,
 ) -> list[tuple[float, float]]:
-    """One (low, high) real range a group; ONNX Runtime is the reference. Raises DataError."""
-    proto = ir.to_proto(model)
-    wanted = [value.name or "" for group in groups for value in group.sources]
-    given = {value.name for value in proto.graph.output} | {model.graph.inputs[0].name}
-    proto.graph.output.extend(
-        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
-        for name in wanted
-        if name not in given
-    )
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    session = ort.InferenceSession(
-        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    names = [value.name for value in session.get_outputs()]
-    feed = session.get_inputs()[0].name
+    """One (low, high) real range a group. Raises DataError and ModelError (NaN, infinity)."""
+    run = FloatRun(model, [value.name or "" for group in groups for value in group.sources])
     calibrators = [CALIBRATORS[calibrator].make() for _ in groups]
     seen = 0
     for image in images:
-        values = dict(zip(names, session.run(names, {feed: image}), strict=True))
-        values[feed] = image
+        values = run(image)
         for group, found in zip(groups, calibrators, strict=True):
-            arrays = [values[source.name].reshape(-1) for source in group.sources]
+            arrays = [values[source.name or ""].reshape(-1) for source in group.sources]
             found.update(np.concatenate(arrays))
         seen += 1
         if progress is not None:

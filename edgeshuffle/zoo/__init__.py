@@ -13,6 +13,7 @@ from edgeshuffle.zoo.cards import Card, card_of_width
 if TYPE_CHECKING:
     from edgeshuffle.artifact import Preprocess
     from edgeshuffle.zoo.shufflenet_v2 import ShuffleNetV2
+    from edgeshuffle.zoo.weights import Checkpoint
 
 SMALL_INPUT = 64
 
@@ -42,9 +43,6 @@ def load(
     What is None is inferred from the checkpoint, and must agree with it where given. Raises
     WeightsError, UnknownNameError.
     """
-    import torch  # noqa: PLC0415
-
-    from edgeshuffle.zoo.shufflenet_v2 import ShuffleNetV2  # noqa: PLC0415
     from edgeshuffle.zoo.stem import choose_stem  # noqa: PLC0415
     from edgeshuffle.zoo.weights import download, read_checkpoint, recognise  # noqa: PLC0415
 
@@ -68,22 +66,12 @@ def load(
             f"{path} has {checkpoint.num_classes} classes, not {num_classes}. Leave "
             "--num-classes out or give the checkpoint that was trained for it."
         )
+    module = _filled(card, checkpoint)
     chosen = choose_stem(
         stem, checkpoint, small=(resolution or card.preprocess.crop) <= SMALL_INPUT
     )
     notes = [chosen.note] if chosen.note and not packaged else []
-    module = ShuffleNetV2(card.channels, checkpoint.num_classes, chosen.stem)
-    try:
-        module.load_state_dict({k: v.float() for k, v in checkpoint.state.items()})
-    except RuntimeError as err:
-        detail = " ".join(str(err).split())
-        raise WeightsError(
-            f"{path} does not fit {card.name}: {detail[:300]}. Its keys and shapes must be "
-            "torchvision's."
-        ) from err
-    broken = [key for key, value in module.state_dict().items() if not torch.isfinite(value).all()]
-    if broken:
-        raise WeightsError(f"{path} holds NaN or infinity in '{broken[0]}'. Use another epoch.")
+    module.use_stem(chosen.stem)
     labels = None
     preprocess = card.preprocess
     if weights == "demo":
@@ -100,3 +88,33 @@ def load(
         "stem": chosen.stem,
     }
     return Loaded(module.eval(), card, preprocess, labels, source, tuple(notes))
+
+
+def _filled(card: Card, checkpoint: Checkpoint) -> ShuffleNetV2:
+    """A network with the checkpoint's weights, which must all be there, fit and be sound."""
+    import torch  # noqa: PLC0415
+
+    from edgeshuffle.zoo.shufflenet_v2 import ShuffleNetV2  # noqa: PLC0415
+
+    path = checkpoint.path
+    for key, value in checkpoint.state.items():
+        if not value.is_floating_point() and not key.endswith("num_batches_tracked"):
+            raise WeightsError(
+                f"{path} holds {value.dtype} in '{key}', where floats are expected. Give the "
+                "checkpoint from before it was quantized."
+            )
+    module = ShuffleNetV2(card.channels, checkpoint.num_classes)
+    try:
+        module.load_state_dict({k: v.float() for k, v in checkpoint.state.items()})
+    except RuntimeError as err:
+        detail = " ".join(str(err).split())
+        raise WeightsError(
+            f"{path} does not fit {card.name}: {detail[:300]}. Its keys and shapes must be "
+            "torchvision's."
+        ) from err
+    for key, value in module.state_dict().items():
+        if not torch.isfinite(value).all():
+            raise WeightsError(f"{path} holds NaN or infinity in '{key}'. Use another epoch.")
+        if key.endswith("running_var") and (value < 0).any():
+            raise WeightsError(f"{path} holds a negative variance in '{key}'. Use another epoch.")
+    return module

@@ -75,9 +75,8 @@ class ShuffleNetV2(nn.Module):
     ) -> None:
         super().__init__()
         width = channels[0]
-        small = stem == "cifar"
-        self.conv1 = nn.Sequential(*_conv_bn(3, width, 3, 1 if small else 2), nn.ReLU(inplace=True))
-        self.maxpool = nn.Identity() if small else nn.MaxPool2d(3, 2, 1)
+        self.conv1 = nn.Sequential(*_conv_bn(3, width, 3, 2), nn.ReLU(inplace=True))
+        self.use_stem(stem)
         stages = []
         for outputs, repeats in zip(channels[1:4], STAGE_REPEATS, strict=True):
             units = [InvertedResidual(width, outputs, 2)]
@@ -87,6 +86,14 @@ class ShuffleNetV2(nn.Module):
         self.stage2, self.stage3, self.stage4 = stages
         self.conv5 = nn.Sequential(*_conv_bn(width, channels[4], 1), nn.ReLU(inplace=True))
         self.fc = nn.Linear(channels[4], num_classes)
+
+    def use_stem(self, stem: Stem) -> None:
+        """Change the stem, which has the same weights either way."""
+        small = stem == "cifar"
+        first = self.conv1[0]
+        assert isinstance(first, nn.Conv2d)
+        first.stride = (1, 1) if small else (2, 2)
+        self.maxpool = nn.Identity() if small else nn.MaxPool2d(3, 2, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.maxpool(self.conv1(x))

@@ -91,13 +91,23 @@ def read_checkpoint(path: Path) -> Checkpoint:
         else:
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as err:  # torch and safetensors raise many types for a bad file
-        first = (str(err).strip() or type(err).__name__).splitlines()[0]
+        explained = str(err)
+        # Torch explains at length how to allow what is not allowed here.
+        foreign = "Weights only load failed" in explained and "GLOBAL" in explained
+        first = "it holds more than tensors" if foreign else _first_line(err)
         raise WeightsError(
-            f"{path} is not a readable checkpoint ({first[:160]}). Save a plain state dict: "
+            f"{path} is not a readable checkpoint ({first}). Save a plain state dict: "
             "torch.save(model.state_dict(), FILE)."
         ) from err
     state, said = _unwrap(loaded, path)
     return Checkpoint(path, state, {**said, **notes}, sha256(path))
+
+
+def _first_line(err: Exception) -> str:
+    lines = [line.strip() for line in str(err).splitlines() if line.strip()]
+    # Some messages are but a number.
+    told = lines and not lines[0].isdecimal() and "Weights only load failed" not in lines[0]
+    return lines[0][:160] if told else "it is damaged, or no checkpoint at all"
 
 
 def _unwrap(loaded: Any, path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -124,6 +134,11 @@ def _unwrap(loaded: Any, path: Path) -> tuple[dict[str, torch.Tensor], dict[str,
                 f"{path} is no ShuffleNetV2 checkpoint: it has no '{key}'. Its keys must be "
                 "torchvision's; for another network export it to ONNX and give it with --onnx."
             )
+        if state[key].ndim < 2 or not state[key].numel():
+            raise WeightsError(
+                f"{path} has the shape {tuple(state[key].shape)} for '{key}', which is no weight "
+                "of a ShuffleNetV2. Save it again."
+            )
     return state, said
 
 
@@ -132,8 +147,8 @@ def recognise(checkpoint: Checkpoint) -> Card:
     keys = ("conv1.0", *(f"stage{i}.0.branch2.5" for i in (2, 3, 4)), "conv5.0")
     try:
         shapes = [int(checkpoint.state[f"{key}.weight"].shape[0]) for key in keys]
-    except KeyError as err:
-        raise WeightsError(f"{checkpoint.path} lacks {err}; it is incomplete.") from err
+    except (KeyError, IndexError) as err:
+        raise WeightsError(f"{checkpoint.path} is incomplete ({err}). Save it again.") from err
     found = (shapes[0], *(2 * n for n in shapes[1:4]), shapes[4])
     for name in card_names():
         card = load_card(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -208,6 +209,26 @@ class TestRefusals:
         arguments = ("--num-classes", 7, "--weights", given / "x0_5.pth")
         refused(capsys, WeightsError, "10 classes, not 7", "export", *arguments)
 
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (("--mean", "nan,0,0"), "--mean must be"),
+            (("--mean", "1e39,0,0"), "--mean must be"),
+            (("--std", "1,inf,1"), "--std must be"),
+            (("--std", "1e-45,1,1"), "--std must be"),
+            (("--onnx", "x.onnx", "--stem", "cifar"), "leave out --stem"),
+            (("--onnx", "x.onnx", "--num-classes", 7), "leave out --num-classes"),
+        ],
+    )
+    def test_options_that_make_no_sense(self, arguments, message, capsys):
+        refused(capsys, UnknownNameError, message, "export", *arguments)
+
+    @pytest.mark.parametrize("option", ["--weights", "--onnx", "--calib", "-o"])
+    def test_a_name_that_no_system_takes(self, option, capsys):
+        code = run("export", option, "x" * 300)
+        assert code == ArtifactError.exit_code
+        assert len(capsys.readouterr().err.splitlines()) == 1
+
     def test_a_width_that_does_not_exist(self, capsys):
         refused(capsys, UnknownNameError, "Known: 0.5, 1.0", "export", "--width", "0.7")
 
@@ -266,6 +287,39 @@ def test_an_existing_output_is_kept_unless_told_otherwise(given, exported, capsy
     assert content(exported.folder) == before
     assert run(*arguments, "--overwrite") == 0
     assert content(exported.folder) == before
+
+
+@pytest.mark.parametrize("manifest", [None, "{}", '{"name": "web app"}', "folder"])
+def test_what_no_export_wrote_is_never_replaced(given, tmp_path, capsys, manifest):
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / "index.html").write_text("years of work")
+    if manifest == "folder":
+        (folder / "manifest.json").mkdir()
+    elif manifest is not None:
+        (folder / "manifest.json").write_text(manifest)
+    before = sorted(folder.iterdir())
+    arguments = ("export", *weights(given), "-o", folder, "--overwrite")
+    refused(capsys, ArtifactError, "not an edgeshuffle artifact", *arguments)
+    assert sorted(folder.iterdir()) == before
+
+
+def test_an_artifact_with_other_files_is_not_replaced(given, exported, tmp_path, capsys):
+    folder = tmp_path / "mine"
+    shutil.copytree(exported.folder, folder)
+    (folder / "notes.txt").write_text("mine")
+    arguments = ("export", *weights(given), "-o", folder, "--overwrite")
+    refused(capsys, ArtifactError, "also holds 'notes.txt'", *arguments)
+    assert (folder / "notes.txt").exists()
+
+
+def test_a_link_to_an_artifact_stays_one(given, exported, tmp_path):
+    shutil.copytree(exported.folder, tmp_path / "real")
+    (tmp_path / "real" / "labels.txt").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    assert run("export", *weights(given), "-o", tmp_path / "link", "--overwrite") == 0
+    assert (tmp_path / "link").is_symlink()
+    assert content(tmp_path / "real") == content(exported.folder)
 
 
 def command(*arguments):

@@ -193,8 +193,12 @@ class TestNpz:
         path = tmp_path / "a.npz"
         named = open_images(path, PLAIN, num_classes=3, class_names=["dog", "eel", "cat"])
         assert named.labels.tolist() == [2, 0]
-        strange = open_images(path, PLAIN, num_classes=3, class_names=["a", "b", "c"])
-        assert strange.labels.tolist() == [0, 1]
+        alike = open_images(path, PLAIN, num_classes=3, class_names=["DOG", "eel", "Cat"])
+        assert alike.labels.tolist() == [2, 0]
+        unnamed = open_images(path, PLAIN, num_classes=3)
+        assert unnamed.labels.tolist() == [0, 1]
+        with pytest.raises(DataError, match="such as 'cat', the model such as 'a'"):
+            open_images(path, PLAIN, num_classes=3, class_names=["a", "b", "c"])
 
     def test_labels_stay_with_their_images_under_a_limit(self, tmp_path):
         labels = np.arange(100, dtype=np.uint8) % 7
@@ -314,8 +318,28 @@ class TestClassIndices:
         assert found == {f"{number:04}": number for number in numbers}
 
     def test_sorted_order_when_the_count_fits(self):
-        found = class_indices(["n02", "n01", "n10"], num_classes=3, class_names=["a", "b", "c"])
+        found = class_indices(["n02", "n01", "n10"], num_classes=3)
         assert found == {"n01": 0, "n02": 1, "n10": 2}
+
+    def test_wordnet_ids_sort_as_imagenets_classes(self):
+        folders = ["n01443537", "n01440764"]
+        found = class_indices(folders, num_classes=2, class_names=["tench", "goldfish"])
+        assert found == {"n01440764": 0, "n01443537": 1}
+
+    def test_case_and_dashes_do_not_matter(self):
+        names = ["Ankle boot", "T-shirt/top"]
+        found = class_indices(["t_shirt-top", "ankle_Boot"], class_names=names)
+        assert found == {"t_shirt-top": 1, "ankle_Boot": 0}
+
+    def test_case_matters_where_it_tells_classes_apart(self):
+        names = ["polish", "Polish"]
+        assert class_indices(names, class_names=names) == {"polish": 0, "Polish": 1}
+        with pytest.raises(DataError, match="'POLISH'"):
+            class_indices(["POLISH"], num_classes=2, class_names=names)
+
+    def test_a_number_beyond_all_classes(self):
+        (index,) = class_indices(["9" * 30], num_classes=3).values()
+        assert index > 3
 
     def test_slash_in_a_class_name(self):
         assert class_indices(["T-shirt_top"], class_names=["Bag", "T-shirt/top"]) == {
@@ -325,12 +349,12 @@ class TestClassIndices:
     @pytest.mark.parametrize(
         "folders",
         [
-            ["dog", "cat", "Eel"],  # as many as classes, but sorted order would be a guess
-            ["n01", "n02"],
+            ["dog", "cat", "Eal"],  # as many as classes, but sorted order would be a guess
+            ["n01", "n02", "n03"],
             ["n01", "n02", "n03", "n04"],
         ],
     )
     def test_refuses_to_guess(self, folders):
-        expected = r"'(Eel|n01)' is no class .* such as 'dog', by index .* exactly 3 folders"
+        expected = r"'(Eal|n01)' is no class .* such as 'dog', by index .* WordNet id"
         with pytest.raises(DataError, match=expected):
             class_indices(folders, num_classes=3, class_names=["dog", "cat", "eel"])

@@ -15,7 +15,10 @@ def home(tmp_path, monkeypatch):
 
 
 def test_without_a_file_there_are_defaults():
-    assert read_inventory(inventory_file()) == {"pi": "ssh://raspberrypi.local"}
+    assert read_inventory(inventory_file()) == {
+        "pi": "ssh://raspberrypi.local",
+        "android": "adb://",
+    }
     assert resolve("pi", inventory_file()) == "ssh://raspberrypi.local"
     assert resolve("local", inventory_file()) == "local"
     assert resolve("ssh://me@there:22", inventory_file()) == "ssh://me@there:22"
@@ -29,6 +32,7 @@ def test_names_are_added_listed_and_forgotten(capsys):
     assert json.loads(capsys.readouterr().out)["devices"] == {
         "local": "local",
         "pi": "emulated://pi4",
+        "android": "adb://",
         "kitchen": "ssh://me@kitchen.local:2222",
     }
     assert run("devices", "remove", "pi") == 0

@@ -115,6 +115,33 @@ def test_bad_checkpoints_are_refused_in_one_line(tmp_path):
     refused("NaN or infinity in 'fc.bias'", weights=save(tmp_path / "nan.pth", broken))
 
 
+@pytest.mark.parametrize(
+    ("key", "change", "message"),
+    [
+        ("conv1.1.bias", None, "does not fit"),
+        ("stage2.0.branch2.1.running_mean", None, "does not fit"),
+        ("conv1.1.weight", lambda t: t[:5], "does not fit"),
+        ("conv1.0.weight", lambda _: torch.tensor(1.0), "no weight of a ShuffleNetV2"),
+        ("fc.weight", lambda t: t[:0], "no weight of a ShuffleNetV2"),
+        ("stage3.0.branch2.5.weight", lambda _: torch.tensor(1.0), "is incomplete"),
+        ("conv5.1.running_var", lambda t: -torch.ones_like(t), "negative variance in 'conv5.1"),
+        ("fc.weight", lambda t: t.to(torch.int8), "torch.int8 in 'fc.weight'"),
+        ("fc.weight", lambda t: t.to(torch.complex64), "torch.complex64 in 'fc.weight'"),
+    ],
+)
+def test_a_checkpoint_with_one_bad_tensor(tmp_path, key, change, message):
+    state = dict(network(0.5).state_dict())
+    if change is None:
+        del state[key]
+    else:
+        state[key] = change(state[key])
+    refused(message, weights=save(tmp_path / "bad.pth", state))
+
+
+def test_a_pickled_module_is_refused_without_torchs_lecture(tmp_path):
+    refused("it holds more than tensors", weights=save(tmp_path / "module.pth", network(0.5)))
+
+
 def test_a_pickle_that_runs_code_is_not_run(tmp_path):
     class Evil:
         def __reduce__(self):
