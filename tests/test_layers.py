@@ -29,7 +29,7 @@ LAYERS = [
 ]
 LAYER = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 # Between neighbours of a layer, only these.
-SIDEWAYS = {("emit", "quant")}
+SIDEWAYS = {("emit", "quant"), ("quant", "passes")}
 HOST_ONLY = {"zoo", "frontend", "passes", "quant", "emit", "export", "graph"}
 DEVICE_SIDE = ("device", "bench", "report", "runtime", "evaluate")
 

@@ -12,6 +12,7 @@ import click
 
 from edgeshuffle.emit import EMITTERS
 from edgeshuffle.quant.calibrators import CALIBRATORS
+from edgeshuffle.quant.recipe import DEFAULT, recipe_names
 
 if TYPE_CHECKING:
     from edgeshuffle.export import Exported
@@ -79,11 +80,16 @@ class _Triple(click.ParamType[Any]):
 )
 @click.option("--calib-limit", type=click.IntRange(1), help="Use this many of them.")
 @click.option(
+    "--recipe",
+    type=click.Choice(recipe_names()),
+    default=DEFAULT,
+    show_default=True,
+    help="How to quantize.",
+)
+@click.option(
     "--calibrator",
     type=click.Choice(list(CALIBRATORS)),
-    default="mse",
-    show_default=True,
-    help="How activation ranges are chosen.",
+    help="How activation ranges are chosen, instead of the recipe's way.",
 )
 @click.option("--mean", type=_Triple(), help="Of R,G,B in 0..1 [default: the card's].")
 @click.option("--std", type=_Triple(), help="Likewise.")

@@ -20,10 +20,12 @@ from edgeshuffle.images import ImageSet, open_images
 from edgeshuffle.packaged import CALIBRATION_IMAGES
 from edgeshuffle.passes import run_passes
 from edgeshuffle.quant import quantize
-from edgeshuffle.quant.plan import QuantPlan, Recipe
+from edgeshuffle.quant.recipe import load_recipe
 
 if TYPE_CHECKING:
     import onnx_ir as ir
+
+    from edgeshuffle.quant.plan import QuantPlan
 
 __all__ = ["ExportOptions", "Exported", "export"]
 
@@ -75,22 +77,23 @@ def _export(options: ExportOptions, target: Path, report: Progress) -> Exported:
     check_core(model)
     check_finite(model)
 
-    plan, images = None, None
+    quantized, images = None, None
     if options.int8:
         images = _calibration(options, source)
-        count = len(images)
-        done = iter(range(1, count + 1))
-        report("calibrate", 0, count)
-        recipe = Recipe(calibrator=options.calibrator)
-        plan = quantize(model, images, recipe, lambda: report("calibrate", next(done), count))
+        report("calibrate", 0, len(images))
+        recipe = load_recipe(options.recipe, options.calibrator)
+        quantized = quantize(model, images, recipe, report)
 
     report("write", 0, 1)
     with atomic_folder(target, overwrite=options.overwrite) as folder:
-        files = _write(model, plan, source.name, options, folder)
+        forms = [_Form("fp32", model, None)]
+        if quantized is not None:
+            forms.append(_Form("int8", quantized.model, quantized.plan))
+        files = _write(forms, source.name, options, folder)
         if source.labels is not None:
             text = "".join(f"{label}\n" for label in source.labels)
             (folder / LABELS).write_text(text, "utf-8")
-        manifest = make_manifest(source, model, logs, files, options, plan, images)
+        manifest = make_manifest(source, model, logs, files, options, quantized, images)
         (folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
         if images is not None:
             metrics = _check_int8(Artifact(folder, manifest), options, report)
@@ -107,30 +110,32 @@ def _calibration(options: ExportOptions, source: Source) -> ImageSet:
     return open_images(path, source.preprocess, limit=options.calib_limit)
 
 
+@dataclass(frozen=True)
+class _Form:
+    """A graph to write, and how it is quantized."""
+
+    precision: Precision
+    model: ir.Model
+    plan: QuantPlan | None
+
+
 def _write(
-    model: ir.Model,
-    plan: QuantPlan | None,
-    name: str,
-    options: ExportOptions,
-    folder: Path,
+    forms: list[_Form], name: str, options: ExportOptions, folder: Path
 ) -> tuple[ModelFile, ...]:
     files = []
-    precisions: list[tuple[Precision, QuantPlan | None]] = [("fp32", None)]
-    if plan is not None:
-        precisions.append(("int8", plan))
     for format_name in options.formats:
         emitter = EMITTERS[format_name]
-        for precision, chosen in precisions:
+        for form in forms:
             emitted = emitter.emit(
-                model, chosen, style=options.onnx_style if format_name == "onnx" else ""
+                form.model, form.plan, style=options.onnx_style if format_name == "onnx" else ""
             )
-            path = f"{name}_{precision}{emitter.SUFFIX}"
+            path = f"{name}_{form.precision}{emitter.SUFFIX}"
             (folder / path).write_bytes(emitted.data)
             files.append(
                 ModelFile(
                     path=path,
                     format=format_name,
-                    precision=precision,
+                    precision=form.precision,
                     bytes=len(emitted.data),
                     sha256=hashlib.sha256(emitted.data).hexdigest(),
                     input=emitted.input,

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgeshuffle import __version__
 from edgeshuffle.artifact import SCHEMA_VERSION, Manifest, ModelFile
-from edgeshuffle.quant.plan import QuantPlan, Recipe
+from edgeshuffle.quant.recipe import load_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edgeshuffle.export.source import Source
     from edgeshuffle.images import ImageSet
     from edgeshuffle.passes import PassLog
+    from edgeshuffle.quant import Quantized
 
 
 _TOOLS: Final = (
@@ -35,20 +36,22 @@ def make_manifest(
     logs: Sequence[PassLog],
     files: tuple[ModelFile, ...],
     options: ExportOptions,
-    plan: QuantPlan | None,
+    quantized: Quantized | None,
     images: ImageSet | None,
 ) -> Manifest:
     """All but the metrics, which are measured on the finished files."""
     macs, parameters = _size(model)
     quantization = None
-    if plan is not None and images is not None:
+    if quantized is not None and images is not None:
+        activations = quantized.plan.activations
         quantization = {
-            "recipe": dataclasses.asdict(Recipe(calibrator=options.calibrator)),
+            "recipe": dataclasses.asdict(load_recipe(options.recipe, options.calibrator)),
+            "steps_taken": list(quantized.steps),
             "onnx_style": options.onnx_style,
             "calibration_images": len(images),
             "calibration_sha256": images.digest,
-            "input": dataclasses.asdict(plan.activations[model.graph.inputs[0].name or ""]),
-            "output": dataclasses.asdict(plan.activations[model.graph.outputs[0].name or ""]),
+            "input": dataclasses.asdict(activations[model.graph.inputs[0].name or ""]),
+            "output": dataclasses.asdict(activations[model.graph.outputs[0].name or ""]),
         }
     return Manifest(
         schema_version=SCHEMA_VERSION,

@@ -10,6 +10,7 @@ from edgeshuffle.artifact import refuse_target
 from edgeshuffle.emit import EMITTERS
 from edgeshuffle.errors import DataError, UnknownNameError
 from edgeshuffle.quant.calibrators import CALIBRATORS
+from edgeshuffle.quant.recipe import DEFAULT, load_recipe
 from edgeshuffle.zoo.cards import card_of_width
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class ExportOptions:
     int8: bool = False
     calib: Path | None = None
     calib_limit: int | None = None
-    calibrator: str = "mse"
+    recipe: str = DEFAULT
+    calibrator: str | None = None
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
     output: Path | None = None
@@ -46,8 +48,9 @@ def check(options: ExportOptions, target: Path) -> None:
     for name in options.formats:
         if name not in EMITTERS:
             EMITTERS[name]
-    if options.calibrator not in CALIBRATORS:
+    if options.calibrator is not None and options.calibrator not in CALIBRATORS:
         CALIBRATORS[options.calibrator]
+    load_recipe(options.recipe)
     zoo_only = {
         "--width": options.width,
         "--weights": None if options.weights == "demo" else options.weights,

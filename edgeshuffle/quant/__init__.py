@@ -2,31 +2,67 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    import numpy as np
     import onnx_ir as ir
 
-    from edgeshuffle.quant.plan import QuantPlan, Recipe
+    from edgeshuffle.quant.draft import Images
+    from edgeshuffle.quant.plan import QuantPlan
+    from edgeshuffle.quant.recipe import Recipe
+
+    Progress = Callable[[str, int, int], None]
+
+
+_CLEARLY_DB: Final = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Quantized:
+    """A plan, the model that it is for (with the float result of the given one), and the steps of
+    the recipe that were taken.
+    """
+
+    model: ir.Model
+    plan: QuantPlan
+    steps: tuple[str, ...]
 
 
 def quantize(
-    model: ir.Model,
-    images: Iterable[np.ndarray],
-    recipe: Recipe,
-    progress: Callable[[], None] | None = None,
-) -> QuantPlan:
+    model: ir.Model, images: Images, recipe: Recipe, progress: Progress | None = None
+) -> Quantized:
     """Run the float model on `images` ((1, 3, R, R) float32 each) and plan its INT8 form.
 
-    Raises DataError without images. `progress` is called after each image.
+    A recipe with steps is tried on a part of the images and compared with the recipe without them
+    on the others: too few images can make steps harmful. Where it is not clearly better,
+    equalization, which needs the most images, is left out, or all steps are. `progress` is called
+    with a stage, and how much of how much is done. Raises DataError without images, and ModelError
+    where the network computes NaN or infinity.
     """
-    from edgeshuffle.quant.assign import assign  # noqa: PLC0415
-    from edgeshuffle.quant.collect import collect  # noqa: PLC0415
-    from edgeshuffle.quant.ties import tie  # noqa: PLC0415
+    from edgeshuffle.quant.hold_out import hold_out, sqnr  # noqa: PLC0415
 
-    groups = tie(model.graph)
-    ranges = collect(model, groups, images, recipe.calibrator, progress)
-    return assign(model.graph, groups, ranges)
+    report = progress or (lambda *_: None)
+    if not recipe.steps:
+        return _follow(model, images, recipe, report)
+    fit, others = hold_out(images)
+    plain = _follow(model, fit, dataclasses.replace(recipe, steps=()), report)
+    least = sqnr(model, plain.model, plain.plan, others)
+    for steps in (recipe.steps, tuple(step for step in recipe.steps if step != "equalize")):
+        tried = _follow(model, fit, dataclasses.replace(recipe, steps=steps), report)
+        if sqnr(model, tried.model, tried.plan, others) >= least + _CLEARLY_DB:
+            return tried
+    return _follow(model, images, dataclasses.replace(recipe, steps=()), report)
+
+
+def _follow(model: ir.Model, images: Images, recipe: Recipe, report: Progress) -> Quantized:
+    from edgeshuffle.quant.draft import Draft  # noqa: PLC0415
+    from edgeshuffle.quant.refiners import REFINERS  # noqa: PLC0415
+
+    draft = Draft(model.clone(), images, recipe, report)
+    for name in recipe.steps:
+        REFINERS[name].refine(draft)
+    return Quantized(draft.model, draft.plan, recipe.steps)

@@ -23,7 +23,7 @@ def collect(
     groups: Sequence[Group],
     images: Iterable[np.ndarray],
     calibrator: str,
-    progress: Callable[[], None] | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> list[tuple[float, float]]:
     """One (low, high) real range a group. Raises DataError and ModelError (NaN, infinity)."""
     run = FloatRun(model, [value.name or "" for group in groups for value in group.sources])
@@ -36,7 +36,7 @@ def collect(
             found.update(np.concatenate(arrays))
         seen += 1
         if progress is not None:
-            progress()
+            progress(seen)
     if seen == 0:
         raise DataError("There are no calibration images. Give some with --calib.")
     return [found.range() for found in calibrators]

@@ -18,13 +18,6 @@ QMIN: Final = -128
 QMAX: Final = 127
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How to quantize."""
-
-    calibrator: str
-
-
 @dataclass(frozen=True)
 class QParams:
     """Scale (a float32 value) and zero point of an int8 tensor."""

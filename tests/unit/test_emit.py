@@ -15,7 +15,8 @@ from edgeshuffle.inspection import inspect_file
 from edgeshuffle.operators import check_core
 from edgeshuffle.passes import run_passes
 from edgeshuffle.quant import quantize
-from edgeshuffle.quant.plan import QParams, Recipe
+from edgeshuffle.quant.plan import QParams
+from edgeshuffle.quant.recipe import load_recipe
 from edgeshuffle.runtime import RUNTIMES
 
 
@@ -58,7 +59,7 @@ def test_float_files_compute_what_the_graph_does(name, tmp_path):
 def test_both_formats_give_the_same_integers(tmp_path):
     model = prepared(everything())
     images = [noise(9, seed) for seed in range(20)]
-    plan = quantize(model, images, Recipe(calibrator="minmax"))
+    plan = quantize(model, images, load_recipe("fast", "minmax")).plan
     files = {
         "qdq": EMITTERS["onnx"].emit(model, plan, style="qdq"),
         "qoperator": EMITTERS["onnx"].emit(model, plan, style="qoperator"),
@@ -78,7 +79,7 @@ def test_int8_is_close_to_float(tmp_path):
     proto = everything()
     model = prepared(proto)
     images = [noise(9, seed) for seed in range(20)]
-    plan = quantize(model, images, Recipe(calibrator="minmax"))
+    plan = quantize(model, images, load_recipe("fast", "minmax")).plan
     emitted = EMITTERS["tflite"].emit(model, plan)
     reference = np.stack([run_onnx(proto, image).reshape(-1) for image in images])
     output = np.stack([run_file(tmp_path, "tflite", emitted, image) for image in images])
@@ -88,7 +89,7 @@ def test_int8_is_close_to_float(tmp_path):
 @pytest.mark.parametrize("name", EMITTERS)
 def test_nothing_is_requantized_or_of_rank_5(name, tmp_path):
     model = prepared(everything())
-    plan = quantize(model, [noise(9)], Recipe(calibrator="minmax"))
+    plan = quantize(model, [noise(9)], load_recipe("fast", "minmax")).plan
     path = tmp_path / f"model{EMITTERS[name].SUFFIX}"
     path.write_bytes(EMITTERS[name].emit(model, plan).data)
     found = inspect_file(path)
@@ -136,7 +137,7 @@ def test_a_max_pool_of_negative_values_is_not_padded_with_zero(tmp_path):
     reference = run_onnx(proto, noise(8)).reshape(-1)
     floating = EMITTERS["tflite"].emit(model, None)
     assert relative_error(reference, run_file(tmp_path, "tflite", floating, noise(8))) < 1e-4
-    plan = quantize(model, [noise(8)], Recipe(calibrator="minmax"))
+    plan = quantize(model, [noise(8)], load_recipe("fast", "minmax")).plan
     whole = EMITTERS["tflite"].emit(model, plan)
     assert relative_error(reference, run_file(tmp_path, "tflite", whole, noise(8))) < 0.2
 
@@ -156,7 +157,7 @@ def test_tflite_buffers_are_aligned():
 
 def test_the_same_graph_gives_the_same_bytes():
     model = prepared(everything())
-    plan = quantize(model, [noise(9)], Recipe(calibrator="mse"))
+    plan = quantize(model, [noise(9)], load_recipe("fast", "mse")).plan
     for name in EMITTERS:
         for chosen in (None, plan):
             first = EMITTERS[name].emit(model, chosen).data
@@ -183,7 +184,9 @@ def test_an_explicit_relu_stays_where_the_scale_is_shared_with_negative_values(t
     x = graph.concat(graph.relu(graph.conv(x, 4)), x)
     proto = graph.classifier(graph.conv(x, 4))
     model = prepared(proto)
-    plan = quantize(model, [noise(8, seed) for seed in range(8)], Recipe(calibrator="minmax"))
+    plan = quantize(
+        model, [noise(8, seed) for seed in range(8)], load_recipe("fast", "minmax")
+    ).plan
     reference = run_onnx(proto, noise(8)).reshape(-1)
     for style in ("qdq", "qoperator"):
         emitted = EMITTERS["onnx"].emit(model, plan, style=style)
@@ -198,7 +201,7 @@ def test_long_concatenations_stay_in_one_delegate(parts, tmp_path):
     joined = graph.concat(*pieces)
     proto = graph.classifier(graph.conv(joined, 4))
     model = prepared(proto)
-    plan = quantize(model, [noise(6)], Recipe(calibrator="minmax"))
+    plan = quantize(model, [noise(6)], load_recipe("fast", "minmax")).plan
     for chosen in (None, plan):
         emitted = EMITTERS["tflite"].emit(model, chosen)
         output = run_file(tmp_path, "tflite", emitted, noise(6))

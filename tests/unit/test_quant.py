@@ -13,7 +13,8 @@ from edgeshuffle.passes import run_passes
 from edgeshuffle.quant import quantize
 from edgeshuffle.quant.assign import params_of_range, quantize_conv
 from edgeshuffle.quant.calibrators.histogram import MAX_BINS, Histogram
-from edgeshuffle.quant.plan import QMAX, QMIN, QParams, Recipe
+from edgeshuffle.quant.plan import QMAX, QMIN, QParams
+from edgeshuffle.quant.recipe import load_recipe
 from edgeshuffle.quant.ties import tie
 
 reals = st.floats(-1e4, 1e4, width=32)
@@ -78,7 +79,7 @@ def graph_with_ties():
 def test_what_is_moved_shares_one_scale_and_what_is_computed_does_not():
     model = to_ir(graph_with_ties())
     run_passes(model)
-    plan = quantize(model, [noise(8)], Recipe(calibrator="minmax"))
+    plan = quantize(model, [noise(8)], load_recipe("fast", "minmax")).plan
     for node in model.graph:
         if node.op_type in ("Concat", "Split", "MaxPool", "Flatten"):
             values = [v for v in (*node.inputs, *node.outputs) if v.name in plan.activations]
@@ -90,7 +91,7 @@ def test_a_shared_scale_covers_all_that_share_it():
     model = to_ir(graph_with_ties())
     run_passes(model)
     images = [noise(8, seed) for seed in range(4)]
-    plan = quantize(model, images, Recipe(calibrator="minmax"))
+    plan = quantize(model, images, load_recipe("fast", "minmax")).plan
     for group in tie(model.graph):
         assert group.sources
         assert {plan.activations[v.name] for v in group.members} == {
@@ -102,7 +103,7 @@ def test_no_images_is_an_error():
     model = to_ir(graph_with_ties())
     run_passes(model)
     with pytest.raises(DataError, match="calibration images"):
-        quantize(model, [], Recipe(calibrator="minmax"))
+        quantize(model, [], load_recipe("fast", "minmax"))
 
 
 batches = st.lists(

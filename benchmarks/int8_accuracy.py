@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+r"""INT8 accuracy side by side: our recipes, and onnxruntime.quantization's calibrators.
+
+All start from the same weights and the same calibration images, and run on the same test images;
+agreement and SQNR are against the float network.
+
+    python benchmarks/int8_accuracy.py --weights FILE --calib FILE.npz --test FILE.npz \
+        [--mean r,g,b --std r,g,b] [--limit N]
+
+Without options: the packaged demo. ONNX Runtime's entropy calibrator keeps every activation of
+every image, and is left out where it would take more than 8 GB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import onnxsim
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from edgeshuffle.export import ExportOptions, export
+from edgeshuffle.export.source import from_zoo
+from edgeshuffle.images import open_images
+from edgeshuffle.metrics import decibels, energies, standard_error
+from edgeshuffle.packaged import CALIBRATION_IMAGES, TEST_IMAGES
+from edgeshuffle.quant.recipe import recipe_names
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+METHODS = {
+    "minmax": (CalibrationMethod.MinMax, {}),
+    "percentile": (CalibrationMethod.Percentile, {"CalibPercentile": 99.999}),
+    "entropy": (CalibrationMethod.Entropy, {}),
+}
+MOST_BYTES = 8e9
+# What one image's activations take, in floats, for a network of this many MACs.
+FLOATS_A_MAC = 0.06
+
+
+class _Reader(CalibrationDataReader):
+    def __init__(self, images: Any, name: str) -> None:
+        self.images, self.name = iter(images), name
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        image = next(self.images, None)
+        return None if image is None else {self.name: image}
+
+
+@dataclass(frozen=True)
+class Found:
+    """One contender over all test images, in percent and dB, with standard errors."""
+
+    maker: str
+    top1: float
+    drop: float
+    drop_se: float
+    agreement: float
+    agreement_se: float
+    sqnr_db: float
+
+
+def main() -> int:
+    options = _options()
+    given = {
+        "weights": options.weights or "demo",
+        "width": options.width,
+        "mean": options.mean,
+        "std": options.std,
+    }
+    calib, test = options.calib or CALIBRATION_IMAGES, options.test or TEST_IMAGES
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        paths: dict[str, Path] = {}
+        for recipe in recipe_names():
+            made = export(
+                ExportOptions(
+                    **given,
+                    int8=True,
+                    formats=("onnx",),
+                    calib=calib,
+                    recipe=recipe,
+                    output=place / recipe,
+                )
+            ).artifact
+            (file,) = (f for f in made.manifest.files if f.precision == "int8")
+            paths[f"edgeshuffle {recipe}"] = made.path(file)
+        source = from_zoo(ExportOptions(**given))
+        simple, proven = onnxsim.simplify(source.proto)
+        assert proven
+        onnx.save(simple, place / "stock.onnx")
+        quant_pre_process(place / "stock.onnx", place / "prepared.onnx")
+        images = open_images(calib, made.manifest.preprocess)
+        for name, (method, extra) in METHODS.items():
+            needed = 4 * FLOATS_A_MAC * made.manifest.macs * len(images)
+            if method is not CalibrationMethod.MinMax and needed > MOST_BYTES:
+                print(f"{name}: left out, it would take {needed / 1e9:.0f} GB", file=sys.stderr)
+                continue
+            paths[f"quantize_static {name}"] = place / f"{name}.onnx"
+            quantize_static(
+                place / "prepared.onnx",
+                place / f"{name}.onnx",
+                _Reader(images, simple.graph.input[0].name),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                calibrate_method=method,
+                extra_options=extra,
+            )
+        tested = open_images(
+            test,
+            made.manifest.preprocess,
+            num_classes=made.manifest.num_classes,
+            class_names=made.labels,
+            labelled=True,
+            limit=options.limit,
+        )
+        assert tested.labels is not None
+        reference = _logits(place / "stock.onnx", tested)
+        found = [
+            _compare(maker, reference, _logits(path, tested), tested.labels)
+            for maker, path in paths.items()
+        ]
+    if options.json:
+        print(json.dumps([vars(one) for one in found], indent=2))
+        return 0
+    print(f"{len(reference)} images, float top-1 {_top1(reference, tested.labels):.2f}")
+    print(f"{'':28}{'top-1':>7}{'drop':>7}{'':8}{'agree %':>9}{'':8}{'SQNR dB':>8}")
+    for one in found:
+        print(
+            f"{one.maker:28}{one.top1:7.2f}{one.drop:7.2f} ±{one.drop_se:.2f}  "
+            f"{one.agreement:9.2f} ±{one.agreement_se:.2f}  {one.sqnr_db:8.1f}"
+        )
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--weights", help="checkpoint [default: the demo's]")
+    parser.add_argument("--width", type=float, help="of the demo, or checked")
+    parser.add_argument("--calib", type=Path, help=".npz or folder")
+    parser.add_argument("--test", type=Path, help="labelled .npz or folder")
+    parser.add_argument("--mean", type=_triple)
+    parser.add_argument("--std", type=_triple)
+    parser.add_argument("--limit", type=int, help="test images to use")
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args()
+
+
+def _triple(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split(","))
+
+
+def _logits(path: Path, images: Any) -> NDArray[np.float32]:
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 3
+    session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return np.concatenate([session.run(None, {name: image})[0] for image in images])
+
+
+def _top1(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    return 100 * float((logits.argmax(1) == labels).mean())
+
+
+def _compare(
+    maker: str,
+    reference: NDArray[np.float32],
+    logits: NDArray[np.float32],
+    labels: NDArray[np.int64],
+) -> Found:
+    agreement = 100 * float((reference.argmax(1) == logits.argmax(1)).mean())
+    lost = (reference.argmax(1) == labels).astype(int) - (logits.argmax(1) == labels)
+    return Found(
+        maker,
+        _top1(logits, labels),
+        100 * float(lost.mean()),
+        100 * float(lost.std()) / len(lost) ** 0.5,
+        agreement,
+        standard_error(agreement, len(lost)),
+        decibels(*energies(reference, logits)),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
