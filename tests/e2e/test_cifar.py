@@ -21,11 +21,12 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cifar") / "model"
+@pytest.fixture(scope="module", params=["fast", "accurate"])
+def results(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cifar") / request.param
     code = run(
         *("export", "--weights", CHECKPOINT, "--int8", "--calib", CALIBRATION, "-o", folder),
+        *("--recipe", request.param),
         *("--mean", ".4914,.4822,.4465", "--std", ".2023,.1994,.2010"),
     )
     assert code == 0
