@@ -44,6 +44,8 @@ from edgeshuffle.quant.recipe import recipe_names
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edgeshuffle.artifact import Artifact
+
 METHODS = {
     "minmax": (CalibrationMethod.MinMax, {}),
     "percentile": (CalibrationMethod.Percentile, {"CalibPercentile": 99.999}),
@@ -54,7 +56,7 @@ MOST_BYTES = 8e9
 FLOATS_A_MAC = 0.06
 
 
-class _Reader(CalibrationDataReader):
+class _Reader(CalibrationDataReader):  # type: ignore[misc]
     def __init__(self, images: Any, name: str) -> None:
         self.images, self.name = iter(images), name
 
@@ -88,27 +90,19 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         paths: dict[str, Path] = {}
-        for recipe in recipe_names():
-            made = export(
-                ExportOptions(
-                    **given,
-                    int8=True,
-                    formats=("onnx",),
-                    calib=calib,
-                    recipe=recipe,
-                    output=place / recipe,
-                )
-            ).artifact
-            (file,) = (f for f in made.manifest.files if f.precision == "int8")
-            paths[f"edgeshuffle {recipe}"] = made.path(file)
+        made = _ours(place, given, calib)
+        for recipe, artifact in made.items():
+            (file,) = (f for f in artifact.manifest.files if f.precision == "int8")
+            paths[f"edgeshuffle {recipe}"] = artifact.path(file)
+        manifest = artifact.manifest
         source = from_zoo(ExportOptions(**given))
         simple, proven = onnxsim.simplify(source.proto)
         assert proven
         onnx.save(simple, place / "stock.onnx")
         quant_pre_process(place / "stock.onnx", place / "prepared.onnx")
-        images = open_images(calib, made.manifest.preprocess)
+        images = open_images(calib, manifest.preprocess)
         for name, (method, extra) in METHODS.items():
-            needed = 4 * FLOATS_A_MAC * made.manifest.macs * len(images)
+            needed = 4 * FLOATS_A_MAC * manifest.macs * len(images)
             if method is not CalibrationMethod.MinMax and needed > MOST_BYTES:
                 print(f"{name}: left out, it would take {needed / 1e9:.0f} GB", file=sys.stderr)
                 continue
@@ -126,9 +120,9 @@ def main() -> int:
             )
         tested = open_images(
             test,
-            made.manifest.preprocess,
-            num_classes=made.manifest.num_classes,
-            class_names=made.labels,
+            manifest.preprocess,
+            num_classes=manifest.num_classes,
+            class_names=artifact.labels,
             labelled=True,
             limit=options.limit,
         )
@@ -149,6 +143,23 @@ def main() -> int:
             f"{one.agreement:9.2f} ±{one.agreement_se:.2f}  {one.sqnr_db:8.1f}"
         )
     return 0
+
+
+def _ours(place: Path, given: dict[str, Any], calib: Path) -> dict[str, Artifact]:
+    """An artifact a recipe."""
+    return {
+        recipe: export(
+            ExportOptions(
+                **given,
+                int8=True,
+                formats=("onnx",),
+                calib=calib,
+                recipe=recipe,
+                output=place / recipe,
+            )
+        ).artifact
+        for recipe in recipe_names()
+    }
 
 
 def _options() -> argparse.Namespace:

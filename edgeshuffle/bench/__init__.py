@@ -145,7 +145,17 @@ def bench(
         earlier: tuple[Record, ...] = ()
         if found is not None:
             path, earlier = found
-        records = measure(options, device, info, cases, keep, report, cores=cores, earlier=earlier)
+        records = measure(
+            options,
+            device,
+            info,
+            cases,
+            keep,
+            report,
+            cores=cores,
+            has_power=described["pmic"],
+            earlier=earlier,
+        )
         # In the order of the cases now, not in that in which they were finished.
         write(path, records)
     return replay(path, options.against, continued=bool(earlier))

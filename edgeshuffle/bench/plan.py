@@ -21,7 +21,7 @@ Mode = Literal["quick", "full", "sustained"]
 
 @dataclass(frozen=True, kw_only=True)
 class BenchOptions:
-    """What to measure and where.
+    """What to measure and where; with `profile`, each operator's time, too.
 
     `runtimes` () is all of them, `cores` is read by `choose_cores`. `minutes` is how long all cases
     together run in the mode `sustained`. Unless `fresh`, a run that lost its device is continued.
@@ -35,6 +35,7 @@ class BenchOptions:
     cores: str = "fast"
     mode: Mode = "quick"
     minutes: float = 10.0
+    profile: bool = False
     fresh: bool = False
     against: Path | None = None
     seed: int = 0

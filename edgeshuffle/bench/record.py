@@ -39,6 +39,30 @@ class State:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OperatorTime:
+    """Mean time of one operator of the model that the runtime made."""
+
+    name: str
+    op: str
+    ns: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Energy:
+    """Mean power of the whole board while idle and while inferring, over so many inferences."""
+
+    idle_mw: float
+    busy_mw: float
+    inferences: int
+    seconds: float
+
+    @property
+    def mj(self) -> float:
+        """Energy an inference of the whole board, in millijoules."""
+        return self.busy_mw * self.seconds / self.inferences
+
+
+@dataclass(frozen=True, kw_only=True)
 class Record:
     """One model file's measurement.
 
@@ -46,8 +70,9 @@ class Record:
     inferences that are not kept (`run.SWITCH_SAMPLES`). `before` is right after the warm-up,
     `during` after each block, `after` right after the last one. `rss_before_bytes` is the process
     before it loads the model, with the runtime imported. `cores` are those it was pinned to, () is
-    none. `finished` is False where the device
-    failed; then `after` and `peak_rss_bytes` may be None. `started` is UTC in ISO 8601.
+    none. `operators` are there where they were asked for, `energy` where the board measures it.
+    `finished` is False where the device failed; then `after` and `peak_rss_bytes` may be None.
+    `started` is UTC in ISO 8601.
     """
 
     manifest_sha256: str
@@ -73,6 +98,8 @@ class Record:
     started: str
     during: tuple[State, ...] = ()
     cores: tuple[int, ...] = ()
+    operators: tuple[OperatorTime, ...] = ()
+    energy: Energy | None = None
     finished: bool = True
     schema_version: int = SCHEMA_VERSION
 
@@ -89,6 +116,8 @@ class Record:
         data["device"] = DeviceInfo(**data["device"])
         data["before"] = State(**data["before"])
         data["after"] = None if data["after"] is None else State(**data["after"])
+        data["operators"] = tuple(OperatorTime(**entry) for entry in data["operators"])
+        data["energy"] = None if data["energy"] is None else Energy(**data["energy"])
         data["cores"] = tuple(data["cores"])
         data["during"] = tuple(State(**state) for state in data["during"])
         data["warmup_ns"] = tuple(data["warmup_ns"])

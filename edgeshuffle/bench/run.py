@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from edgeshuffle.bench.plan import budget, rounds
-from edgeshuffle.bench.record import Record, State
+from edgeshuffle.bench.record import Energy, OperatorTime, Record, State
 from edgeshuffle.bench.stats import variation
 from edgeshuffle.device.session import AgentSession, open_agent
 from edgeshuffle.errors import DeviceError
@@ -27,6 +27,8 @@ WARMUP_SAMPLES: Final = 10_000
 # The first inferences after another model's block find that model in the caches and are slower:
 # they would measure the interleaving, so they are run and forgotten.
 SWITCH_SAMPLES: Final = 3
+PROFILED: Final = 20
+POWER_SECONDS: Final = 2.0
 
 
 def measure(
@@ -38,6 +40,7 @@ def measure(
     progress: Progress,
     *,
     cores: tuple[int, ...] = (),
+    has_power: bool = False,
     earlier: Sequence[Record] = (),
 ) -> tuple[Record, ...]:
     """Records in the order of `cases`; `keep` gets each as soon as its case is finished.
@@ -48,7 +51,7 @@ def measure(
     Raises MissingExtraError and RuntimeUnavailableError too.
     """
     limit = budget(options, len(cases))
-    conditions = _Conditions(options, info, cores, options.artifact.manifest_sha256)
+    conditions = _Conditions(options, info, cores, options.artifact.manifest_sha256, has_power)
     known = {record.file: record for record in earlier}
     records: dict[int, Record] = {}
     running: dict[int, _Running] = {}
@@ -81,7 +84,7 @@ def measure(
                     continue
                 running[index].add_block(limit.block)
                 if running[index].share(limit) >= 1:
-                    running[index].finish()
+                    running[index].finish(conditions)
                     records[index] = running[index].record(conditions)
                     keep(records[index])
             shares = [one.share(limit) for one in running.values()]
@@ -105,6 +108,7 @@ class _Conditions:
     info: DeviceInfo
     cores: tuple[int, ...]
     manifest_sha256: str
+    has_power: bool
 
 
 @dataclass(kw_only=True)
@@ -121,6 +125,8 @@ class _Running:
     before: State | None = None
     after: State | None = None
     peak_rss_bytes: int | None = None
+    operators: tuple[OperatorTime, ...] = ()
+    energy: Energy | None = None
 
     def go_on(self, earlier: Record) -> None:
         """Start from the samples of an earlier run, if its runtime was the same."""
@@ -153,8 +159,16 @@ class _Running:
     def share(self, budget: Budget) -> float:
         return budget.share(len(self.blocks) * budget.block, self.spent_ns / 1e9)
 
-    def finish(self) -> None:
+    def finish(self, conditions: _Conditions) -> None:
         self.after, self.peak_rss_bytes = self._now()
+        # After the memory was looked at, which a profile needs, too.
+        if conditions.options.profile:
+            reply = self.session.ask({"cmd": "profile", "n": PROFILED}, PROFILED)
+            self.operators = tuple(OperatorTime(**entry) for entry in reply["operators"])
+        if conditions.has_power:
+            reply = self.session.ask({"cmd": "energy", "seconds": POWER_SECONDS})
+            if reply["busy_mw"] is not None and reply["idle_mw"] is not None:
+                self.energy = Energy(**reply)
 
     def record(self, conditions: _Conditions) -> Record:
         assert self.before is not None
@@ -181,6 +195,8 @@ class _Running:
             peak_rss_bytes=self.peak_rss_bytes,
             before=self.before,
             during=tuple(self.during),
+            operators=self.operators,
+            energy=self.energy,
             after=self.after,
             started=self.started,
             finished=self.after is not None,

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="To pin to, where a device has several kinds: fast, slow, all or a list like 0,4-7.",
 )
+@click.option("--profile", is_flag=True, help="Also time each operator, where the runtime can.")
 @click.option("--fresh", is_flag=True, help="Do not continue a run that lost its device.")
 @click.option(
     "--against",
@@ -75,6 +76,7 @@ def command(
     mode: Mode,
     minutes: float | None,
     cores: str,
+    profile: bool,
     fresh: bool,
     against: Path | None,
     seed: int,
@@ -97,6 +99,7 @@ def command(
         cores=cores,
         mode=mode if minutes is None else "sustained",
         minutes=minutes or 0.0,
+        profile=profile,
         fresh=fresh,
         against=against,
         seed=seed,

@@ -79,7 +79,8 @@ def open_agent(
 
     Raises MissingExtraError, RuntimeUnavailableError and DeviceError.
     """
-    device.push(AGENT.with_name(f"{file.runtime}.py"))
+    for name in (file.runtime, "power"):
+        device.push(AGENT.with_name(f"{name}.py"))
     argv = [device.python, device.push(AGENT), "--runtime", file.runtime]
     argv += ["--model", device.push(path), "--threads", str(threads), "--seed", str(seed)]
     if cores:

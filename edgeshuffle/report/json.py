@@ -91,6 +91,8 @@ def _result(case: MeasuredCase) -> dict[str, Any]:
         "load_ms": record.load_ns / 1e6,
         "peak_rss_bytes": record.peak_rss_bytes,
         "slowdown": case.slowdown,
+        "energy_mj": record.energy.mj if record.energy else None,
+        "operators": [dataclasses.asdict(entry) for entry in record.operators],
         "verdict": str(case.verdict),
         "reasons": list(case.verdict.reasons),
     }

@@ -56,6 +56,7 @@ def _times(report: BenchReport) -> str:
         f"{_cores(report.cores)}{report.mode}: {report.label}",
         _text(_latency(report)),
         _text(_cost(report)),
+        *(_text(_operators(case)) for case in report.cases if case.record.operators),
     ]
     lines += [
         f"{_name(case)}: its last tenth took {case.slowdown:.3f} times as long as its first."
@@ -114,16 +115,37 @@ def _latency(report: BenchReport) -> Table:
 
 
 def _cost(report: BenchReport) -> Table:
-    table = _table("first ms", "load ms", "peak MiB", "size MiB")
+    measured = any(case.record.energy for case in report.cases)
+    table = _table(
+        "first ms", "load ms", "peak MiB", "size MiB", *(("mJ", "idle W") if measured else ())
+    )
     for case in report.cases:
-        record = case.record
+        record, energy = case.record, case.record.energy
+        shown = (number(energy.mj), number(energy.idle_mw / 1e3)) if energy else ("-", "-")
         table.add_row(
             _name(case),
             number(record.first_ns / 1e6),
             number(record.load_ns / 1e6),
             "-" if record.peak_rss_bytes is None else f"{record.peak_rss_bytes / 2**20:.0f}",
             f"{record.bytes / 2**20:.2f}",
+            *(shown if measured else ()),
         )
+    return table
+
+
+def _operators(case: MeasuredCase) -> Table:
+    """Kinds of operators by their share of the time."""
+    kinds: dict[str, list[int]] = {}
+    for entry in case.record.operators:
+        kinds.setdefault(entry.op, []).append(entry.ns)
+    total = sum(map(sum, kinds.values()))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(f"{_name(case)}: operators", no_wrap=True)
+    for name in ("calls", "ms", "share"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for op, times in sorted(kinds.items(), key=lambda kind: -sum(kind[1])):
+        share = f"{100 * sum(times) / total:.1f} %" if total else "-"
+        table.add_row(op, str(len(times)), f"{sum(times) / 1e6:.3f}", share)
     return table
 
 

@@ -14,6 +14,8 @@ line out is {"ready": true, ...}. Then are answered
     {"cmd": "run", "n": 20}                   the times of n inferences, and the state after them
     {"cmd": "infer", "shape": [1, 3, H, W], "image": BASE64}   the logits of a float32 image
     {"cmd": "count", "n": 3}                  n inferences, each announced to a counting emulator
+    {"cmd": "profile", "n": 20}               mean time of each operator, where the runtime tells
+    {"cmd": "energy", "seconds": 2}           power while idle and while inferring, where measured
     {"cmd": "state"}                          clock, temperature, throttle bits, peak memory
 
 What goes wrong is answered with {"error": "..."}. {"cmd": "quit"} or the end of input ends the
@@ -109,6 +111,7 @@ def describe() -> dict[str, Any]:
         "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         "free_bytes": shutil.disk_usage(Path.home()).free,
         "throttled": throttled(),
+        "pmic": shutil.which("vcgencmd") is not None,
         "packages": _packages("onnxruntime", "ai-edge-litert", "tflite-runtime", "numpy"),
     }
 
@@ -208,7 +211,7 @@ def _open(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     if options.cores:
         # Before the runtime makes its threads, which inherit it.
         os.sched_setaffinity(0, {int(core) for core in options.cores.split(",")})
-    runtime = _runtime(options.runtime)
+    runtime = _module(options.runtime)
     before = _status("VmRSS")
     start = time.perf_counter_ns()
     session = runtime.open_session(options.model, options.threads)
@@ -231,7 +234,7 @@ def _open(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     }
 
 
-def _runtime(name: str) -> Any:
+def _module(name: str) -> Any:
     """The module `name`.py of this file's own folder."""
     folder = Path(__file__).resolve().parent
     # Python put this folder first, where its files would hide installed packages of their names.
@@ -254,6 +257,13 @@ def _answer(session: Any, command: dict[str, Any]) -> dict[str, Any]:
         return {"logits": _infer(session, command)}
     if command["cmd"] == "count":
         return _count(session, command["n"])
+    if command["cmd"] == "energy":
+        power: dict[str, Any] = _module("power").measure(session.invoke, command["seconds"])
+        return power
+    if command["cmd"] == "profile":
+        # Not every runtime tells.
+        profile = getattr(session, "profile", None)
+        return {"operators": profile(command["n"]) if profile else []}
     raise ValueError("unknown command {!r}".format(command["cmd"]))
 
 

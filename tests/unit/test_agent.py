@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from small_models import OnnxGraph, onnx_classifier, tflite_classifier
 
-from edgeshuffle.runtime import RUNTIMES, agent
+from edgeshuffle.runtime import RUNTIMES, agent, power
 
 AGENT = Path(agent.__file__)
 WEIGHT = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -107,6 +109,50 @@ def test_a_conversation(models, runtime):
     assert status == 0
 
 
+def test_operators_are_timed_where_the_runtime_tells(models):
+    for runtime, ops in (("ort", {"GlobalAveragePool"}), ("litert", set())):
+        replies, _, _ = talk(runtime, models / runtime, {"cmd": "profile", "n": 3})
+        profile = replies[-1]
+        assert ops <= {entry["op"] for entry in profile["operators"]}
+        assert all(entry["ns"] >= 0 for entry in profile["operators"])
+
+
+PMIC = """\
+ 3V7_WL_SW_A current(0)=0.10000000A
+   VDD_CORE_A current(7)=2.00000000A
+ 3V7_WL_SW_V volt(8)=3.70000000V
+   VDD_CORE_V volt(15)=0.80000000V
+     EXT5V_V volt(24)=5.10000000V
+"""
+
+
+def test_power_is_the_sum_over_rails(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert power.power_mw() is None
+    program = tmp_path / "vcgencmd"
+    program.write_text(f"#!/bin/sh\necho '{PMIC}'\n")
+    program.chmod(0o755)
+    assert power.power_mw() == round(1000 * (0.1 * 3.7 + 2 * 0.8))
+    program.write_text("#!/bin/sh\necho 'Command not registered'\n")
+    assert power.power_mw() is None
+
+
+def test_energy_is_measured_over_inferences(tmp_path, monkeypatch):
+    program = tmp_path / "vcgencmd"
+    program.write_text(f"#!/bin/sh\n[ $1 = pmic_read_adc ] && echo '{PMIC}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    class Session:
+        def invoke(self):
+            time.sleep(0.01)
+
+    found = power.measure(Session().invoke, 0.3)
+    assert found["idle_mw"] == found["busy_mw"] == 1970
+    assert 10 <= found["inferences"] <= 40
+    assert 0.3 <= found["seconds"] < 2
+
+
 def test_quit_and_the_end_of_input_end_it(models):
     replies, status, _ = talk("ort", models / "ort", {"cmd": "quit"}, STATE)
     assert len(replies) == 1
@@ -189,7 +235,7 @@ def test_noise_on_stdout_does_not_break_the_protocol(tmp_path):
     assert err.count("imported") == err.count("opened") == 4
 
 
-@pytest.mark.parametrize("name", ["agent", *RUNTIMES])
+@pytest.mark.parametrize("name", ["agent", "power", *RUNTIMES])
 def test_old_boards_have_python_3_9_and_numpy_only(name):
     tree = ast.parse(AGENT.with_name(f"{name}.py").read_text(), feature_version=(3, 9))
     imported = set()
@@ -201,7 +247,7 @@ def test_old_boards_have_python_3_9_and_numpy_only(name):
             imported.add(node.module)
     packages = {module.partition(".")[0] for module in imported}
     assert "__future__" in packages
-    allowed = {"agent": set(), "ort": {"onnxruntime"}, "litert": {"ai_edge_litert"}}[name]
+    allowed = {"ort": {"onnxruntime"}, "litert": {"ai_edge_litert"}}.get(name, set())
     assert packages - sys.stdlib_module_names <= {"numpy", "tflite_runtime"} | allowed
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from edgeshuffle.bench import BenchReport, MeasuredCase, Ratio
 from edgeshuffle.bench.compare import Change
-from edgeshuffle.bench.record import Record
+from edgeshuffle.bench.record import Energy, OperatorTime, Record
 from edgeshuffle.bench.stats import Estimate, Statistics
 from edgeshuffle.bench.verdict import Verdict
 from edgeshuffle.report import REPORTS
@@ -124,6 +125,8 @@ def test_the_object_for_programs(report):
         "load_ms": 30.0,
         "peak_rss_bytes": 88_000_000,
         "slowdown": None,
+        "energy_mj": None,
+        "operators": [],
         "verdict": "VALID",
         "reasons": [],
     }
@@ -134,17 +137,29 @@ def test_the_object_for_programs(report):
 
 def test_what_only_some_runs_have(report):
     (case, *_) = report.cases
+    record = replace(
+        case.record,
+        energy=Energy(idle_mw=2500.0, busy_mw=5000.0, inferences=400, seconds=2.0),
+        operators=(
+            OperatorTime(name="a", op="Conv", ns=600_000),
+            OperatorTime(name="b", op="Conv", ns=300_000),
+            OperatorTime(name="c", op="Concat", ns=100_000),
+        ),
+    )
     change = Change(runtime="ort", precision="fp32", ratio=estimate(0.5), same_file=False)
     shown = REPORTS["terminal"].render(
         replace(
             report,
             cores=(0, 4, 5, 6),
-            cases=(replace(case, slowdown=1.25),),
+            cases=(replace(case, slowdown=1.25, record=record),),
             changes=(change,),
             continued=True,
         )
     )
     assert "1 thread, cores 0,4-6, quick" in shown
+    assert "25.00    2.500" in shown
+    assert re.search(r"\bConv +2 +0\.900 +90\.0 %", shown)
+    assert Record.from_json(record.to_json()) == record
     assert "ort fp32: its last tenth took 1.250 times as long as its first." in shown
     assert "0.5000 (0.4688-0.5312) times as long as the other run, another file." in shown
     assert "from the run before, which lost the device" in shown
