@@ -37,6 +37,8 @@ WHEELS: Final = {
     "aarch64": ("onnxruntime", "ai-edge-litert"),
     "armv7l": ("tflite-runtime==2.14.0",),
 }
+# Its NumPy is the board's own.
+_WITHOUT_NUMPY: Final = ("armv7l",)
 
 _ENTER: Final = """
 mkdir -p "$1/files" "$1/runs" || exit 1
@@ -230,6 +232,7 @@ class RemoteDevice:
                 python=python,
                 glibc=(glibc[0], glibc[1]),
                 folder=Path(folder),
+                alone=machine in _WITHOUT_NUMPY,
             )
             pushed = []
             for done, wheel in enumerate(wheels):

@@ -35,8 +35,12 @@ def download_wheels(
     python: tuple[int, int],
     glibc: tuple[int, int],
     folder: Path,
+    alone: bool = False,
 ) -> list[Path]:
-    """Fetch wheels and what they depend on for a machine such as `aarch64`; raises DeviceError."""
+    """Fetch wheels for a machine such as `aarch64`, and unless `alone` what they depend on.
+
+    Raises DeviceError.
+    """
     version = f"{python[0]}{python[1]}"
     options = ["--only-binary", ":all:", "--implementation", "cp", "--python-version", version]
     tags = [f"manylinux_2_{minor}" for minor in _GLIBC if (2, minor) <= glibc]
@@ -44,6 +48,8 @@ def download_wheels(
         options += ["--platform", f"{tag}_{machine}"]
     for abi in (f"cp{version}", "abi3", "none"):
         options += ["--abi", abi]
+    if alone:
+        options.append("--no-deps")
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     run_tool([*pip, *options, "--dest", str(folder), *requirements], "pip")
     return sorted(folder.glob("*.whl"))

@@ -7,6 +7,7 @@ import json
 import devices
 import pytest
 from running import kept, start
+from small_models import run
 
 from edgeshuffle.artifact import Artifact
 from edgeshuffle.device import open_device
@@ -28,6 +29,25 @@ def test_a_board_without_packages_gets_its_own(other, demo):
         session = open_agent(device, file, demo / file.path)
         assert session.ready["runtime_version"]
     assert len(list(board.base.glob("site-*"))) == 1
+
+
+def test_a_32_bit_board_runs_tflite_runtime(other, demo, capsys):
+    board = other(machine="armv7l")
+    arguments = ("evaluate", demo, "--device", board.address, "--runtime", "litert")
+    assert run(*arguments, "--limit", 20, "--json") == 0
+    found = json.loads(capsys.readouterr().out)["results"]
+    by_precision = {result["precision"]: result for result in found}
+    assert by_precision["fp32"]["device_agreement"] == 100
+    assert by_precision["fp32"]["device_difference"] <= 1e-3
+    # Its kernels of 2023 round int8 sums otherwise than today's do.
+    assert by_precision["int8"]["device_agreement"] >= 90
+    assert by_precision["int8"]["device_difference"] <= 8
+    with open_device(board.address) as device:
+        described = device.describe()
+        file = Artifact.load(demo).manifest.files[-1]
+        session = open_agent(device, file, demo / file.path)
+    assert described["bits"] == 32
+    assert session.ready["runtime_version"] == "2.14.0"
 
 
 def bench(board, demo):

@@ -24,6 +24,7 @@ from edgeshuffle.packaged import cache_folder
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 HOST = "raspberrypi"
+QEMU_32_BIT = "qemu-arm"
 
 
 def missing() -> str | None:
@@ -131,24 +132,34 @@ class StandInPi:
 
 
 def start(
-    folder: Path, board: str = "pi4", *, runtimes: bool = True, file_bytes: int | None = None
+    folder: Path,
+    board: str = "pi4",
+    *,
+    runtimes: bool = True,
+    file_bytes: int | None = None,
+    machine: str = "aarch64",
 ) -> StandInPi:
     """Start a server; without `runtimes` its Python has no packages at all.
+
+    `machine` armv7l is a 32-bit system.
 
     Where `file_bytes` is given, no file can grow beyond it, as if the disk were full.
     """
     home, root, path = folder / "home with space", folder / "root", folder / "client"
     for made in (home, root, path, folder / "bin"):
         made.mkdir()
-    shared = root_filesystem(cache_folder() / "emulated", lambda *_: None)
+    shared = root_filesystem(cache_folder() / "emulated", lambda *_: None, machine)
     for entry in shared.iterdir():
         (root / entry.name).symlink_to(entry)
     write_board(BOARDS[board], root)
     hidden = "" if runtimes else "-S "
+    qemu, core = (
+        (QEMU_32_BIT, "cortex-a15") if machine == "armv7l" else (QEMU, BOARDS[board].qemu_cpu)
+    )
     _script(
         folder / "bin" / "python3",
         f"export PYTHONHOME='{root}/usr' PYTHONHASHSEED=0\n"
-        f"exec {QEMU} -cpu {BOARDS[board].qemu_cpu} -L '{root}' "
+        f"exec {qemu} -cpu {core} -L '{root}' "
         f"'{root}/usr/bin/python3.11' {hidden}\"$@\"",
     )
     _script(folder / "bin" / "vcgencmd", f"cat '{folder}/throttled'")

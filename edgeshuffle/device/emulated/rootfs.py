@@ -1,7 +1,7 @@
 """A board's root file system: Debian packages and wheels, unpacked, never installed.
 
 No root, no container and no foreign program is needed to build it: apt resolves and verifies the
-arm64 packages in a state folder of its own, pip the aarch64 wheels, and both are only unpacked. It
+ARM packages in a state folder of its own, pip the aarch64 wheels, and both are only unpacked. It
 is built once into the cache, under a name made of everything that decides what is in it.
 """
 
@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -31,18 +32,44 @@ RECIPE: Final = 2
 SUITE: Final = "bookworm"
 MIRROR: Final = "http://deb.debian.org/debian"
 KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-PACKAGES: Final = ("python3", "libstdc++6")
 PYTHON: Final = (3, 11)
 GLIBC: Final = (2, 36)
-WHEELS: Final = ("onnxruntime", "ai-edge-litert")
 SITE: Final = "usr/lib/python3/dist-packages"
 _UNNEEDED: Final = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/lintian")
 
 
-def root_filesystem(cache: Path, progress: Progress) -> Path:
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """What is put into a root: Debian's name of it, packages, and wheels of the tested versions."""
+
+    debian: str
+    packages: tuple[str, ...]
+    wheels: tuple[str, ...]
+
+
+ARCHITECTURES: Final = {
+    "aarch64": Architecture(
+        debian="arm64",
+        packages=("python3", "libstdc++6"),
+        wheels=("onnxruntime", "ai-edge-litert"),
+    ),
+    # As 32-bit Raspberry Pi OS: its runtime comes by `setup`, its NumPy from Debian.
+    "armv7l": Architecture(
+        debian="armhf",
+        packages=(
+            *("python3", "libstdc++6"),
+            *("python3-numpy", "libblas3", "liblapack3", "libgfortran5"),
+        ),
+        wheels=(),
+    ),
+}
+
+
+def root_filesystem(cache: Path, progress: Progress, machine: str = "aarch64") -> Path:
     """The root folder in `cache`, built if need be; raises DeviceError."""
-    wheels = tuple(installed_here(name) for name in WHEELS)
-    parts = (str(RECIPE), SUITE, *PACKAGES, *wheels)
+    chosen = ARCHITECTURES[machine]
+    wheels = tuple(installed_here(name) for name in chosen.wheels)
+    parts = (str(RECIPE), SUITE, *chosen.packages, *wheels)
     target = cache / f"root-{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:16]}"
     if target.is_dir():
         return target
@@ -53,17 +80,18 @@ def root_filesystem(cache: Path, progress: Progress) -> Path:
             for done, step in enumerate(steps):
                 progress(f"build board: {step}", done, len(steps))
                 if step == "packages":
-                    _unpack_packages(_download_packages(work), root)
-                elif step == "wheels":
+                    _unpack_packages(_download_packages(work, chosen), root)
+                    _link_alternatives(root)
+                elif step == "wheels" and wheels:
                     found = download_wheels(
                         wheels,
-                        machine="aarch64",
+                        machine=machine,
                         python=PYTHON,
                         glibc=GLIBC,
                         folder=work / "wheels",
                     )
                     _unpack_wheels(found, root / SITE)
-                else:
+                elif step == "compile":
                     _compile(root)
     except ArtifactError as err:
         # Another process may have been faster; its root is as good.
@@ -74,7 +102,7 @@ def root_filesystem(cache: Path, progress: Progress) -> Path:
     return target
 
 
-def _download_packages(work: Path) -> list[Path]:
+def _download_packages(work: Path, chosen: Architecture) -> list[Path]:
     if not KEYRING.exists():
         raise DeviceError(f"{KEYRING} is missing: install the package debian-archive-keyring.")
     for folder in ("lists/partial", "archives/partial"):
@@ -82,8 +110,8 @@ def _download_packages(work: Path) -> list[Path]:
     (work / "status").touch()
     (work / "sources.list").write_text(f"deb [signed-by={KEYRING}] {MIRROR} {SUITE} main\n")
     settings = {
-        "APT::Architecture": "arm64",
-        "APT::Architectures": "arm64",
+        "APT::Architecture": chosen.debian,
+        "APT::Architectures": chosen.debian,
         "APT::Sandbox::User": "",
         "APT::Install-Recommends": "false",
         "Acquire::Languages": "none",
@@ -100,7 +128,8 @@ def _download_packages(work: Path) -> list[Path]:
     options = [part for name, value in settings.items() for part in ("-o", f"{name}={value}")]
     run_tool(["apt-get", *options, "-qq", "update"], "apt-get")
     run_tool(
-        ["apt-get", *options, "-qq", "--yes", "--download-only", "install", *PACKAGES], "apt-get"
+        ["apt-get", *options, "-qq", "--yes", "--download-only", "install", *chosen.packages],
+        "apt-get",
     )
     return sorted((work / "archives").glob("*.deb"))
 
@@ -118,6 +147,14 @@ def _unpack_packages(packages: Sequence[Path], root: Path) -> None:
             tar = subprocess.run([*unpack, *unneeded], stdin=process.stdout, check=False)
         if process.returncode or tar.returncode:
             raise DeviceError(f"{package.name} cannot be unpacked. Make room, or try again.")
+
+
+def _link_alternatives(root: Path) -> None:
+    """Set the links that Debian's packages for linear algebra set when they are installed."""
+    for library in sorted(root.glob("usr/lib/*/*/lib*.so.3")):
+        if library.parent.name in ("blas", "lapack"):
+            link = library.parent.parent / library.name
+            link.symlink_to(f"{library.parent.name}/{library.name}")
 
 
 def _unpack_wheels(wheels: Sequence[Path], site: Path) -> None:
