@@ -16,7 +16,8 @@ def power_mw() -> int | None:
     """What a Raspberry Pi 5's power controller delivers at this moment, over all its rails.
 
     `vcgencmd pmic_read_adc` tells a current and a voltage of each, as `NAME_A current(0)=0.1A` and
-    `NAME_V volt(8)=3.7V`. What hangs on USB or the header directly is not in it.
+    `NAME_V volt(8)=3.7V`. What hangs on USB or the header directly, and what conversion loses, is
+    not in it.
     """
     program = shutil.which("vcgencmd")
     if program is None:
@@ -29,7 +30,7 @@ def power_mw() -> int | None:
         return None
     read = {}
     for line in done.stdout.decode("utf-8", "replace").splitlines():
-        found = re.match(r"\s*(\w+_[AV])\s+(?:current|volt)\(\d+\)=([0-9.]+)[AV]", line)
+        found = re.match(r"\s*(\w+_[AV])(?:\s+\w+\(\d+\))?=([0-9.]+)[AV]", line)
         if found:
             read[found[1]] = float(found[2])
     rails = [name[:-2] for name in read if name.endswith("_A") and name[:-1] + "V" in read]
