@@ -1,4 +1,4 @@
-"""ONNX: the float graph as it is, or INT8 in QDQ or QOperator style.
+"""ONNX: the float graph as it is, or INT8 in QDQ or QOperator style, with layers left in float.
 
 Activations are uint8 with the plan's zero point + 128, which is the plan's int8 numbers with the
 top bit flipped: ONNX Runtime's x86 kernels are made for u8 x s8, and ARM's are not slower with
@@ -23,6 +23,7 @@ from edgeshuffle.emit.emitted import Emitted
 from edgeshuffle.operators import IR_VERSION, OPSET, where
 from edgeshuffle.quant.fused import Activation, activation_of, fused, is_fused
 from edgeshuffle.quant.plan import QMAX, QMIN, QParams, QuantPlan
+from edgeshuffle.quant.precision import float_values, result_of
 
 SUFFIX: Final = ".onnx"
 STYLES: Final = ("qdq", "qoperator")
@@ -130,6 +131,8 @@ class _Quantized:
         self.model = model
         self.plan = plan
         self.qdq = style == "qdq"
+        self.floats = float_values(model.graph, plan)
+        self.rounded: set[ir.Value] = set()
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, onnx.TensorProto] = {}
 
@@ -143,7 +146,9 @@ class _Quantized:
         for node in graph:
             if is_fused(node):
                 continue
-            if node.op_type == "Conv":
+            if result_of(node) in self.floats:
+                self._compute_floats(node)
+            elif node.op_type == "Conv":
                 self._conv(node)
             elif node.op_type == "GlobalAveragePool":
                 self._mean(node)
@@ -152,16 +157,19 @@ class _Quantized:
             else:
                 self._move(node)
         output = graph.outputs[0]
-        self._add("DequantizeLinear", [_q(output), *self._params(output)], _OUTPUT)
-        self._name_ends(graph.inputs[0].name or "", output.name or "")
+        if output not in self.floats:
+            self._add("DequantizeLinear", [_q(output), *self._params(output)], _OUTPUT)
+        self._name_ends(graph.inputs[0].name or "", output.name or "", _float_name(output))
         opsets = [("", OPSET)]
         if any(node.domain == _MICROSOFT for node in self.nodes):
             opsets.append((_MICROSOFT, 1))
         return _model(self.model, self.nodes, list(self.constants.values()), opsets)
 
-    def _name_ends(self, given: str, returned: str) -> None:
+    def _name_ends(self, given: str, returned: str, returned_float: str) -> None:
         """Give the ends the names that users know; whatever else has got one of them steps back."""
         names = {_INPUT: given, _OUTPUT: returned, given: f"{given}_", returned: f"{returned}_"}
+        if self.model.graph.outputs[0] in self.floats:
+            names[returned_float] = returned
         for node in self.nodes:
             for field in (node.input, node.output):
                 field[:] = [names.get(name, name) for name in field]
@@ -189,7 +197,46 @@ class _Quantized:
 
     def _dequantized(self, value: ir.Value, reader: ir.Node) -> str:
         name = f"{value.name}/for/{reader.outputs[0].name}"
-        return self._add("DequantizeLinear", [_q(value), *self._params(value)], name)
+        return self._add("DequantizeLinear", [self._steps(value), *self._params(value)], name)
+
+    def _steps(self, value: ir.Value) -> str:
+        """The integers of a value; those of floats are made when they are first asked for."""
+        if value in self.floats and value not in self.rounded:
+            self.rounded.add(value)
+            self._add("QuantizeLinear", [_float_name(value), *self._params(value)], _q(value))
+        return _q(value)
+
+    def _steps_like(self, value: ir.Value, result: ir.Value) -> str:
+        """The integers of a value with the parameters of `result`, which it is moved to."""
+        if self._params(value) == self._params(result):
+            return self._steps(value)
+        name = f"{value.name}_q/for/{result.name}"
+        real = self._add(
+            "DequantizeLinear", [self._steps(value), *self._params(value)], f"{name}_real"
+        )
+        return self._add("QuantizeLinear", [real, *self._params(result)], name)
+
+    def _compute_floats(self, node: ir.Node) -> None:
+        name, inputs = node.outputs[0].name or "", []
+        for index, value in enumerate(node.inputs):
+            array = g.constant(value)
+            if array is not None:
+                inputs.append(self._constant(f"{name}_constant_{index}", array))
+            elif value is None:
+                inputs.append("")
+            elif value in self.floats:
+                inputs.append(_float_name(value))
+            else:
+                inputs.append(self._dequantized(value, node))
+        activation = fused(node).activation if node.op_type == "Conv" else "none"
+        outputs = [_float_name(value) for value in node.outputs]
+        if activation != "none":
+            outputs = [f"{name}_before_{activation}"]
+        copy = helper.make_node(node.op_type, inputs, outputs, name=where(node))
+        copy.attribute.extend(ir.to_proto(node).attribute)
+        self.nodes.append(copy)
+        if activation != "none":
+            self._activate(activation, outputs[0], _float_name(result_of(node)))
 
     def _conv(self, node: ir.Node) -> None:
         source, result = node.inputs[0], fused(node)
@@ -209,7 +256,7 @@ class _Quantized:
         params = self.plan.activations[result.output.name or ""]
         implied = clamp_is_implied(result.activation, params)
         if not self.qdq and implied:
-            inputs = [_q(source), *self._params(source), weight, scales, zeros]
+            inputs = [self._steps(source), *self._params(source), weight, scales, zeros]
             inputs += [*self._params(result.output), bias]
             self._add("QLinearConv", inputs, _q(result.output), **attributes)
             return
@@ -221,20 +268,20 @@ class _Quantized:
         inputs = [self._dequantized(source, node), real_weight, real_bias]
         real = self._add("Conv", inputs, f"{name}_real", **attributes)
         if not implied:
-            real = self._activate(result.activation, real)
+            real = self._activate(result.activation, real, f"{real}_{result.activation}")
         self._add("QuantizeLinear", [real, *self._params(result.output)], _q(result.output))
 
-    def _activate(self, activation: Activation, source: str) -> str:
+    def _activate(self, activation: Activation, source: str, output: str) -> str:
         if activation == "relu":
-            return self._add("Relu", [source], f"{source}_relu")
+            return self._add("Relu", [source], output)
         limits = [self._constant("zero", np.float32(0)), self._constant("six", np.float32(6))]
-        return self._add("Clip", [source, *limits], f"{source}_relu6")
+        return self._add("Clip", [source, *limits], output)
 
     def _mean(self, node: ir.Node) -> None:
         source, result = node.inputs[0], node.outputs[0]
         assert source is not None
         if not self.qdq:
-            inputs = [_q(source), *self._params(source), *self._params(result)]
+            inputs = [self._steps(source), *self._params(source), *self._params(result)]
             self._add(
                 "QLinearGlobalAveragePool", inputs, _q(result), domain=_MICROSOFT, channels_last=0
             )
@@ -255,7 +302,7 @@ class _Quantized:
             self._constant(f"level_{level}", np.uint8(level))
             for level in (params.zero_point + _U8_OFFSET, top + _U8_OFFSET)
         ]
-        self._add("Clip", [_q(source), *limits], _q(result))
+        self._add("Clip", [self._steps_like(source, result), *limits], _q(result))
 
     def _move(self, node: ir.Node) -> None:
         inputs = []
@@ -263,7 +310,10 @@ class _Quantized:
             assert value is not None
             array = g.constant(value)
             name = value.name or ""
-            inputs.append(_q(value) if array is None else self._constant(name, array))
+            if array is None:
+                inputs.append(self._steps_like(value, node.outputs[0]))
+            else:
+                inputs.append(self._constant(name, array))
         made = ir.to_proto(node)
         copy = helper.make_node(
             node.op_type, inputs, [_q(value) for value in node.outputs], name=f"{where(node)}"
@@ -283,3 +333,7 @@ def clamp_is_implied(activation: Activation, params: QParams) -> bool:
 
 def _q(value: ir.Value) -> str:
     return f"{value.name}_q"
+
+
+def _float_name(value: ir.Value) -> str:
+    return f"{value.name}_float"

@@ -1,4 +1,4 @@
-"""TFLite: fp32, or full-integer INT8 with int8 ends, written as a flatbuffer directly.
+"""TFLite: fp32, or INT8 with int8 ends, with layers left in float, written as a flatbuffer.
 
 Values are NHWC. Everything is rank 4 until the last Reshape, as XNNPACK and the GPU delegates
 want it. PyTorch pads both sides of a stride-2 window; TFLite's SAME pads an even size only at the
@@ -36,13 +36,14 @@ _ACTIVATIONS: Final = {
 
 def emit(model: ir.Model, plan: QuantPlan | None, *, style: str = "") -> Emitted:  # noqa: ARG001
     """Write fp32 without a plan, else INT8 whose input and output are int8, too."""
-    writer = NhwcWriter(plan)
     graph = model.graph
+    writer = NhwcWriter(plan, graph)
     writer.value(graph.inputs[0])
     for node in graph:
         if not is_fused(node):
+            writer.begin(node)
             _EMIT[node.op_type](writer, node)
-    ends = [writer.index[graph.inputs[0]]], [writer.index[graph.outputs[0]]]
+    ends = [writer.end(graph.inputs[0])], [writer.end(graph.outputs[0])]
     return Emitted(
         writer.buffer.finish(*ends),
         writer.info(graph.inputs[0], "NHWC"),
@@ -89,10 +90,8 @@ def _conv(writer: NhwcWriter, node: ir.Node) -> None:
 
 
 def _max_pool(writer: NhwcWriter, node: ir.Node) -> None:
-    source = node.inputs[0]
-    assert source is not None
     kernel = g.ints(node, "kernel_shape", ())
-    index, padding = writer.window(node, kernel, lowest=not _is_non_negative(source))
+    index, padding = writer.window(node, kernel, moved_to=node.outputs[0])
     options = schema.Pool2DOptionsT()
     options.padding = padding
     options.strideH, options.strideW = g.ints(node, "strides", (1, 1))
@@ -106,17 +105,6 @@ def _max_pool(writer: NhwcWriter, node: ir.Node) -> None:
     )
 
 
-def _is_non_negative(value: ir.Value) -> bool:
-    """Whether a value is proved to hold no negative number, so that padding by 0 is harmless."""
-    node = value.producer()
-    if node is None:
-        return False
-    if activation_of(node) != "none":
-        return True
-    moves = node.op_type in ("Concat", "Split", "Slice", "Gather", "MaxPool")
-    return moves and all(_is_non_negative(source) for _, source in g.data_inputs(node))
-
-
 def _mean(writer: NhwcWriter, node: ir.Node) -> None:
     source = node.inputs[0]
     assert source is not None
@@ -124,7 +112,7 @@ def _mean(writer: NhwcWriter, node: ir.Node) -> None:
     options.keepDims = True
     writer.buffer.operator(
         "MEAN",
-        [writer.index[source], writer.ints("height_width", 1, 2)],
+        [writer.read(source), writer.ints("height_width", 1, 2)],
         [writer.value(node.outputs[0])],
         ("ReducerOptions", options),
         writer.version(2),
@@ -136,7 +124,7 @@ def _activation(writer: NhwcWriter, node: ir.Node) -> None:
     assert source is not None
     writer.buffer.operator(
         activation_of(node).upper(),
-        [writer.index[source]],
+        [writer.read(source, node.outputs[0])],
         [writer.value(node.outputs[0])],
         version=writer.version(2),
     )
@@ -144,7 +132,7 @@ def _activation(writer: NhwcWriter, node: ir.Node) -> None:
 
 def _concat(writer: NhwcWriter, node: ir.Node) -> None:
     output = node.outputs[0]
-    parts = [(writer.index[v], g.shape_of(v)[1]) for v in node.inputs if v is not None]
+    parts = [(writer.read(v, output), g.shape_of(v)[1]) for v in node.inputs if v is not None]
     while len(parts) > _MOST_CONCATENATED:
         # The neighbours with the fewest channels, which are copied once more, and no more of them
         # than leave the rest few enough.
@@ -172,7 +160,7 @@ def _cut(writer: NhwcWriter, source: ir.Value, start: int, result: ir.Value) -> 
     size = writer.ints(f"{result.name}_size", *nhwc(g.shape_of(result)))
     writer.buffer.operator(
         "SLICE",
-        [writer.index[source], begin, size],
+        [writer.read(source, result), begin, size],
         [writer.value(result)],
         ("SliceOptions", schema.SliceOptionsT()),
         writer.version(2),
@@ -207,7 +195,7 @@ def _gather(writer: NhwcWriter, node: ir.Node) -> None:
     picked = writer.ints(f"{node.outputs[0].name}_indices", *(indices % channels).tolist())
     writer.buffer.operator(
         "GATHER",
-        [writer.index[source], picked],
+        [writer.read(source, node.outputs[0]), picked],
         [writer.value(node.outputs[0])],
         ("GatherOptions", options),
         writer.version(2),
@@ -222,7 +210,7 @@ def _flatten(writer: NhwcWriter, node: ir.Node) -> None:
     options.newShape = np.array(shape, np.int32)
     writer.buffer.operator(
         "RESHAPE",
-        [writer.index[source], writer.ints("shape", *shape)],
+        [writer.read(source, node.outputs[0]), writer.ints("shape", *shape)],
         [writer.value(node.outputs[0])],
         ("ReshapeOptions", options),
     )

@@ -33,8 +33,17 @@ def params_of_range(low: float, high: float) -> QParams:
     return QParams(float(scale), zero_point)
 
 
-def quantize_conv(weight: np.ndarray, bias: np.ndarray, source: QParams, result: QParams) -> QConv:
+def quantize_conv(
+    weight: np.ndarray,
+    bias: np.ndarray,
+    source: QParams,
+    result: QParams,
+    *,
+    per_tensor: bool = False,
+) -> QConv:
     """Round a convolution's (O, I, kH, kW) weights and (O,) bias to integers, per output channel.
+
+    With `per_tensor`, all channels get the largest scale.
 
     Channels with (almost) no weight get the smallest scale that their bias and the runtimes'
     multipliers allow.
@@ -45,6 +54,8 @@ def quantize_conv(weight: np.ndarray, bias: np.ndarray, source: QParams, result:
         _MIN_MULTIPLIER * result.scale / source.scale,
     )
     scales = np.maximum(largest / QMAX, floor).astype(np.float32)
+    if per_tensor:
+        scales[:] = scales.max()
     spread = scales.reshape(-1, 1, 1, 1)
     steps = np.clip(np.rint(weight.astype(np.float32) / spread), -QMAX, QMAX).astype(np.int8)
     bias_scales = (scales * np.float32(source.scale)).astype(np.float32)
@@ -53,7 +64,11 @@ def quantize_conv(weight: np.ndarray, bias: np.ndarray, source: QParams, result:
 
 
 def assign(
-    graph: ir.Graph, groups: Sequence[Group], ranges: Sequence[tuple[float, float]]
+    graph: ir.Graph,
+    groups: Sequence[Group],
+    ranges: Sequence[tuple[float, float]],
+    *,
+    per_tensor: bool = False,
 ) -> QuantPlan:
     """The plan for a graph from one real range a group."""
     activations = {
@@ -75,5 +90,6 @@ def assign(
             np.zeros(len(weight)) if bias is None else bias.astype(np.float64),
             activations[source.name or ""],
             activations[fused(node).output.name or ""],
+            per_tensor=per_tensor,
         )
     return QuantPlan(activations, convs)

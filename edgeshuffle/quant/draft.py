@@ -47,7 +47,7 @@ class Draft:
     @property
     def groups(self) -> tuple[Group, ...]:
         """Values that share a scale."""
-        return tie(self.model.graph)
+        return tie(self.model.graph, requantize=self.recipe.requantize)
 
     @property
     def samples(self) -> dict[str, Channels]:
@@ -70,7 +70,9 @@ class Draft:
                     self.recipe.calibrator,
                     lambda done: self.progress("calibrate", done, len(self.images)),
                 )
-            self.planned = assign(self.model.graph, self.groups, self.ranges)
+            self.planned = assign(
+                self.model.graph, self.groups, self.ranges, per_tensor=self.recipe.per_tensor
+            )
         return self.planned
 
     def rewritten(self) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 QMIN: Final = -128
 QMAX: Final = 127
@@ -53,7 +53,18 @@ class QConv:
 
 @dataclass(frozen=True)
 class QuantPlan:
-    """Parameters of every activation by value name, and of every convolution by its output's."""
+    """Parameters of every activation by value name, and of convolutions by their outputs' names.
+
+    Convolutions that are not there stay floats. Where an operator that only moves elements reads
+    other parameters than it gives, its input is requantized.
+    """
 
     activations: Mapping[str, QParams]
     convs: Mapping[str, QConv]
+
+    def only(self, names: Iterable[str]) -> QuantPlan:
+        """The plan in which no other convolutions than these are quantized."""
+        kept = set(names)
+        return QuantPlan(
+            self.activations, {name: conv for name, conv in self.convs.items() if name in kept}
+        )

@@ -15,12 +15,18 @@ DEFAULT: Final = "fast"
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A calibrator for the ranges, and the steps that follow, in order (`refiners.REFINERS`)."""
+    """A calibrator for the ranges, and the steps that follow, in order (`refiners.REFINERS`).
+
+    With `per_tensor`, all output channels of a convolution share a scale. With `requantize`, the
+    units of a stage have scales of their own (`ties.tie`).
+    """
 
     name: str
     description: str
     calibrator: str
     steps: tuple[str, ...]
+    per_tensor: bool
+    requantize: bool
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -39,4 +45,6 @@ def load_recipe(name: str, calibrator: str | None = None) -> Recipe:
         calibrator=calibrator or data["calibrator"],
         # A calibrator that was asked for chooses the ranges alone.
         steps=tuple(s for s in data["steps"] if not (calibrator and s == "output_ranges")),
+        per_tensor=data.get("per_tensor", False),
+        requantize=data.get("requantize", False),
     )

@@ -52,6 +52,14 @@ def fake_quantize(x: torch.Tensor, params: QParams) -> torch.Tensor:
     return steps.clamp_(low, high).mul_(params.scale)
 
 
+def rounds(node: ir.Node, plan: QuantPlan) -> bool:
+    """Whether an operator gives new numbers, not just the integers that it reads."""
+    if node.op_type in ("Conv", "GlobalAveragePool"):
+        return True
+    result = plan.activations[node.outputs[0].name or ""]
+    return any(plan.activations[v.name or ""] != result for _, v in g.data_inputs(node))
+
+
 def activate(x: torch.Tensor, activation: str) -> torch.Tensor:
     """`relu`, `relu6` or `none`."""
     if activation == "relu":
@@ -77,7 +85,7 @@ def quantized_output(model: ir.Model, plan: QuantPlan, images: torch.Tensor) -> 
                 made = {result.output: output}
             else:
                 made = dict(zip(node.outputs, run_node(node, inputs), strict=True))
-            if node.op_type in ("Conv", "GlobalAveragePool"):
+            if rounds(node, plan):
                 made = {
                     v: fake_quantize(x, plan.activations[v.name or ""]) for v, x in made.items()
                 }

@@ -1,7 +1,9 @@
 """Groups of values that share one scale, so that no requantization is ever needed.
 
 Operators that only move, compare or clamp elements compute the same on integers as on reals if
-their inputs and outputs have the same parameters; so they are tied.
+their inputs and outputs have the same parameters; so they are tied. The units of a ShuffleNet stage
+are all tied to each other by the channels that pass them by. A recipe can spend a requantization
+there, so that each unit's concatenation has a scale of its own.
 """
 
 from __future__ import annotations
@@ -28,10 +30,15 @@ class Group:
     sources: tuple[ir.Value, ...]
 
 
-def tie(graph: ir.Graph) -> tuple[Group, ...]:
-    """Every quantized value of the graph in its group, in topological order of the first."""
+def tie(graph: ir.Graph, *, requantize: bool = False) -> tuple[Group, ...]:
+    """Every quantized value of the graph in its group, in topological order of the first.
+
+    With `requantize`, what a split or a slice passes on to a concatenation is not tied to it. It
+    stays in the group that it comes from, and is a source of the concatenation's, too.
+    """
     parent: dict[ir.Value, ir.Value] = {}
     sources: list[ir.Value] = []
+    passed: list[tuple[ir.Value, ir.Value]] = []
 
     def root(value: ir.Value) -> ir.Value:
         while parent[value] is not value:
@@ -50,7 +57,12 @@ def tie(graph: ir.Graph) -> tuple[Group, ...]:
         if node.op_type not in TIED:
             add(fused(node).output if node.op_type == "Conv" else node.outputs[0])
             continue
-        tied = [value for _, value in g.data_inputs(node)] + list(node.outputs)
+        read = [value for _, value in g.data_inputs(node)]
+        passing = [value for value in read if requantize and _passes_by(value, node)]
+        if len(passing) < len(read):
+            passed.extend((value, node.outputs[0]) for value in passing)
+            read = [value for value in read if value not in passing]
+        tied = read + list(node.outputs)
         for value in tied:
             parent.setdefault(value, value)
         for value in tied[1:]:
@@ -60,6 +72,17 @@ def tie(graph: ir.Graph) -> tuple[Group, ...]:
     for value in parent:
         members.setdefault(root(value), []).append(value)
     return tuple(
-        Group(tuple(group), tuple(value for value in sources if root(value) is top))
+        Group(
+            tuple(group),
+            (
+                *(value for value in sources if root(value) is top),
+                *(value for value, result in passed if root(result) is top),
+            ),
+        )
         for top, group in members.items()
     )
+
+
+def _passes_by(value: ir.Value, node: ir.Node) -> bool:
+    made = value.producer()
+    return node.op_type == "Concat" and made is not None and made.op_type in ("Split", "Slice")

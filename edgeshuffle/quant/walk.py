@@ -13,7 +13,7 @@ from edgeshuffle import graph as g
 from edgeshuffle.images import spread
 from edgeshuffle.quant.fused import fused, is_fused
 from edgeshuffle.quant.plan import QConv, QuantPlan
-from edgeshuffle.quant.simulate import activate, conv, fake_quantize, run_node
+from edgeshuffle.quant.simulate import activate, conv, fake_quantize, rounds, run_node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,11 +122,9 @@ class _Walker:
             self._conv(node)
             return
         sources = [value for _, value in g.data_inputs(node)]
-        for values, rounds in ((self.real, False), (self.quantized, True)):
+        for values, changed in ((self.real, False), (self.quantized, rounds(node, self.plan))):
             outputs = run_node(node, [values[source] for source in sources])
             for value, output in zip(node.outputs, outputs, strict=True):
-                # The other operators only move or compare.
-                changed = rounds and node.op_type == "GlobalAveragePool"
                 values[value] = self._rounded(output, value) if changed else output
 
     def _rounded(self, x: torch.Tensor, value: ir.Value) -> torch.Tensor:
@@ -162,14 +160,14 @@ class _Walker:
         )
         used = (steps * scales[:, None]).float().reshape(weight.shape)
         shift = (whole * bias_scales).float()
-        for values, w, b, rounds in (
+        for values, w, b, quantizes in (
             (self.real, weight, bias.float(), False),
             (self.quantized, used, shift, True),
         ):
             batches = []
             for part in torch.split(values[source], _BATCH):
                 output = activate(conv(node, part, w, b), result.activation)
-                batches.append(self._rounded(output, result.output) if rounds else output)
+                batches.append(self._rounded(output, result.output) if quantizes else output)
             values[result.output] = torch.cat(batches)
 
     def _places(self, node: ir.Node) -> torch.Tensor:
