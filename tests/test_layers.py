@@ -21,7 +21,7 @@ LAYERS = [
     {"errors", "plugins", "packaged"},
     {"atomic", "artifact", "graph", "operators", "images", "metrics"},
     {"zoo", "frontend", "passes", "quant", "emit", "runtime", "inspection"},
-    {"device"},
+    {"device", "sensitivity"},
     {"evaluate"},
     {"bench", "export"},
     {"report", "doctor"},
@@ -30,7 +30,7 @@ LAYERS = [
 LAYER = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 # Between neighbours of a layer, only these.
 SIDEWAYS = {("emit", "quant"), ("quant", "passes")}
-HOST_ONLY = {"zoo", "frontend", "passes", "quant", "emit", "export", "graph"}
+HOST_ONLY = {"zoo", "frontend", "passes", "quant", "emit", "export", "graph", "sensitivity"}
 DEVICE_SIDE = ("device", "bench", "report", "runtime", "evaluate")
 
 

@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "devices": "List, name and test devices.",
     "doctor": "Check whether a device can run and be measured well.",
     "setup": "Put the inference runtimes on a device.",
+    "sensitivity": "Rank an artifact's layers by what their quantization does.",
     "inspect": "Show operators, MACs, parameters, bytes moved and requantizations.",
 }
 

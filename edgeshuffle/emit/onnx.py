@@ -20,7 +20,8 @@ from onnx import helper, numpy_helper
 from edgeshuffle import graph as g
 from edgeshuffle.artifact import TensorInfo
 from edgeshuffle.emit.emitted import Emitted
-from edgeshuffle.operators import IR_VERSION, OPSET, where
+from edgeshuffle.emit.onnx_float import finished, float_proto
+from edgeshuffle.operators import OPSET, where
 from edgeshuffle.quant.fused import Activation, activation_of, fused, is_fused
 from edgeshuffle.quant.plan import QMAX, QMIN, QParams, QuantPlan
 from edgeshuffle.quant.precision import float_values, result_of
@@ -35,7 +36,7 @@ _INPUT, _OUTPUT = "\0input", "\0output"
 
 def emit(model: ir.Model, plan: QuantPlan | None, *, style: str = "qdq") -> Emitted:
     """Write fp32 without a plan, else INT8 in `style` `qdq` or `qoperator`; float32 ends."""
-    proto = _float(model) if plan is None else _Quantized(model, plan, style or "qdq").proto()
+    proto = float_proto(model) if plan is None else _Quantized(model, plan, style or "qdq").proto()
     onnx.checker.check_model(proto, full_check=style != "qoperator")
     return Emitted(
         proto.SerializeToString(deterministic=True),
@@ -49,81 +50,6 @@ def _end(value: ir.Value, layout: str) -> TensorInfo:
     return TensorInfo(
         name=value.name or "", shape=g.shape_of(value), dtype="float32", layout=layout
     )
-
-
-def _float(model: ir.Model) -> onnx.ModelProto:
-    source = ir.to_proto(model)
-    nodes = []
-    for node in source.graph.node:
-        kept = onnx.NodeProto()
-        kept.CopyFrom(node)
-        del kept.metadata_props[:]
-        kept.ClearField("doc_string")
-        nodes.append(kept)
-    constants = {tensor.name: tensor for tensor in source.graph.initializer}
-    for node in model.graph:
-        if node.op_type == "Flatten":
-            _classify_by_gemm(node, nodes, constants)
-    return _model(model, nodes, list(constants.values()), [("", OPSET)])
-
-
-def _classify_by_gemm(
-    flatten: ir.Node, nodes: list[onnx.NodeProto], constants: dict[str, onnx.TensorProto]
-) -> None:
-    """Write a 1x1 convolution of one pixel and its Flatten as Flatten and Gemm.
-
-    ONNX Runtime multiplies matrices for a convolution with pixels as columns, and fills the columns
-    of a tile that one pixel leaves empty.
-    """
-    result = flatten.inputs[0]
-    conv = None if result is None else result.producer()
-    if conv is None or conv.op_type != "Conv" or g.sole_consumer(conv.outputs[0]) is not flatten:
-        return
-    source, weight = conv.inputs[0], g.constant(conv.inputs[1])
-    if source is None or weight is None or g.shape_of(source)[2:] != (1, 1):
-        return
-    if weight.shape[2:] != (1, 1) or g.integer(conv, "group", 1) != 1:
-        return
-    if any(g.ints(conv, "pads", ())):
-        return
-    name = f"{conv.inputs[1].name}_matrix" if conv.inputs[1] else ""
-    constants[name] = numpy_helper.from_array(np.ascontiguousarray(weight[:, :, 0, 0]), name)
-    by_output = {node.output[0]: index for index, node in enumerate(nodes)}
-    where_conv = by_output[conv.outputs[0].name or ""]
-    where_flatten = by_output[flatten.outputs[0].name or ""]
-    row = f"{source.name}_row"
-    inputs = [row, name, *nodes[where_conv].input[2:]]
-    used = [value for node in nodes for value in node.input]
-    if used.count(nodes[where_conv].input[1]) == 1:
-        del constants[nodes[where_conv].input[1]]
-    nodes[where_conv] = helper.make_node("Flatten", [source.name or ""], [row], name=row)
-    nodes[where_flatten] = helper.make_node(
-        "Gemm", inputs, [flatten.outputs[0].name or ""], name=conv.name or "classifier", transB=1
-    )
-
-
-def _model(
-    model: ir.Model,
-    nodes: list[onnx.NodeProto],
-    constants: list[onnx.TensorProto],
-    opsets: list[tuple[str, int]],
-) -> onnx.ModelProto:
-    ends = [
-        [
-            helper.make_tensor_value_info(v.name or "", onnx.TensorProto.FLOAT, g.shape_of(v))
-            for v in values
-        ]
-        for values in (model.graph.inputs, model.graph.outputs)
-    ]
-    inputs, outputs = ends
-    graph = helper.make_graph(nodes, "shufflenet", inputs, outputs, constants)
-    proto = helper.make_model(
-        graph,
-        opset_imports=[helper.make_opsetid(*opset) for opset in opsets],
-        producer_name="edgeshuffle",
-    )
-    proto.ir_version = IR_VERSION
-    return proto
 
 
 class _Quantized:
@@ -163,7 +89,7 @@ class _Quantized:
         opsets = [("", OPSET)]
         if any(node.domain == _MICROSOFT for node in self.nodes):
             opsets.append((_MICROSOFT, 1))
-        return _model(self.model, self.nodes, list(self.constants.values()), opsets)
+        return finished(self.model, self.nodes, list(self.constants.values()), opsets)
 
     def _name_ends(self, given: str, returned: str, returned_float: str) -> None:
         """Give the ends the names that users know; whatever else has got one of them steps back."""

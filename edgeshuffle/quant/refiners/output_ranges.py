@@ -2,7 +2,8 @@
 
 Noise of energy e in channel c adds e |W_c|^2 to a reader's output, where W_c is the column of its
 weights. So the squared error of each channel counts by its readers' columns. Each end of the range
-is searched in turn over fractions of what was observed.
+is searched in turn over fractions of what was observed. Other images reach further than those that
+were observed, the more so the fewer these are, so there is a margin that shrinks with their number.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from edgeshuffle.quant.samples import Channels
 
 _FRACTIONS: Final = np.linspace(1.0, 0.1, 19)
+# Measured with 100, 300 and 1,000 images: the best margins were 0.2, 0.1 and 0 to 0.1.
+_MARGIN: Final = 2.0
 # Each search is this much finer than the one before.
 _FINER: Final = (1.0, 0.1)
 
@@ -31,12 +34,17 @@ def refine(draft: Draft) -> None:
     """Set the draft's ranges."""
     groups, samples = draft.groups, draft.samples
     weights = importance(draft.model.graph)
+    margin = 1 + _MARGIN / len(draft.images) ** 0.5
+    given = draft.model.graph.inputs[0]
     ranges = []
     for done, group in enumerate(groups):
         draft.progress("ranges", done, len(groups))
         names = [value.name or "" for value in group.sources]
         parts = [(samples[name], weights[name]) for name in names if name in samples]
-        ranges.append(best_range(parts))
+        low, high = best_range(parts)
+        # The values of pixels are known.
+        wider = 1.0 if given in group.sources else margin
+        ranges.append((low * wider, high * wider))
     draft.ranges, draft.planned = ranges, None
     draft.progress("ranges", len(groups), len(groups))
 

@@ -1,0 +1,104 @@
+"""`edgeshuffle sensitivity`: which layers suffer from quantization."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from edgeshuffle.artifact import Artifact
+from edgeshuffle.quant.recipe import recipe_names
+
+if TYPE_CHECKING:
+    from edgeshuffle.sensitivity import Sensitivity
+
+_BAR: Final = 24
+
+
+@click.command("sensitivity")
+@click.argument("artifact", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="DIR|NPZ",
+    help="Images, labels not needed; without it, the demo's calibration images.",
+)
+@click.option(
+    "--recipe", type=click.Choice(recipe_names()), help="How to quantize [default: as exported]."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="Use this many images, spread over the set.",
+)
+@click.option("--top", type=click.IntRange(1), help="Show only this many layers.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(
+    artifact: Path | None,
+    data: Path | None,
+    recipe: str | None,
+    limit: int,
+    top: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Quantize each layer of ARTIFACT alone, and rank them by what it does to the logits.
+
+    Without ARTIFACT, the newest one under build/. `edgeshuffle export --max-drop` leaves the
+    noisiest layers in float.
+    """
+    from edgeshuffle.cli.progress import stages  # noqa: PLC0415
+    from edgeshuffle.sensitivity import SensitivityOptions, sensitivity  # noqa: PLC0415
+
+    loaded = Artifact.load(artifact) if artifact else Artifact.newest(Path("build"))
+    options = SensitivityOptions(artifact=loaded, data=data, recipe=recipe, limit=limit)
+    with stages() as progress:
+        found = sensitivity(options, progress)
+    if as_json:
+        click.echo(json.dumps(found.as_json(), indent=2, allow_nan=False))
+    else:
+        _show(found, top)
+
+
+def _show(found: Sensitivity, top: int | None) -> None:
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+    from rich.markup import escape  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    title = f"{found.model}, recipe {found.recipe}, on {found.n} images of {found.data}"
+    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("INT8 layer", overflow="fold")
+    table.add_column("kind", no_wrap=True)
+    for heading in ("M MACs", "SQNR dB", "agree %", "noise %"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    shown = found.layers[:top]
+    widest = max((layer.noise_share for layer in shown), default=0) or 1
+    for layer in shown:
+        table.add_row(
+            escape(layer.name),
+            layer.kind,
+            f"{layer.macs / 1e6:.2f}",
+            _db(layer.sqnr_db),
+            f"{layer.agreement:.1f}",
+            f"{layer.noise_share:.1f}",
+            "#" * round(_BAR * layer.noise_share / widest),
+        )
+    console.print(table)
+    rest = len(found.layers) - len(shown)
+    if rest:
+        console.print(f"and {rest} layers with less noise (all without --top)")
+    console.print(
+        f"All {len(found.layers)} together: SQNR {_db(found.sqnr_db)} dB, agreement "
+        f"{found.agreement:.1f} %. Noise is each layer's share of the sum of all."
+    )
+
+
+def _db(value: float | None) -> str:
+    return "equal" if value is None else f"{value:.1f}"

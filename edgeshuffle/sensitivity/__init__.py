@@ -1,0 +1,132 @@
+"""Which layers of an artifact suffer from quantization: each one alone, ranked."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from edgeshuffle.errors import ArtifactError, DataError, MissingExtraError
+from edgeshuffle.images import open_images
+from edgeshuffle.packaged import CALIBRATION_IMAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import onnx_ir as ir
+
+    from edgeshuffle.artifact import Artifact
+    from edgeshuffle.sensitivity.layers import Layer
+
+    Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SensitivityOptions:
+    """Which artifact's layers, on which images.
+
+    `data` None is the demo's calibration images, `recipe` None the artifact's own.
+    """
+
+    artifact: Artifact
+    data: Path | None = None
+    recipe: str | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sensitivity:
+    """The layers, the noisiest first, and all of them in INT8 together.
+
+    `sqnr_db` of the logits is None without noise, `agreement` in percent of the `n` images.
+    """
+
+    model: str
+    recipe: str
+    data: str
+    n: int
+    sqnr_db: float | None
+    agreement: float
+    layers: tuple[Layer, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def sensitivity(options: SensitivityOptions, progress: Progress | None = None) -> Sensitivity:
+    """Quantize the artifact's float ONNX model anew, calibrated by the images, then layer by layer.
+
+    `progress` is called with a stage, and how much of how much is done. Raises ArtifactError
+    (no float ONNX file), DataError, ModelError, UnknownNameError (recipe) and MissingExtraError.
+    """
+    try:
+        return _sensitivity(options, progress or (lambda *_: None))
+    except ModuleNotFoundError as err:
+        if (err.name or "").startswith("edgeshuffle"):
+            raise
+        raise MissingExtraError(
+            f"Quantizing needs the package '{err.name}': pip install 'edgeshuffle[export]'."
+        ) from err
+
+
+def _sensitivity(options: SensitivityOptions, progress: Progress) -> Sensitivity:
+    from edgeshuffle.emit.trial import Trial  # noqa: PLC0415
+    from edgeshuffle.metrics import agreement, sqnr_db  # noqa: PLC0415
+    from edgeshuffle.quant import quantize  # noqa: PLC0415
+    from edgeshuffle.quant.recipe import DEFAULT, load_recipe  # noqa: PLC0415
+    from edgeshuffle.sensitivity.layers import finite, logits, rank  # noqa: PLC0415
+
+    manifest = options.artifact.manifest
+    own = (manifest.quantization or {}).get("recipe", {}).get("name", DEFAULT)
+    recipe = load_recipe(options.recipe or own)
+    data = _data(options)
+    images = open_images(data, manifest.preprocess, limit=options.limit)
+    model = _float_model(options.artifact)
+    quantized = quantize(model, images, recipe, progress)
+    kept = list(images)
+    expected = logits(Trial(model, None), kept)
+    found = logits(Trial(quantized.model, quantized.plan), kept)
+    return Sensitivity(
+        model=manifest.model,
+        recipe=recipe.name,
+        data=str(data),
+        n=len(kept),
+        sqnr_db=finite(sqnr_db(expected, found)),
+        agreement=agreement(expected, found),
+        layers=rank(
+            quantized.model,
+            quantized.plan,
+            kept,
+            expected,
+            lambda done, total: progress("layers", done, total),
+        ),
+    )
+
+
+def _data(options: SensitivityOptions) -> Path:
+    if options.data is not None:
+        return options.data
+    if options.artifact.manifest.source.get("kind") != "demo":
+        raise DataError(
+            f"{options.artifact.folder} was not made from the demo weights, so there are no images "
+            "for it. Give --data DIR or --data FILE.npz."
+        )
+    return CALIBRATION_IMAGES
+
+
+def _float_model(artifact: Artifact) -> ir.Model:
+    from edgeshuffle.frontend import to_ir  # noqa: PLC0415
+    from edgeshuffle.frontend.onnx_file import read_onnx  # noqa: PLC0415
+    from edgeshuffle.operators import check_core  # noqa: PLC0415
+    from edgeshuffle.passes import run_passes  # noqa: PLC0415
+
+    for file in artifact.manifest.files:
+        if file.format == "onnx" and file.precision == "fp32":
+            model = to_ir(read_onnx(artifact.path(file), None))
+            run_passes(model)
+            check_core(model)
+            return model
+    raise ArtifactError(
+        f"{artifact.folder} has no float ONNX file to quantize. Export it again with that format."
+    )
