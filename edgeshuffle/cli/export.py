@@ -91,6 +91,19 @@ class _Triple(click.ParamType[Any]):
     type=click.Choice(list(CALIBRATORS)),
     help="How activation ranges are chosen, instead of the recipe's way.",
 )
+@click.option(
+    "--max-drop",
+    type=click.FloatRange(0),
+    metavar="POINTS",
+    help="Leave the fewest layers in float that lose no more top-1, or agreement without labels.",
+)
+@click.option(
+    "--eval",
+    "evaluation",
+    type=click.Path(path_type=Path),
+    metavar="DIR|NPZ",
+    help="What --max-drop is checked with [default for the demo: packaged].",
+)
 @click.option("--mean", type=_Triple(), help="Of R,G,B in 0..1 [default: the card's].")
 @click.option("--std", type=_Triple(), help="Likewise.")
 @click.option(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ from edgeshuffle.export.manifest import make_manifest
 from edgeshuffle.export.options import ExportOptions, check, model_name
 from edgeshuffle.export.source import Source, from_onnx, from_zoo
 from edgeshuffle.images import ImageSet, open_images
-from edgeshuffle.packaged import CALIBRATION_IMAGES
+from edgeshuffle.packaged import CALIBRATION_IMAGES, TEST_IMAGES
 from edgeshuffle.passes import run_passes
 from edgeshuffle.quant import quantize
 from edgeshuffle.quant.recipe import load_recipe
@@ -25,6 +27,8 @@ from edgeshuffle.quant.recipe import load_recipe
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+    from edgeshuffle.export.budget import Budget
+    from edgeshuffle.quant import Quantized
     from edgeshuffle.quant.plan import QuantPlan
 
 __all__ = ["ExportOptions", "Exported", "export"]
@@ -83,6 +87,9 @@ def _export(options: ExportOptions, target: Path, report: Progress) -> Exported:
         report("calibrate", 0, len(images))
         recipe = load_recipe(options.recipe, options.calibrator)
         quantized = quantize(model, images, recipe, report)
+    whole, budget = quantized, None
+    if quantized is not None and options.max_drop is not None:
+        quantized, budget = _within(options, source, model, quantized, report)
 
     report("write", 0, 1)
     with atomic_folder(target, overwrite=options.overwrite) as folder:
@@ -93,7 +100,7 @@ def _export(options: ExportOptions, target: Path, report: Progress) -> Exported:
         if source.labels is not None:
             text = "".join(f"{label}\n" for label in source.labels)
             (folder / LABELS).write_text(text, "utf-8")
-        manifest = make_manifest(source, model, logs, files, options, quantized, images)
+        manifest = make_manifest(source, model, logs, files, options, quantized, images, budget)
         (folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
         if images is not None:
             metrics = _check_int8(Artifact(folder, manifest), options, report)
@@ -102,7 +109,65 @@ def _export(options: ExportOptions, target: Path, report: Progress) -> Exported:
     left = tuple(f"{log.name}: {reason}" for log in logs for reason in log.outcome.left)
     unused = options.calib is not None and not options.int8
     notes = ("calib: not used without --int8",) if unused else ()
-    return Exported(Artifact(target, manifest), (*source.notes, *notes, *left))
+    artifact = Artifact(target, manifest)
+    if whole is not None and budget is not None:
+        notes = (*notes, *_of_budget(budget, artifact, whole, options))
+    return Exported(artifact, (*source.notes, *notes, *left))
+
+
+def _within(
+    options: ExportOptions, source: Source, model: ir.Model, quantized: Quantized, report: Progress
+) -> tuple[Quantized, Budget]:
+    from edgeshuffle.export.budget import keep_in_float  # noqa: PLC0415
+
+    assert options.max_drop is not None
+    images = open_images(
+        options.evaluation or TEST_IMAGES,
+        source.preprocess,
+        num_classes=_classes(model),
+        class_names=source.labels,
+    )
+    plan, budget = keep_in_float(
+        model, quantized.model, quantized.plan, images, options.max_drop, report
+    )
+    return dataclasses.replace(quantized, plan=plan), budget
+
+
+def _classes(model: ir.Model) -> int:
+    from edgeshuffle import graph as g  # noqa: PLC0415
+
+    return math.prod(g.shape_of(model.graph.outputs[0]))
+
+
+def _of_budget(
+    budget: Budget, artifact: Artifact, whole: Quantized, options: ExportOptions
+) -> tuple[str, ...]:
+    what = "top-1 lost" if budget.metric == "top1_drop" else "other labels"
+    before, after = (
+        f"{loss.value:.2f} ±{loss.standard_error:.2f}" for loss in (budget.before, budget.after)
+    )
+    kept = len(budget.float_layers)
+    if not kept:
+        return (f"max-drop: met without layers in float ({what}: {after}, {budget.n} images)",)
+    notes = [
+        f"max-drop: {kept} of {len(whole.plan.convs)} layers stay floats; {what}: {after} instead "
+        f"of {before}, {budget.n} images"
+    ]
+    from edgeshuffle.export.cost import slowdown  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as folder:
+        for file in _write([_Form("int8", whole.model, whole.plan)], "whole", options, folder):
+            mixed = next(
+                f
+                for f in artifact.manifest.files
+                if (f.format, f.precision) == (file.format, "int8")
+            )
+            ratio = slowdown(file.runtime, artifact.path(mixed), Path(folder) / file.path)
+            notes.append(
+                f"max-drop: {ratio:.2f} times the time of all layers in INT8 in {file.runtime} "
+                "(this machine, 1 thread, interleaved)"
+            )
+    return tuple(notes)
 
 
 def _calibration(options: ExportOptions, source: Source) -> ImageSet:
@@ -120,7 +185,7 @@ class _Form:
 
 
 def _write(
-    forms: list[_Form], name: str, options: ExportOptions, folder: Path
+    forms: list[_Form], name: str, options: ExportOptions, folder: Path | str
 ) -> tuple[ModelFile, ...]:
     files = []
     for format_name in options.formats:
@@ -130,7 +195,7 @@ def _write(
                 form.model, form.plan, style=options.onnx_style if format_name == "onnx" else ""
             )
             path = f"{name}_{form.precision}{emitter.SUFFIX}"
-            (folder / path).write_bytes(emitted.data)
+            (Path(folder) / path).write_bytes(emitted.data)
             files.append(
                 ModelFile(
                     path=path,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import onnx_ir as ir
 
+    from edgeshuffle.export.budget import Budget
     from edgeshuffle.export.options import ExportOptions
     from edgeshuffle.export.source import Source
     from edgeshuffle.images import ImageSet
@@ -38,6 +39,7 @@ def make_manifest(
     options: ExportOptions,
     quantized: Quantized | None,
     images: ImageSet | None,
+    budget: Budget | None,
 ) -> Manifest:
     """All but the metrics, which are measured on the finished files."""
     macs, parameters = _size(model)
@@ -47,6 +49,7 @@ def make_manifest(
         quantization = {
             "recipe": dataclasses.asdict(load_recipe(options.recipe, options.calibrator)),
             "steps_taken": list(quantized.steps),
+            "budget": None if budget is None else dataclasses.asdict(budget),
             "onnx_style": options.onnx_style,
             "calibration_images": len(images),
             "calibration_sha256": images.digest,

@@ -39,6 +39,8 @@ class ExportOptions:
     calibrator: str | None = None
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
+    max_drop: float | None = None
+    evaluation: Path | None = None
     output: Path | None = None
     overwrite: bool = False
 
@@ -70,6 +72,7 @@ def check(options: ExportOptions, target: Path) -> None:
             "--int8 needs calibration images of your own data: --calib FOLDER or --calib FILE.npz "
             "(100 to 1,000 images, labels not needed)."
         )
+    _check_budget(options, own=own)
     if options.calib is not None and not options.calib.exists():
         raise DataError(f"There is nothing at {options.calib}. Check the path given to --calib.")
     if options.std is not None and not all(_LEAST_STD <= v <= _MOST for v in options.std):
@@ -80,6 +83,22 @@ def check(options: ExportOptions, target: Path) -> None:
         raise UnknownNameError(f"--mean must be at most {_MOST:g} in size; pixels are 0 to 1.")
     if options.output is not None or options.onnx is not None or options.weights == "demo":
         refuse_target(target, overwrite=options.overwrite)
+
+
+def _check_budget(options: ExportOptions, *, own: bool) -> None:
+    if options.max_drop is None:
+        if options.evaluation is not None:
+            raise UnknownNameError("--eval is what --max-drop is checked with: give both.")
+        return
+    if not options.int8:
+        raise UnknownNameError("--max-drop limits what --int8 may lose: give both.")
+    if options.evaluation is None and own:
+        raise DataError(
+            "--max-drop needs images of your own data to be checked with: --eval FOLDER or --eval "
+            "FILE.npz (without labels, agreement with the float model is checked)."
+        )
+    if options.evaluation is not None and not options.evaluation.exists():
+        raise DataError(f"There is nothing at {options.evaluation}. Check the path after --eval.")
 
 
 def model_name(options: ExportOptions) -> str:
