@@ -25,6 +25,11 @@ def decibels(signal: float, noise: float) -> float:
     return 10 * math.log10(signal / noise) if signal else -math.inf
 
 
+def finite(db: float) -> float | None:
+    """Decibels for JSON, which has no infinity: None without noise."""
+    return db if math.isfinite(db) else None
+
+
 def sqnr_db(reference: Logits, output: Logits) -> float:
     """Signal to quantization noise ratio over all values, in dB; infinite where they are equal."""
     return decibels(*energies(reference, output))

@@ -21,7 +21,7 @@ LAYERS = [
     {"errors", "plugins", "packaged"},
     {"atomic", "artifact", "graph", "operators", "images", "metrics"},
     {"zoo", "frontend", "passes", "quant", "emit", "runtime", "inspection"},
-    {"device", "sensitivity"},
+    {"device", "sensitivity", "compare"},
     {"evaluate"},
     {"bench", "export"},
     {"report", "doctor"},
@@ -30,7 +30,17 @@ LAYERS = [
 LAYER = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 # Between neighbours of a layer, only these.
 SIDEWAYS = {("emit", "quant"), ("quant", "passes")}
-HOST_ONLY = {"zoo", "frontend", "passes", "quant", "emit", "export", "graph", "sensitivity"}
+HOST_ONLY = {
+    "zoo",
+    "frontend",
+    "passes",
+    "quant",
+    "emit",
+    "export",
+    "graph",
+    "sensitivity",
+    "compare",
+}
 DEVICE_SIDE = ("device", "bench", "report", "runtime", "evaluate")
 
 

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "doctor": "Check whether a device can run and be measured well.",
     "setup": "Put the inference runtimes on a device.",
     "sensitivity": "Rank an artifact's layers by what their quantization does.",
+    "compare": "Show layer by layer where the INT8 files part from float, and from each other.",
     "inspect": "Show operators, MACs, parameters, bytes moved and requantizations.",
 }
 

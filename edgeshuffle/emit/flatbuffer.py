@@ -148,6 +148,11 @@ class FlatBuffer:
             entry.deprecatedBuiltinCode = min(code, 127)
             entry.builtinCode, entry.version = code, version
             model.operatorCodes.append(entry)
-        builder = _AlignedBuilder(1 << 20)
-        builder.Finish(model.Pack(builder), b"TFL3")
-        return bytes(builder.Output())
+        return packed(model)
+
+
+def packed(model: Any) -> bytes:
+    """The file of a schema `ModelT`, with its buffers aligned."""
+    builder = _AlignedBuilder(1 << 20)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())

@@ -30,7 +30,7 @@ except ModuleNotFoundError as missing:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Hold back what the native library writes to stderr while it loads a model."""
     sys.stderr.flush()
     kept = os.dup(2)
@@ -50,7 +50,7 @@ class LiteRtSession:
     version = VERSION
 
     def __init__(self, path: str, threads: int) -> None:
-        with _quiet():
+        with quiet():
             self._interpreter = Interpreter(model_path=path, num_threads=threads)
             self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]

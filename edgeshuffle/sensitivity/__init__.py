@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgeshuffle.errors import ArtifactError, DataError, MissingExtraError
-from edgeshuffle.images import open_images
-from edgeshuffle.packaged import CALIBRATION_IMAGES
+from edgeshuffle.errors import ArtifactError, MissingExtraError
+from edgeshuffle.images.calibration import calibration_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,16 +71,15 @@ def sensitivity(options: SensitivityOptions, progress: Progress | None = None) -
 
 def _sensitivity(options: SensitivityOptions, progress: Progress) -> Sensitivity:
     from edgeshuffle.emit.trial import Trial  # noqa: PLC0415
-    from edgeshuffle.metrics import agreement, sqnr_db  # noqa: PLC0415
+    from edgeshuffle.metrics import agreement, finite, sqnr_db  # noqa: PLC0415
     from edgeshuffle.quant import quantize  # noqa: PLC0415
     from edgeshuffle.quant.recipe import DEFAULT, load_recipe  # noqa: PLC0415
-    from edgeshuffle.sensitivity.layers import finite, logits, rank  # noqa: PLC0415
+    from edgeshuffle.sensitivity.layers import logits, rank  # noqa: PLC0415
 
     manifest = options.artifact.manifest
     own = (manifest.quantization or {}).get("recipe", {}).get("name", DEFAULT)
     recipe = load_recipe(options.recipe or own)
-    data = _data(options)
-    images = open_images(data, manifest.preprocess, limit=options.limit)
+    data, images = calibration_images(options.artifact, options.data, options.limit)
     model = _float_model(options.artifact)
     quantized = quantize(model, images, recipe, progress)
     kept = list(images)
@@ -102,17 +100,6 @@ def _sensitivity(options: SensitivityOptions, progress: Progress) -> Sensitivity
             lambda done, total: progress("layers", done, total),
         ),
     )
-
-
-def _data(options: SensitivityOptions) -> Path:
-    if options.data is not None:
-        return options.data
-    if options.artifact.manifest.source.get("kind") != "demo":
-        raise DataError(
-            f"{options.artifact.folder} was not made from the demo weights, so there are no images "
-            "for it. Give --data DIR or --data FILE.npz."
-        )
-    return CALIBRATION_IMAGES
 
 
 def _float_model(artifact: Artifact) -> ir.Model:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from edgeshuffle import graph as g
 from edgeshuffle.emit.trial import Trial
-from edgeshuffle.metrics import agreement, decibels, energies
+from edgeshuffle.metrics import agreement, decibels, energies, finite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -79,11 +78,6 @@ def macs(node: ir.Node) -> int:
     weight = g.constant(node.inputs[1])
     assert weight is not None
     return int(weight.size * np.prod(g.shape_of(node.outputs[0])[2:]))
-
-
-def finite(db: float) -> float | None:
-    """Decibels for JSON, which has no infinity."""
-    return db if math.isfinite(db) else None
 
 
 def _kind(node: ir.Node) -> str:

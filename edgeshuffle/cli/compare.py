@@ -1,0 +1,118 @@
+"""`edgeshuffle compare`: the INT8 files against float and each other, layer by layer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeshuffle.artifact import Artifact
+from edgeshuffle.errors import GateError
+
+if TYPE_CHECKING:
+    from edgeshuffle.compare import Comparison
+
+
+@click.command("compare")
+@click.argument("artifact", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="DIR|NPZ",
+    help="Images, labels not needed; without it, the demo's calibration images.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=32,
+    show_default=True,
+    help="Use this many images, spread over the set.",
+)
+@click.option(
+    "--min-sqnr",
+    type=float,
+    default=10.0,
+    show_default=True,
+    metavar="DB",
+    help="A layer with less is wrong.",
+)
+@click.option(
+    "--max-steps",
+    type=click.IntRange(0),
+    default=2,
+    show_default=True,
+    help="A layer in which ONNX and TFLite differ by more quantization steps is wrong.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(
+    artifact: Path | None,
+    data: Path | None,
+    limit: int,
+    min_sqnr: float,
+    max_steps: int,
+    *,
+    as_json: bool,
+) -> None:
+    """Run ARTIFACT's float and INT8 files side by side and compare every layer.
+
+    Without ARTIFACT, the newest one under build/. Ends with 11 where a layer goes wrong, and names
+    the first.
+    """
+    from edgeshuffle.cli.progress import stages  # noqa: PLC0415
+    from edgeshuffle.compare import CompareOptions, compare  # noqa: PLC0415
+
+    loaded = Artifact.load(artifact) if artifact else Artifact.newest(Path("build"))
+    options = CompareOptions(
+        artifact=loaded, data=data, limit=limit, min_sqnr=min_sqnr, max_steps=max_steps
+    )
+    with stages() as progress:
+        found = compare(options, progress)
+    if as_json:
+        click.echo(json.dumps(found.as_json(), indent=2, allow_nan=False))
+    else:
+        _show(found)
+    if found.first_wrong is not None:
+        raise GateError(
+            f"The first layer that goes wrong is {found.first_wrong.name} "
+            f"({found.first_wrong.operator}): {found.first_wrong.wrong}."
+        )
+
+
+def _show(found: Comparison) -> None:
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+    from rich.markup import escape  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    title = f"{found.model}, INT8 against float on {found.n} images of {found.data}"
+    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("layer", overflow="fold", min_width=16)
+    table.add_column("operator", no_wrap=True)
+    kinds = list(found.layers[-1].sqnr_db)
+    for kind in kinds:
+        table.add_column(f"{kind} dB", justify="right", no_wrap=True)
+    both = any(layer.steps is not None for layer in found.layers)
+    for heading in ("steps", "differ %") if both else ():
+        table.add_column(heading, justify="right", no_wrap=True)
+    shown = [layer for layer in found.layers if not layer.moves or layer is found.first_wrong]
+    for layer in shown:
+        apart = ["-", "-"]
+        if layer.steps is not None and layer.differing is not None:
+            apart = [str(layer.steps), f"{layer.differing:.2f}"]
+        cells = ["equal" if db is None else f"{db:.1f}" for db in layer.sqnr_db.values()]
+        table.add_row(
+            ("! " if layer.wrong else "") + escape(layer.name),
+            layer.operator,
+            *cells,
+            *(apart if both else ()),
+        )
+    console.print(table)
+    if found.fitted:
+        console.print("Channels were equalized; all but the output's are scaled back to compare.")
+    if both:
+        console.print("`steps` is the most by which the formats differ, `differ` where they do.")
+    pairs = ", ".join(f"{pair} {percent:.1f} %" for pair, percent in found.agreement.items())
+    console.print(f"Same largest class: {pairs}.")
