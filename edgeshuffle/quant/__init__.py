@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 
 _CLEARLY_DB: Final = 0.3
+# Steps that go by what single channels hold need the most images.
+_BY_CHANNEL: Final = frozenset({"equalize", "output_ranges"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +40,12 @@ def quantize(
     """Run the float model on `images` ((1, 3, R, R) float32 each) and plan its INT8 form.
 
     A recipe with steps is tried on a part of the images and compared with the recipe without them
-    on the others: too few images can make steps harmful. Where it is not clearly better,
-    equalization, which needs the most images, is left out, or all steps are. `progress` is called
+    on the others: too few images can make steps harmful. Where it is not clearly better, the steps
+    that need the most images are left out, or all are. `progress` is called
     with a stage, and how much of how much is done. Raises DataError without images, and ModelError
     where the network computes NaN or infinity.
     """
-    from edgeshuffle.quant.hold_out import hold_out, sqnr  # noqa: PLC0415
+    from edgeshuffle.quant.hold_out import sqnr, hold_out  # noqa: PLC0415
 
     report = progress or (lambda *_: None)
     if not recipe.steps:
@@ -51,7 +53,7 @@ def quantize(
     fit, others = hold_out(images)
     plain = _follow(model, fit, dataclasses.replace(recipe, steps=()), report)
     least = sqnr(model, plain.model, plain.plan, others)
-    for steps in (recipe.steps, tuple(step for step in recipe.steps if step != "equalize")):
+    for steps in (recipe.steps, tuple(s for s in recipe.steps if s not in _BY_CHANNEL)):
         tried = _follow(model, fit, dataclasses.replace(recipe, steps=steps), report)
         if sqnr(model, tried.model, tried.plan, others) >= least + _CLEARLY_DB:
             return tried
