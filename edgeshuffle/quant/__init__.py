@@ -45,7 +45,7 @@ def quantize(
     with a stage, and how much of how much is done. Raises DataError without images, and ModelError
     where the network computes NaN or infinity.
     """
-    from edgeshuffle.quant.hold_out import sqnr, hold_out  # noqa: PLC0415
+    from edgeshuffle.quant.hold_out import hold_out, sqnr  # noqa: PLC0415
 
     report = progress or (lambda *_: None)
     if not recipe.steps:
