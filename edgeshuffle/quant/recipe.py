@@ -10,7 +10,7 @@ from typing import Final
 from edgeshuffle.errors import UnknownNameError
 
 FOLDER: Final = Path(__file__).parent / "recipes"
-DEFAULT: Final = "fast"
+DEFAULT: Final = "accurate"
 
 
 @dataclass(frozen=True, kw_only=True)

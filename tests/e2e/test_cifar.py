@@ -8,6 +8,7 @@ import pytest
 from small_models import run
 
 from edgeshuffle.artifact import Artifact
+from edgeshuffle.compare import CompareOptions, compare
 from edgeshuffle.evaluate import EvaluateOptions, evaluate
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module", params=["fast", "accurate"])
-def results(request, tmp_path_factory):
+def artifact(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("cifar") / request.param
     code = run(
         *("export", "--weights", CHECKPOINT, "--int8", "--calib", CALIBRATION, "-o", folder),
@@ -30,7 +31,12 @@ def results(request, tmp_path_factory):
         *("--mean", ".4914,.4822,.4465", "--std", ".2023,.1994,.2010"),
     )
     assert code == 0
-    found = evaluate(EvaluateOptions(artifact=Artifact.load(folder), data=TEST))
+    return Artifact.load(folder)
+
+
+@pytest.fixture(scope="module")
+def results(artifact):
+    found = evaluate(EvaluateOptions(artifact=artifact, data=TEST))
     return {(result.runtime, result.precision): result for result in found.results}
 
 
@@ -45,3 +51,9 @@ def test_float_accuracy_is_reproduced(results, runtime):
 def test_int8_keeps_it(results, runtime):
     assert results[runtime, "int8"].top1 >= results[runtime, "fp32"].top1 - 0.2
     assert results[runtime, "int8"].agreement >= 98.8
+
+
+def test_both_formats_give_the_same_labels(artifact):
+    found = compare(CompareOptions(artifact=artifact, data=TEST, limit=1000))
+    assert found.agreement["onnx/tflite"] >= 99.9
+    assert found.first_wrong is None

@@ -52,7 +52,7 @@ def exported(given):
 def weights(given):
     return (
         *("--weights", given / "x0_5.pth", "--resolution", SIZE),
-        *("--int8", "--calib", given / "calib.npz"),
+        *("--int8", "--calib", given / "calib.npz", "--recipe", "fast"),
     )
 
 
@@ -343,12 +343,13 @@ def test_a_full_disk_leaves_the_old_artifact(given, exported):
     assert [path.name for path in exported.folder.parent.iterdir()] == [exported.folder.name]
 
 
-def test_ctrl_c_in_calibration_leaves_nothing(given, tmp_path):
+@pytest.mark.parametrize(("stage", "images"), [("calibrate", 3000), ("round weights", 40)])
+def test_ctrl_c_leaves_nothing(given, tmp_path, stage, images):
     random = np.random.default_rng(0)
-    pictures = random.integers(0, 256, (3000, 96, 96, 3), dtype=np.uint8)
+    pictures = random.integers(0, 256, (images, 96, 96, 3), dtype=np.uint8)
     np.savez(tmp_path / "many.npz", x=pictures)
     script = tmp_path / "export.py"
-    # The library call tells when the calibration has begun; the command line shows it to people.
+    # The library call tells how far it is; the command line shows it to people.
     script.write_text(
         "import sys, edgeshuffle.export as module\n"
         "from edgeshuffle.cli import main\n"
@@ -356,7 +357,7 @@ def test_ctrl_c_in_calibration_leaves_nothing(given, tmp_path):
         "def tell(model, images, recipe, progress):\n"
         "    def told(*step):\n"
         "        progress(*step)\n"
-        "        print('calibrating', flush=True)\n"
+        "        print(step[0], flush=True)\n"
         "    return quantize(model, images, recipe, told)\n"
         "module.quantize = tell\n"
         "main(sys.argv[1:])\n"
@@ -370,7 +371,7 @@ def test_ctrl_c_in_calibration_leaves_nothing(given, tmp_path):
         text=True,
     )
     assert process.stdout is not None
-    assert process.stdout.readline() == "calibrating\n"
+    assert f"{stage}\n" in iter(process.stdout.readline, "")
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)

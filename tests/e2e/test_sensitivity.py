@@ -13,7 +13,7 @@ from edgeshuffle.sensitivity import SensitivityOptions, sensitivity
 
 @pytest.fixture(scope="module")
 def found(demo):
-    return sensitivity(SensitivityOptions(artifact=Artifact.load(demo), limit=20))
+    return sensitivity(SensitivityOptions(artifact=Artifact.load(demo), recipe="fast", limit=20))
 
 
 def test_every_layer_is_ranked_by_its_noise(found):
