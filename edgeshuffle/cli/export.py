@@ -71,6 +71,13 @@ class _Triple(click.ParamType[Any]):
     show_default=True,
     help="How INT8 ONNX is written.",
 )
+@click.option(
+    "--onnx-activations",
+    type=click.Choice(["uint8", "int8"]),
+    default="uint8",
+    show_default=True,
+    help="The type of its integers; the numbers are the same.",
+)
 @click.option("--int8", is_flag=True, help="Also quantize to INT8.")
 @click.option(
     "--calib",

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class Emitter(Protocol):
-    """Writes one format: fp32 without a plan, INT8 with one."""
+    """Writes one format: fp32 without a plan, INT8 with one. `choices` are the format's own."""
 
     SUFFIX: str
 
-    def emit(self, model: ir.Model, plan: QuantPlan | None, *, style: str = "") -> Emitted: ...
+    def emit(self, model: ir.Model, plan: QuantPlan | None, **choices: str) -> Emitted: ...
 
 
 EMITTERS: Table[Emitter] = Table("format", __name__, "export", "onnx", "tflite")

@@ -1,10 +1,10 @@
 """ONNX: the float graph as it is, or INT8 in QDQ or QOperator style, with layers left in float.
 
-Activations are uint8 with the plan's zero point + 128, which is the plan's int8 numbers with the
-top bit flipped: ONNX Runtime's x86 kernels are made for u8 x s8, and ARM's are not slower with
-it. Operators that only move or compare elements work on the integers themselves in both styles,
-so a runtime needs no fusion to run them on a byte an element. (ONNX operators QuantizeLinear,
-DequantizeLinear, QLinearConv; com.microsoft.QLinearGlobalAveragePool.)
+Activations are the plan's int8 numbers, or uint8 with zero point + 128, which is the same with the
+top bit flipped: ONNX Runtime's kernels for x86, and those for ARM without dot products, take fewer
+instructions for u8 x s8. Operators that only move or compare elements work on the integers
+themselves in both styles, so a runtime needs no fusion to run them on a byte an element. (ONNX
+operators QuantizeLinear, DequantizeLinear, QLinearConv; com.microsoft.QLinearGlobalAveragePool.)
 """
 
 from __future__ import annotations
@@ -28,15 +28,23 @@ from edgeshuffle.quant.precision import float_values, result_of
 
 SUFFIX: Final = ".onnx"
 STYLES: Final = ("qdq", "qoperator")
-_U8_OFFSET: Final = 128
+ACTIVATIONS: Final = ("uint8", "int8")
 _MICROSOFT: Final = "com.microsoft"
 # Names that no graph has, until every other name is known.
 _INPUT, _OUTPUT = "\0input", "\0output"
 
 
-def emit(model: ir.Model, plan: QuantPlan | None, *, style: str = "qdq") -> Emitted:
-    """Write fp32 without a plan, else INT8 in `style` `qdq` or `qoperator`; float32 ends."""
-    proto = float_proto(model) if plan is None else _Quantized(model, plan, style or "qdq").proto()
+def emit(
+    model: ir.Model, plan: QuantPlan | None, *, style: str = "qdq", activations: str = "uint8"
+) -> Emitted:
+    """Write fp32 without a plan, else INT8 in `style` `qdq` or `qoperator`; float32 ends.
+
+    `activations` is the type of the integers, `uint8` or `int8`.
+    """
+    if plan is None:
+        proto = float_proto(model)
+    else:
+        proto = _Quantized(model, plan, style, np.dtype(activations)).proto()
     onnx.checker.check_model(proto, full_check=style != "qoperator")
     return Emitted(
         proto.SerializeToString(deterministic=True),
@@ -53,10 +61,14 @@ def _end(value: ir.Value, layout: str) -> TensorInfo:
 
 
 class _Quantized:
-    def __init__(self, model: ir.Model, plan: QuantPlan, style: str) -> None:
+    def __init__(
+        self, model: ir.Model, plan: QuantPlan, style: str, activations: np.dtype[Any]
+    ) -> None:
         self.model = model
         self.plan = plan
         self.qdq = style == "qdq"
+        self.type = activations.type
+        self.offset = int(np.iinfo(activations).min) - QMIN
         self.floats = float_values(model.graph, plan)
         self.rounded: set[ir.Value] = set()
         self.nodes: list[onnx.NodeProto] = []
@@ -115,10 +127,10 @@ class _Quantized:
 
     def _params(self, value: ir.Value) -> list[str]:
         params = self.plan.activations[value.name or ""]
-        zero_point = params.zero_point + _U8_OFFSET
+        zero_point = params.zero_point + self.offset
         return [
             self._constant(f"scale_{np.float32(params.scale):.9g}", np.float32(params.scale)),
-            self._constant(f"zero_point_{zero_point}", np.uint8(zero_point)),
+            self._constant(f"zero_point_{zero_point}", self.type(zero_point)),
         ]
 
     def _dequantized(self, value: ir.Value, reader: ir.Node) -> str:
@@ -225,8 +237,8 @@ class _Quantized:
         if activation_of(node) == "relu6":
             top = min(QMAX, round(6 / params.scale) + params.zero_point)
         limits = [
-            self._constant(f"level_{level}", np.uint8(level))
-            for level in (params.zero_point + _U8_OFFSET, top + _U8_OFFSET)
+            self._constant(f"level_{level}", self.type(level))
+            for level in (params.zero_point + self.offset, top + self.offset)
         ]
         self._add("Clip", [self._steps_like(source, result), *limits], _q(result))
 

@@ -34,7 +34,7 @@ _ACTIVATIONS: Final = {
 }
 
 
-def emit(model: ir.Model, plan: QuantPlan | None, *, style: str = "") -> Emitted:  # noqa: ARG001
+def emit(model: ir.Model, plan: QuantPlan | None) -> Emitted:
     """Write fp32 without a plan, else INT8 whose input and output are int8, too."""
     graph = model.graph
     writer = NhwcWriter(plan, graph)

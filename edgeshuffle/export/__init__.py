@@ -191,9 +191,7 @@ def _write(
     for format_name in options.formats:
         emitter = EMITTERS[format_name]
         for form in forms:
-            emitted = emitter.emit(
-                form.model, form.plan, style=options.onnx_style if format_name == "onnx" else ""
-            )
+            emitted = emitter.emit(form.model, form.plan, **options.choices(format_name))
             path = f"{name}_{form.precision}{emitter.SUFFIX}"
             (Path(folder) / path).write_bytes(emitted.data)
             files.append(

@@ -51,6 +51,7 @@ def make_manifest(
             "steps_taken": list(quantized.steps),
             "budget": None if budget is None else dataclasses.asdict(budget),
             "onnx_style": options.onnx_style,
+            "onnx_activations": options.onnx_activations,
             "calibration_images": len(images),
             "calibration_sha256": images.digest,
             "input": dataclasses.asdict(activations[model.graph.inputs[0].name or ""]),

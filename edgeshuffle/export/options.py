@@ -32,6 +32,7 @@ class ExportOptions:
     stem: str | None = None
     formats: tuple[str, ...] = ("onnx", "tflite")
     onnx_style: str = "qdq"
+    onnx_activations: str = "uint8"
     int8: bool = False
     calib: Path | None = None
     calib_limit: int | None = None
@@ -43,6 +44,12 @@ class ExportOptions:
     evaluation: Path | None = None
     output: Path | None = None
     overwrite: bool = False
+
+    def choices(self, format_name: str) -> dict[str, str]:
+        """What the writer of a format lets one choose."""
+        if format_name != "onnx":
+            return {}
+        return {"style": self.onnx_style, "activations": self.onnx_activations}
 
 
 def check(options: ExportOptions, target: Path) -> None:

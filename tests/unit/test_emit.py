@@ -63,6 +63,10 @@ def test_both_formats_give_the_same_integers(tmp_path):
     files = {
         "qdq": EMITTERS["onnx"].emit(model, plan, style="qdq"),
         "qoperator": EMITTERS["onnx"].emit(model, plan, style="qoperator"),
+        "signed": EMITTERS["onnx"].emit(model, plan, activations="int8"),
+        "signed qoperator": EMITTERS["onnx"].emit(
+            model, plan, style="qoperator", activations="int8"
+        ),
         "tflite": EMITTERS["tflite"].emit(model, plan),
     }
     step = plan.activations[model.graph.outputs[0].name].scale

@@ -52,7 +52,7 @@ def outputs(folder, model, plan, style="qdq"):
     """Logits of both formats for all images."""
     found = []
     for name, runtime in (("onnx", "ort"), ("tflite", "litert")):
-        emitted = EMITTERS[name].emit(model, plan, style=style if name == "onnx" else "")
+        emitted = EMITTERS[name].emit(model, plan, **({"style": style} if name == "onnx" else {}))
         path = folder / f"model{EMITTERS[name].SUFFIX}"
         path.write_bytes(emitted.data)
         session = RUNTIMES[runtime].open_session(str(path), 1)
