@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-r"""INT8 accuracy side by side: our recipes, and onnxruntime.quantization's calibrators.
+r"""INT8 accuracy side by side: our recipes, onnxruntime.quantization's calibrators, and NNCF.
 
 All start from the same weights and the same calibration images, and run on the same test images;
 agreement and SQNR are against the float network.
 
     python benchmarks/int8_accuracy.py --weights FILE --calib FILE.npz --test FILE.npz \
-        [--mean r,g,b --std r,g,b] [--limit N]
+        [--mean r,g,b --std r,g,b] [--limit N] [--nncf-python peers/nncf/bin/python]
 
 Without options: the packaged demo. ONNX Runtime's entropy calibrator keeps every activation of
 every image, and is left out where it would take more than 8 GB.
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -118,6 +119,18 @@ def main() -> int:
                 calibrate_method=method,
                 extra_options=extra,
             )
+        if options.nncf_python is not None:
+            np.save(place / "calibration.npy", np.concatenate(list(images)))
+            paths["nncf"] = place / "nncf.onnx"
+            subprocess.run(
+                [
+                    *(options.nncf_python, Path(__file__).with_name("build_nncf.py")),
+                    *("--model", place / "stock.onnx", "--calibration", place / "calibration.npy"),
+                    *("--out", paths["nncf"]),
+                ],
+                check=True,
+                stdout=sys.stderr,
+            )
         tested = open_images(
             test,
             manifest.preprocess,
@@ -173,6 +186,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--mean", type=_triple)
     parser.add_argument("--std", type=_triple)
     parser.add_argument("--limit", type=int, help="test images to use")
+    parser.add_argument("--nncf-python", type=Path, help="of an environment with nncf and onnx")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
