@@ -74,3 +74,9 @@ class GateError(EdgeShuffleError):
     """A result that was asked to meet a limit and did not."""
 
     exit_code = 11
+
+
+class ImageError(EdgeShuffleError):
+    """A container image that cannot be built or run, or no engine to do it."""
+
+    exit_code = 12

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Final
 
 _PACKAGE: Final = Path(__file__).resolve().parent
-# In a checkout, `models/` stands beside the package; a wheel has it inside.
-MODELS: Final = next(
-    folder for folder in (_PACKAGE / "models", _PACKAGE.parent / "models") if folder.is_dir()
-)
+# A wheel has `models/` inside; in a checkout, it stands beside the package.
+_INSIDE: Final = _PACKAGE / "models"
+MODELS: Final = _INSIDE if _INSIDE.is_dir() else _PACKAGE.parent / "models"
 DEMO: Final = MODELS / "demo"
 TEST_IMAGES: Final = DEMO / "fashion_mnist_test.npz"
 CALIBRATION_IMAGES: Final = DEMO / "fashion_mnist_calib.npz"

@@ -23,7 +23,7 @@ LAYERS = [
     {"zoo", "frontend", "passes", "quant", "emit", "runtime", "inspection"},
     {"device", "sensitivity", "compare"},
     {"evaluate"},
-    {"bench", "export"},
+    {"bench", "export", "image"},
     {"report", "doctor"},
     {"cli"},
 ]
@@ -41,7 +41,7 @@ HOST_ONLY = {
     "sensitivity",
     "compare",
 }
-DEVICE_SIDE = ("device", "bench", "report", "runtime", "evaluate")
+DEVICE_SIDE = ("device", "bench", "report", "runtime", "evaluate", "image")
 
 
 def imports(path):

@@ -94,7 +94,9 @@ class InstructionReport:
             for other in self.counts
             if (other.runtime, other.precision) == (count.runtime, "fp32")
         ]
-        return None if count.precision == "fp32" or not floats else floats[0] / count.instructions
+        if count.precision == "fp32" or not floats or floats[0] is None or not count.instructions:
+            return None
+        return floats[0] / count.instructions
 
 
 def bench(
@@ -105,7 +107,7 @@ def bench(
     A record is kept as soon as its case is finished, so that a failure loses only what is open.
     `progress` is called with a stage, and how much of how much is done.
 
-    An emulated device is not timed: its instructions are counted.
+    An emulated device is not timed: its instructions are counted, if it can count them.
 
     Raises UnknownNameError (device, runtime), ArtifactError (no file for the runtimes, records
     that cannot be written), MissingExtraError, RuntimeUnavailableError and DeviceError.

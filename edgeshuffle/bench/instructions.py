@@ -32,7 +32,8 @@ class Count:
     """One model file's instructions; `inferences` holds every one's counts by class.
 
     Classes: `dot` (sdot, udot, matrix products), `widening_mac`, `fmla`, `simd_load`, `simd_store`,
-    `simd_other`, `load`, `store`, `branch`, `other`; `instructions` is their sum.
+    `simd_other`, `load`, `store`, `branch`, `other`; `instructions` is their sum. An emulated
+    device that does not count gives none: all that is known is that the file runs there.
     """
 
     manifest_sha256: str
@@ -47,17 +48,19 @@ class Count:
 
     @property
     def least(self) -> dict[str, int]:
-        """The inference with the fewest instructions."""
-        return min(self.inferences, key=lambda counts: counts["instructions"])
+        """The inference with the fewest instructions; empty where none was counted."""
+        return min(self.inferences, key=lambda counts: counts["instructions"], default={})
 
     @property
-    def instructions(self) -> int:
+    def instructions(self) -> int | None:
         """Of the shortest inference."""
-        return self.least["instructions"]
+        return self.least.get("instructions")
 
     @property
     def spread(self) -> float:
         """How much longer the longest inference is than the shortest, as a share."""
+        if self.instructions is None:
+            return 0.0
         longest = max(counts["instructions"] for counts in self.inferences)
         return longest / self.instructions - 1
 
@@ -83,7 +86,10 @@ def count(
     cases: Sequence[Case],
     progress: Callable[[str, int, int], None],
 ) -> Iterator[Count]:
-    """Count each case in turn. Raises UnknownNameError, DeviceError and what `open_agent` does."""
+    """Run each case in turn, and count its instructions if the device can.
+
+    Raises UnknownNameError, DeviceError and what `open_agent` does.
+    """
     if options.threads != 1:
         raise UnknownNameError("Instructions are counted with one thread: leave out --threads.")
     manifest_sha256 = options.artifact.manifest_sha256
@@ -100,5 +106,5 @@ def count(
             precision=case.file.precision,
             file=case.file.path,
             file_sha256=case.file.sha256,
-            inferences=session.count(INFERENCES),
+            inferences=session.count(INFERENCES) if info.counted else (),
         )

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "setup": "Put the inference runtimes on a device.",
     "sensitivity": "Rank an artifact's layers by what their quantization does.",
     "compare": "Show layer by layer where the INT8 files part from float, and from each other.",
+    "image": "Build and run container images.",
     "inspect": "Show operators, MACs, parameters, bytes moved and requantizations.",
 }
 
@@ -72,5 +73,6 @@ def main() -> None:
     """Put ShuffleNetV2 on ARM CPUs: export, quantize, measure.
 
     Exit codes: 0 done, 2 bad options, 3 missing package, 4 weights, 5 model, 6 data, 7 artifact,
-    8 runtime, 9 device, 10 failed rewrite, 11 accuracy or validity gate, 130 interrupted.
+    8 runtime, 9 device, 10 failed rewrite, 11 accuracy or validity gate, 12 container image,
+    130 interrupted.
     """

@@ -21,7 +21,8 @@ class DeviceInfo:
 
     `clock_khz` is the fastest core's clock, `temperature_mc` in thousandths of a degree Celsius,
     `load` the number of runnable processes over the last minute, all before measuring. `cores`
-    are the logical ones that may be used. An `emulated` device has no times, only instructions.
+    are the logical ones that may be used. An `emulated` device has no times; it has instructions if
+    `counted`.
     """
 
     machine: str
@@ -34,6 +35,7 @@ class DeviceInfo:
     load: float | None
     python: str
     emulated: bool = False
+    counted: bool = False
 
     @classmethod
     def of(cls, described: dict[str, Any]) -> Self:
@@ -50,7 +52,7 @@ class DeviceInfo:
     def label(self) -> str:
         """How measurements from here may be spoken of."""
         if self.emulated:
-            return "emulated, instructions only"
+            return "emulated, instructions only" if self.counted else "emulated, no times"
         return "device" if self.is_arm else "host, not a device"
 
 
@@ -68,7 +70,7 @@ class Process(Protocol):
     def count(self, n: int, timeout: float) -> tuple[dict[str, int], ...]:
         """Have an agent run `n` inferences and return each one's instructions by class.
 
-        Only emulated devices can.
+        Only devices that are `counted` can.
         """
         ...
 
@@ -119,7 +121,9 @@ class DeviceKind(Protocol):
         ...
 
 
-DEVICES: Table[DeviceKind] = Table("device", __name__, "runtime", "local", "ssh", "adb", "emulated")
+DEVICES: Table[DeviceKind] = Table(
+    "device", __name__, "runtime", "local", "ssh", "adb", "emulated", "docker"
+)
 
 
 def open_device(text: str, progress: Progress | None = None) -> Device:

@@ -12,7 +12,7 @@ import tarfile
 from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.atomic import atomic_file
-from edgeshuffle.device.emulated.rootfs import PYTHON, SITE, root_filesystem
+from edgeshuffle.device.rootfs import PYTHON, SITE, root_filesystem
 from edgeshuffle.packaged import cache_folder
 
 if TYPE_CHECKING:
@@ -43,6 +43,12 @@ def bundle(progress: Progress) -> Path:
     if target.exists():
         return target
     progress("build bundle", 0, 1)
+    pack(root, target)
+    return target
+
+
+def pack(root: Path, target: Path) -> None:
+    """Write the archive of a board's root file system; raises ArtifactError."""
     with (
         atomic_file(target) as temporary,
         temporary.open("wb") as raw,
@@ -53,7 +59,6 @@ def bundle(progress: Progress) -> Path:
         _add(archive, "python3", _START.encode(), 0o755)
         for name, file in _files(root):
             _add(archive, name, file.read_bytes(), 0o755 if file.stat().st_mode & 0o111 else 0o644)
-    return target
 
 
 def _files(root: Path) -> Iterator[tuple[str, Path]]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from edgeshuffle.artifact import sha256
 from edgeshuffle.device import DeviceInfo
 from edgeshuffle.device.process import JsonProcess
-from edgeshuffle.device.wheels import download_wheels, installed_here
+from edgeshuffle.device.wheels import RUNTIMES, WITHOUT_NUMPY, download_wheels, installed_here
 from edgeshuffle.errors import DeviceError
 from edgeshuffle.runtime import agent
 
@@ -32,14 +32,6 @@ if TYPE_CHECKING:
 
 COMMAND_SECONDS: Final = 60.0
 DESCRIBE_SECONDS: Final = 60.0
-# Python packages by machine; 32-bit ARM has no wheel of the newer runtimes, nor one of numpy.
-WHEELS: Final = {
-    "aarch64": ("onnxruntime", "ai-edge-litert"),
-    "armv7l": ("tflite-runtime==2.14.0",),
-}
-# Its NumPy is the board's own.
-_WITHOUT_NUMPY: Final = ("armv7l",)
-
 _ENTER: Final = """
 mkdir -p "$1/files" "$1/runs" || exit 1
 find "$1/runs" -mindepth 1 -maxdepth 1 -mtime +0 -exec rm -rf {} + 2>/dev/null
@@ -161,12 +153,12 @@ class RemoteDevice:
             return self._site
         described = self.describe()
         machine = "armv7l" if described["bits"] == 32 else described["machine"]
-        if machine not in WHEELS:
+        if machine not in RUNTIMES:
             raise DeviceError(
                 f"{self._transport.name} is a {machine}, for which there are no runtimes here. "
-                f"Known: {', '.join(WHEELS)}."
+                f"Known: {', '.join(RUNTIMES)}."
             )
-        wanted = [name if "==" in name else installed_here(name) for name in WHEELS[machine]]
+        wanted = [name if "==" in name else installed_here(name) for name in RUNTIMES[machine]]
         python = tuple(int(part) for part in described["python"].split(".")[:2])
         key = hashlib.sha256(" ".join([*wanted, machine, str(python)]).encode()).hexdigest()[:16]
         site = f"{self._transport.base}/site-{key}"
@@ -188,13 +180,16 @@ class RemoteDevice:
             self._processes.pop().close()
         try:
             self._restore()
-            self._script(_LEAVE, self._run)
+            self._leave()
         except DeviceError:
             # The link is gone; the next run of a later day removes the folder.
             if error is None:
                 raise
         finally:
             self._transport.close()
+
+    def _leave(self) -> None:
+        self._script(_LEAVE, self._run)
 
     def _agent(self, *arguments: str) -> dict[str, Any]:
         """The one reply of an agent without a model."""
@@ -207,13 +202,16 @@ class RemoteDevice:
             self._agent("--restore", "--keep", self._governors)
 
     def _start(self, argv: Sequence[str], environment: dict[str, str]) -> JsonProcess:
-        settings = [f"{name}={value}" for name, value in environment.items()]
-        program = ["env", f"EDGESHUFFLE_RUN={self._run}", *settings, *argv]
+        program = ["env", f"EDGESHUFFLE_RUN={self._run}", *self._program(argv, environment)]
         pid = f"{self._run}/pid-{len(self._processes)}"
         line = shell_line(["sh", "-c", 'echo $$ > "$0"; exec "$@"', pid, *program])
         process = JsonProcess(self._transport.command(line), f"on {self._transport.name}")
         self._processes.append(process)
         return process
+
+    def _program(self, argv: Sequence[str], environment: dict[str, str]) -> list[str]:
+        """What `env` is given to run `argv`: settings and a command."""
+        return [*(f"{name}={value}" for name, value in environment.items()), *argv]
 
     def _install(
         self,
@@ -232,7 +230,7 @@ class RemoteDevice:
                 python=python,
                 glibc=(glibc[0], glibc[1]),
                 folder=Path(folder),
-                alone=machine in _WITHOUT_NUMPY,
+                alone=machine in WITHOUT_NUMPY,
             )
             pushed = []
             for done, wheel in enumerate(wheels):

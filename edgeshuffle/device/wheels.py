@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+# Packages of the runtimes by machine; 32-bit ARM has no wheel of the newer ones, nor one of numpy.
+RUNTIMES: Final = {
+    "aarch64": ("onnxruntime", "ai-edge-litert"),
+    "armv7l": ("tflite-runtime==2.14.0",),
+}
+# Its NumPy is the system's.
+WITHOUT_NUMPY: Final = ("armv7l",)
 # pip does not take a newer platform tag to include the older ones.
 _GLIBC: Final = (17, 24, 26, 27, 28, 31, 34, 35, 36)
 

@@ -25,6 +25,18 @@ def render(report: BenchReport | InstructionReport) -> str:
 
 
 def _counts(report: InstructionReport) -> str:
+    lines = [f"{report.model} on {report.device.cpu}, 1 thread: {report.device.label}"]
+    if not report.device.counted:
+        lines += [
+            f"{count.runtime} {count.precision}: {count.file} ran, {count.runtime} "
+            f"{count.runtime_version}"
+            for count in report.counts
+        ]
+        lines.append(
+            "An emulator's times say nothing, so there are none. Instructions are counted by: "
+            "--device emulated://pi5, outside of a container."
+        )
+        return "\n".join(lines) + "\n"
     table = _table("M instructions", "M dot", "M widening", "M fmla", "speed-up")
     for count in report.counts:
         speedup = report.speedup(count)
@@ -35,7 +47,6 @@ def _counts(report: InstructionReport) -> str:
             *(f"{least[name] / 1e6:.2f}" for name in ("dot", "widening_mac", "fmla")),
             "-" if speedup is None else f"{speedup:.3f}",
         )
-    lines = [f"{report.model} on {report.device.cpu}, 1 thread: {report.device.label}"]
     lines.append(_text(table))
     for count in report.counts:
         lines += [f"INVALID {count.runtime} {count.precision}: {r}." for r in count.reasons]

@@ -98,6 +98,7 @@ def describe() -> dict[str, Any]:
         "cpu": _board() or machine,
         "cores": len(os.sched_getaffinity(0)),
         "is_arm": _is_arm(),
+        "emulated": bool(os.environ.get("EDGESHUFFLE_EMULATED")),
         "clusters": clusters(),
         "governor": _text(CPUS / "cpu0/cpufreq/scaling_governor") or None,
         "clock_khz": clock_khz(),

@@ -109,7 +109,7 @@ def test_a_registry_that_cannot_be_reached_leaves_nothing(monkeypatch, tmp_path)
     if shutil.which("qemu-aarch64") is None or shutil.which("apt-get") is None:
         pytest.skip("qemu-user or apt-get is not installed")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("edgeshuffle.device.emulated.rootfs.MIRROR", "http://127.0.0.1:9/debian")
+    monkeypatch.setattr("edgeshuffle.device.rootfs.MIRROR", "http://127.0.0.1:9/debian")
     with pytest.raises(DeviceError, match="apt-get cannot fetch") as caught:
         open_device("emulated://pi5")
     assert "\n" not in str(caught.value)

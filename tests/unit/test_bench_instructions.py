@@ -19,6 +19,7 @@ GOLDEN = Path(__file__).parent.parent / "golden"
 INFO = dataclasses.replace(
     Record.from_json((GOLDEN / "bench" / "valid.jsonl").read_text().splitlines()[0]).device,
     emulated=True,
+    counted=True,
 )
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from edgeshuffle.device import DeviceInfo
 from edgeshuffle.device.emulated.boards import BOARDS, Board, write_board
 from edgeshuffle.device.emulated.plugin import compiled, read_counts
-from edgeshuffle.device.emulated.rootfs import PYTHON, SITE, root_filesystem
 from edgeshuffle.device.process import JsonProcess
+from edgeshuffle.device.rootfs import PYTHON, SITE, root_filesystem
 from edgeshuffle.errors import DeviceError, UnknownNameError
 from edgeshuffle.packaged import cache_folder
 from edgeshuffle.runtime import agent
@@ -69,7 +69,7 @@ class EmulatedDevice:
 
     def info(self) -> DeviceInfo:
         """What the board shows of itself."""
-        return DeviceInfo.of({**self.describe(), "emulated": True})
+        return DeviceInfo.of({**self.describe(), "emulated": True, "counted": True})
 
     def describe(self) -> dict[str, Any]:
         """All that the agent tells of the board; raises DeviceError."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import compileall
 import hashlib
+import os
 import py_compile
 import shutil
 import subprocess
@@ -73,26 +74,10 @@ def root_filesystem(cache: Path, progress: Progress, machine: str = "aarch64") -
     target = cache / f"root-{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:16]}"
     if target.is_dir():
         return target
-    steps = ("packages", "wheels", "compile")
     work = cache / f"{target.name}-download"
     try:
         with atomic_folder(target, overwrite=False) as root:
-            for done, step in enumerate(steps):
-                progress(f"build board: {step}", done, len(steps))
-                if step == "packages":
-                    _unpack_packages(_download_packages(work, chosen), root)
-                    _link_alternatives(root)
-                elif step == "wheels" and wheels:
-                    found = download_wheels(
-                        wheels,
-                        machine=machine,
-                        python=PYTHON,
-                        glibc=GLIBC,
-                        folder=work / "wheels",
-                    )
-                    _unpack_wheels(found, root / SITE)
-                elif step == "compile":
-                    _compile(root)
+            assemble(root, work, machine, wheels, progress)
     except ArtifactError as err:
         # Another process may have been faster; its root is as good.
         if not target.is_dir():
@@ -102,13 +87,46 @@ def root_filesystem(cache: Path, progress: Progress, machine: str = "aarch64") -
     return target
 
 
+def assemble(
+    root: Path,
+    work: Path,
+    machine: str,
+    requirements: Sequence[str],
+    progress: Progress,
+    *,
+    alone: bool = False,
+) -> None:
+    """Fill an empty folder; `requirements` are what pip is given, without dependencies if `alone`.
+
+    Raises DeviceError. What is downloaded is left in `work`.
+    """
+    for done, step in enumerate(("packages", "wheels", "compile")):
+        progress(f"build board: {step}", done, 3)
+        if step == "packages":
+            _unpack_packages(_download_packages(work, ARCHITECTURES[machine]), root)
+            _link_alternatives(root)
+        elif step == "wheels" and requirements:
+            found = download_wheels(
+                requirements,
+                machine=machine,
+                python=PYTHON,
+                glibc=GLIBC,
+                folder=work / "wheels",
+                alone=alone,
+            )
+            _unpack_wheels(found, root / SITE)
+        elif step == "compile":
+            _compile(root)
+
+
 def _download_packages(work: Path, chosen: Architecture) -> list[Path]:
     if not KEYRING.exists():
         raise DeviceError(f"{KEYRING} is missing: install the package debian-archive-keyring.")
     for folder in ("lists/partial", "archives/partial"):
         (work / folder).mkdir(parents=True)
     (work / "status").touch()
-    (work / "sources.list").write_text(f"deb [signed-by={KEYRING}] {MIRROR} {SUITE} main\n")
+    mirror = os.environ.get("DEBIAN_MIRROR") or MIRROR
+    (work / "sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror} {SUITE} main\n")
     settings = {
         "APT::Architecture": chosen.debian,
         "APT::Architectures": chosen.debian,

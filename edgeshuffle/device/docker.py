@@ -1,0 +1,125 @@
+"""The runner image on a board: nothing of ours is installed there, files are pushed over ssh.
+
+The container has no network, no rights and a read-only root; it sees the run's files only, and
+cannot set the board's clock.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from edgeshuffle.device.remote import COMMAND_SECONDS, RemoteDevice, Transport, shell_line
+from edgeshuffle.device.ssh import Address, SshTransport
+from edgeshuffle.errors import DeviceError, UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgeshuffle.device import Progress
+    from edgeshuffle.device.process import JsonProcess
+
+PYTHON: Final = "/usr/bin/python3.11"
+LABEL: Final = "edgeshuffle.run"
+# As the OCI distribution specification has names, tags and digests.
+_IMAGE: Final = re.compile(
+    r"[a-z0-9][a-z0-9._/:-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?(?:@sha256:[0-9a-f]{64})?"
+)
+_NO_ENGINE: Final = 3
+_FIND: Final = f"""
+for engine in docker podman; do
+    command -v "$engine" >/dev/null || continue
+    "$engine" image inspect "$1" >/dev/null || exit 1
+    echo "$engine $(id -u):$(id -g)"
+    exit 0
+done
+exit {_NO_ENGINE}
+"""
+_REMOVE: Final = """
+left=$("$1" ps --all --quiet --filter "label=$2=$3") || exit 1
+[ -z "$left" ] || "$1" rm --force $left >/dev/null
+"""
+
+
+class DockerDevice(RemoteDevice):
+    """A board whose programs run in containers of an image that it has."""
+
+    def __init__(self, transport: Transport, image: str, progress: Progress) -> None:
+        self._image = image
+        try:
+            self._engine, self._user = _find(transport, image)
+            super().__init__(transport, progress)
+        except BaseException:
+            transport.close()
+            raise
+
+    @property
+    def python(self) -> str:
+        """The image's Python, which has the runtimes."""
+        return PYTHON
+
+    def spawn(self, argv: Sequence[str]) -> JsonProcess:
+        """Start a program in a container; raises DeviceError."""
+        return self._start(argv, {})
+
+    def set_up(self) -> str:
+        """The runtimes are part of the image."""
+        return self._image
+
+    def steady(self) -> None:
+        """A container may not set the clock's governor."""
+
+    def _restore(self) -> None:
+        """Nothing was set."""
+
+    def _leave(self) -> None:
+        # A container outlives the client that is killed; it would end with its input, but late.
+        self._script(_REMOVE, self._engine, LABEL, self._name)
+        super()._leave()
+
+    @property
+    def _name(self) -> str:
+        return PurePosixPath(self._run).name
+
+    def _program(self, argv: Sequence[str], environment: dict[str, str]) -> list[str]:
+        command = [self._engine, "run", "--rm", "--interactive", "--pull", "never"]
+        command += ["--network", "none", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"]  # noqa: S108
+        command += ["--user", self._user, "--label", f"{LABEL}={self._name}"]
+        command += ["--volume", f"{self._run}:{self._run}:ro"]
+        for name, value in environment.items():
+            command += ["--env", f"{name}={value}"]
+        return [*command, "--entrypoint", argv[0], self._image, *argv[1:]]
+
+
+def _find(transport: Transport, image: str) -> tuple[str, str]:
+    """The engine there that has the image, and this user's numbers; raises DeviceError."""
+    done = transport.run(shell_line(["sh", "-c", _FIND, "sh", image]), COMMAND_SECONDS)
+    if not done.status:
+        engine, _, user = done.out.strip().partition(" ")
+        return engine, user
+    if done.status == _NO_ENGINE:
+        raise DeviceError(f"{transport.name} has neither docker nor podman. Install one there.")
+    lines = [line.strip() for line in done.err.splitlines() if line.strip()]
+    reason = lines[-1][:200] if lines else "no reason given"
+    if "permission denied" in done.err.lower():
+        advice = "Add its user to the group docker, and log in anew."
+    elif "cannot connect" in done.err.lower():
+        advice = "Start Docker there."
+    else:
+        advice = (
+            f"Bring the image there: docker save {image} | ssh "
+            f"{transport.name.removeprefix('ssh://')} docker load."
+        )
+    raise DeviceError(f"{transport.name} cannot run {image} ({reason}). {advice}")
+
+
+def connect(address: str, progress: Progress) -> DockerDevice:
+    """The image at `[user@]host[:port]/image`; raises UnknownNameError and DeviceError."""
+    host, _, image = address.partition("/")
+    if not _IMAGE.fullmatch(image):
+        raise UnknownNameError(
+            f"'{address}' names no image. Give docker://[user@]host[:port]/image, such as "
+            "docker://pi@raspberrypi.local/edgeshuffle-runner:arm64."
+        )
+    return DockerDevice(SshTransport(Address.parse(host)), image, progress)
