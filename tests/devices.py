@@ -10,15 +10,25 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from standins import phone, pi
+from standins import docker, images, phone, pi
 
 from edgeshuffle.device import open_device
+from edgeshuffle.device.emulated.boards import BOARDS
+from edgeshuffle.device.rootfs import root_filesystem
 from edgeshuffle.errors import DeviceError
+from edgeshuffle.packaged import cache_folder
 
 
 def address(kind):
     """What `--device` takes for a device of this kind; skips the test where there is none."""
-    return {"local": lambda: "local", "emulated": emulated, "ssh": ssh, "adb": adb}[kind]()
+    kinds = {
+        "local": lambda: "local",
+        "emulated": emulated,
+        "ssh": ssh,
+        "adb": adb,
+        "docker": runner,
+    }
+    return kinds[kind]()
 
 
 def emulated(board="pi5"):
@@ -34,6 +44,22 @@ def ssh():
 
 def adb():
     return stand_in("adb").address
+
+
+@cache
+def runner():
+    """The ssh board, with a `docker` whose one image has the emulated board's files."""
+    reason = images.missing() or images.missing_emulator()
+    if reason:
+        pytest.skip(reason)
+    made = stand_in("ssh")
+    emulators = images.Emulators()
+    atexit.register(emulators.close)
+    root = root_filesystem(cache_folder() / "emulated", lambda *_: None)
+    core = BOARDS["pi4"].qemu_cpu
+    containers = made.folder / "containers"
+    made.program("docker", docker.script(containers, {"runner": root}, made.root, core))
+    return f"docker://{made.address.removeprefix('ssh://')}/runner"
 
 
 @cache

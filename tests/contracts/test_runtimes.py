@@ -130,7 +130,7 @@ class TestDevice:
         assert info.cpu
         assert info.cores >= 1
         kind = "device" if info.is_arm else "host, not a device"
-        assert info.label == ("emulated, instructions only" if info.emulated else kind)
+        assert info.label == ("emulated, instructions only" if info.counted else kind)
         assert info.python.startswith("3.")
         for field in fields(DeviceInfo):
             value = getattr(info, field.name)

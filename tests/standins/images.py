@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -164,3 +165,21 @@ class Emulators:
             (BINFMT / f"es-{machine}").write_text("-1")
         if self.mounted:
             subprocess.run(["umount", BINFMT], check=False)
+
+
+@contextmanager
+def no_emulator():
+    """Switch off every handler of ARM programs for a while."""
+    handlers = [
+        handler
+        for machine in ELF
+        for name in (f"qemu-{machine}", f"es-{machine}")
+        if (handler := BINFMT / name).exists() and handler.read_text().startswith("enabled")
+    ]
+    for handler in handlers:
+        handler.write_text("0")
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.write_text("1")
