@@ -29,7 +29,8 @@ def device_options(command: click.decorators.FC) -> click.decorators.FC:
         "--device",
         default="local",
         show_default=True,
-        help="local, a name, ssh://[user@]host[:port], adb://[serial] or emulated://pi3|pi4|pi5.",
+        help="local, a name, ssh://[user@]host[:port], adb://[serial], emulated://pi3|pi4|pi5 or "
+        "docker://[user@]host[:port]/image.",
     )
     return name(file(command))
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -145,3 +149,14 @@ def test_a_command_s_own_status():
 def test_what_is_refused(arguments, code, message, capsys):
     assert run("image", *arguments) == code
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "file", sorted((CHECKOUT / "docker").glob("*.Dockerfile")), ids=lambda file: file.stem
+)
+def test_hadolint_has_nothing_to_say(file):
+    program = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if program is None:
+        pytest.skip("hadolint is not installed")
+    done = subprocess.run([program, file], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
