@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -49,7 +50,12 @@ def built(storage):
     seconds = []
     for _ in range(2):
         done = subprocess.run(
-            ["edgeshuffle", "image", "build", "--engine", "buildah", "--json"],
+            [
+                sys.executable,
+                "-m",
+                "edgeshuffle",
+                *("image", "build", "--engine", "buildah", "--json"),
+            ],
             cwd=CHECKOUT,
             capture_output=True,
             text=True,
