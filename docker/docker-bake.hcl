@@ -1,8 +1,7 @@
 # docker buildx bake -f docker/docker-bake.hcl -f docker/base-images.json [group or target]
 # or: edgeshuffle image build [group or target]
 
-# The base images are variables of base-images.json.
-variable "PYTHON_IMAGE" {}
+# PYTHON_IMAGE is a variable of base-images.json.
 
 # Where packages come from. A mirror that needs a password goes into a pip.conf instead:
 # --set '*.secrets=id=pip_conf,src=pip.conf'. Proxies: HTTP_PROXY and so on are taken by themselves.

@@ -25,6 +25,7 @@ _INDEX: Final = (
 _REGISTRY: Final = (
     "The base image cannot be fetched: check the network, and docker/base-images.json."
 )
+_BUILDX: Final = "Install Docker's plugin buildx (package docker-buildx-plugin)."
 _ABSENT: Final = "The image is not there: build it with edgeshuffle image build exporter."
 _ERRORS: Final = ("build_root:", "ERROR:", "E:")
 # What engines and package managers say, and what to do; the first one found counts.
@@ -39,6 +40,8 @@ _SYMPTOMS: Final = {
     "docker, or use rootless Docker or podman.",
     "cannot connect to the docker daemon": "Docker's engine is not running: start it, or choose "
     "another one with --engine.",
+    "unknown command: docker buildx": _BUILDX,
+    "'buildx' is not a docker command": _BUILDX,
     "build_root: pip cannot fetch": _INDEX,
     "build_root: apt-get cannot fetch": _INDEX,
     "no matching distribution found": _INDEX,

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from small_models import run
 
+from edgeshuffle import __version__
 from edgeshuffle.errors import ImageError
 from edgeshuffle.image.engines import ENGINES, choose_engine
 from edgeshuffle.image.process import follow
@@ -91,12 +92,13 @@ def test_the_targets_are_those_of_the_bake_file(target):
 
 def test_every_base_image_is_a_variable_of_the_bake_file():
     for name, image in base_images(CHECKOUT).items():
-        assert f'variable "{name}"' in BAKE
+        assert re.search(rf"^    {name} += {name}$", BAKE, re.MULTILINE)
         for file in sorted((CHECKOUT / "docker").glob("*.Dockerfile")):
             assert f"ARG {name}={image.partition('@')[0]}\n" in file.read_text()
 
 
 def test_tags():
+    assert f'variable "VERSION" {{ default = "{__version__}" }}' in BAKE
     assert tag(TARGETS["runner"], "linux/arm/v7") == "edgeshuffle-runner:arm-v7"
 
 
@@ -120,6 +122,7 @@ def test_no_engine(tmp_path, monkeypatch, capsys):
         ("build_root: pip cannot fetch the files (ERROR: none)", "--index"),
         ("pinging container registry registry-1.docker.io: lookup", "base image"),
         ("write /x: no space left on device", "disk is full"),
+        ("docker: unknown command: docker buildx", "docker-buildx-plugin"),
         ("something else", "Run it again in a terminal"),
     ],
 )
