@@ -65,6 +65,8 @@ def follow(
 ) -> int:
     """Run an engine and pass its lines to `tell`; without it, it has this terminal's output.
 
+    What it then says on stderr is held back for a while, as it may be put into an error's one line.
+
     Returns its exit status. Raises ImageError where it fails; where the status is the command's own
     (`forgiving`), only for a failure of the engine.
     """
@@ -84,6 +86,8 @@ def follow(
     with process:
         try:
             for line in stream:
+                if tell is None and len(lines) == _LAST:
+                    print(lines.popleft(), file=sys.stderr)  # noqa: T201
                 lines.append(line.rstrip())
                 if tell is not None:
                     tell(lines[-1])

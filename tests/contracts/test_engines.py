@@ -135,8 +135,12 @@ def test_what_engines_say(said, advice):
     assert said in str(caught.value)
 
 
-def test_a_command_s_own_status():
-    assert follow(["sh", "-c", "exit 7"], None, what="Running", forgiving=True) == 7
+def test_a_command_s_own_status_and_words(capfd):
+    script = "seq 200 >&2; echo out; exit 7"
+    assert follow(["sh", "-c", script], None, what="Running", forgiving=True) == 7
+    out, err = capfd.readouterr()
+    assert out == "out\n"
+    assert err.split() == [str(number) for number in range(1, 201)]
 
 
 @pytest.mark.parametrize(
