@@ -46,7 +46,7 @@ def storage():
 
 @pytest.fixture(scope="module")
 def built(storage):
-    """How long both images took to build, first and again."""
+    """How long both images took to build, first and then again."""
     seconds = []
     for _ in range(2):
         done = subprocess.run(
@@ -84,7 +84,7 @@ def roots(storage, built):
 
 
 def test_building_again_takes_a_fifth_of_the_time(built):
-    assert built[1] <= built[0] / 5
+    assert min(built[1:]) <= built[0] / 5
 
 
 @pytest.fixture(scope="module")
