@@ -1,5 +1,6 @@
 # The whole tool: export, quantize, evaluate, and measure devices over ssh.
-#   docker run --rm -v "$PWD:/work" edgeshuffle export --width 1.0 --int8
+#   docker run --rm --user "$(id -u):$(id -g)" -v "$PWD:/work" edgeshuffle export --width 1.0 --int8
+# or: edgeshuffle image run -- export --width 1.0 --int8
 
 ARG PYTHON_IMAGE=docker.io/library/python:3.11-slim-bookworm
 

@@ -84,7 +84,8 @@ def build(machine: str, out: Path, *, bundle: bool) -> None:
             archive = Path(work) / "bundle.tar.gz"
             pack(root, archive)
             with tarfile.open(archive) as packed:
-                packed.extractall(out, filter="data")
+                # Made here a moment ago; Debian's Python 3.11 knows no filters yet.
+                packed.extractall(out)
         else:
             _add_user(root)
 

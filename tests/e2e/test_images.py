@@ -200,6 +200,26 @@ def test_without_rights_and_with_a_root_that_cannot_be_written(
     assert (done.returncode, done.stdout) == (0, "(1, 3, 64, 64)\n"), done.stderr
 
 
+def test_the_bundle_brings_all_that_it_needs(storage, emulators, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    arguments = ("--engine", "buildah", "--checkout", CHECKOUT, "--json")
+    assert run("image", "build", "bundle", *arguments) == 0
+    (built,) = json.loads(capsys.readouterr().out)["built"]
+    assert built["result"] == "build/bundle"
+    folder = tmp_path / "build" / "bundle"
+    done = subprocess.run(
+        ["sh", folder / "python3", folder / "agent.py", "--describe"],
+        env={"QEMU_CPU": CORES["arm64"], "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    described = json.loads(done.stdout)
+    assert described["machine"] == "aarch64"
+    assert set(described["packages"]) == {"onnxruntime", "ai-edge-litert", "numpy"}
+
+
 @pytest.fixture
 def board(emulators, roots, tmp_path, monkeypatch):
     """Start a board whose `docker` has an image."""
