@@ -15,7 +15,7 @@ from small_models import run
 
 from edgeshuffle import __version__
 from edgeshuffle.errors import ImageError
-from edgeshuffle.image.engines import ENGINES, choose_engine
+from edgeshuffle.image.engines import ENGINES, choose_engine, docker
 from edgeshuffle.image.process import follow
 from edgeshuffle.image.targets import TARGETS, base_images, tag
 
@@ -108,6 +108,18 @@ def test_no_engine(tmp_path, monkeypatch, capsys):
         choose_engine(None)
     assert run("image", "build", "--checkout", CHECKOUT, "--engine", "podman") == 12
     assert "podman does not work here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("script", ["#!/bin/sh\nexec /bin/sleep 60\n", "#!/bin/sh\nexit 1\n", "\0"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_engine_that_does_not_answer(engine, script, tmp_path, monkeypatch, capsys):
+    program = tmp_path / engine
+    program.write_text(script)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(docker, "_ANSWER_SECONDS", 0.2)
+    assert run("image", "build", "--checkout", CHECKOUT, "--engine", engine) == 12
+    assert f"{engine} does not work here" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

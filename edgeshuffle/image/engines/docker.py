@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.image.targets import BASE_IMAGES, tag
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from edgeshuffle.image.targets import Target
 
+_ANSWER_SECONDS: Final = 60
+
 
 def works() -> bool:
     """Whether the client reaches an engine."""
@@ -22,11 +24,16 @@ def works() -> bool:
 
 
 def answers(program: str, *arguments: str) -> bool:
-    """Whether a program is installed and ends well."""
+    """Whether a program is installed and ends well, in good time."""
     if shutil.which(program) is None:
         return False
-    done = subprocess.run([program, *arguments], capture_output=True, check=False, timeout=60)
-    return done.returncode == 0
+    try:
+        subprocess.run(
+            [program, *arguments], capture_output=True, check=True, timeout=_ANSWER_SECONDS
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return True
 
 
 def build(
