@@ -35,25 +35,31 @@ class Layer:
 
     `real` are the float weights and `steps` those of the plan, both in steps of the plan's scales.
     `columns` are of the quantized network, (K, n) float32 for a dense layer and (O K, n) for a
-    depthwise one; `float_means` are those columns' means in the float network.
+    depthwise one, with as many places of each of the `images` in turn; `float_columns` are the same
+    places' of the float network.
     """
 
     node: ir.Node
     real: torch.Tensor
     steps: torch.Tensor
     columns: torch.Tensor
-    float_means: torch.Tensor
+    float_columns: torch.Tensor
+    images: int
 
     @property
     def means(self) -> torch.Tensor:
         """Mean of every column."""
         return self.columns.mean(1).double()
 
+    @property
+    def groups(self) -> int:
+        """How many rows have inputs of their own: 1 for a dense layer, O for a depthwise one."""
+        return len(self.real) if g.is_depthwise(self.node) else 1
+
     def covariance(self) -> torch.Tensor:
         """(1, K, K) for a dense layer, (O, K, K) for a depthwise one; the mean is the bias's."""
         centred = self.columns - self.means.float()[:, None]
-        rows = len(self.real) if g.is_depthwise(self.node) else 1
-        centred = centred.reshape(rows, self.real.shape[1], -1)
+        centred = centred.reshape(self.groups, self.real.shape[1], -1)
         return (centred @ centred.transpose(1, 2)).double() / centred.shape[2]
 
     def output_means(self, weights: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
@@ -144,11 +150,12 @@ class _Walker:
             weight.double().flatten(1) / scales[:, None],
             torch.from_numpy(old.weight.astype(np.float64)).flatten(1),
             self._columns(node, self.quantized[source], places),
-            self._columns(node, self.real[source], places).mean(1).double(),
+            self._columns(node, self.real[source], places),
+            len(self.images),
         )
         steps = self.choose(layer)
         rows = weight.double().flatten(1)
-        wanted = bias.double() + layer.output_means(rows, layer.float_means)
+        wanted = bias.double() + layer.output_means(rows, layer.float_columns.mean(1).double())
         offset = wanted - layer.output_means(steps * scales[:, None], layer.means)
         bias_scales = torch.from_numpy(old.bias_scales.astype(np.float64))
         whole = (offset / bias_scales).round().clamp(-(2.0**31) + 1, 2.0**31 - 1)

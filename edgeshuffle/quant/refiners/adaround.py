@@ -1,12 +1,13 @@
 """Round each weight up or down by what that does to the layer's output, not to the weight.
 
 For a layer with inputs x, the error of rounded weights V in steps is (V - R) H (V - R)^T per output
-channel, where R are the real weights in steps and H the covariance of the inputs: the quadratic
+channel, where R are real weights in steps and H the covariance of the inputs: the quadratic
 problem of AdaRound (Nagel et al., arXiv:2004.10568, section 3). It is solved here without
 gradients, so the same images give the same weights: a first solution rounds column by column and
 lets the columns that follow make up for the error (Frantar et al., arXiv:2210.17323, section 3),
 then single weights are changed as long as the error falls. Inputs are those of the quantized
-network so far, and each bias is set so that the output's mean is the float network's.
+network so far, R makes up for their noise, and each bias is set so that the output's mean is the
+float network's.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
+from edgeshuffle.quant.compensate import compensated, damped
 from edgeshuffle.quant.plan import QMAX
 from edgeshuffle.quant.walk import Layer, walk
 
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from edgeshuffle.quant.draft import Draft
 
 _DAMPING: Final = 0.01
-_TINY: Final = 1e-8
 _SWEEPS: Final = 4
 
 
@@ -33,12 +34,9 @@ def refine(draft: Draft) -> None:
 
 def round_by_data(layer: Layer) -> torch.Tensor:
     """Steps (O, K) float64 for real weights in steps, of a dense or depthwise layer."""
-    covariance = layer.covariance()
-    size = covariance.shape[-1]
-    mean = covariance.diagonal(dim1=-2, dim2=-1).mean(-1)
-    damped = covariance + (_DAMPING * mean + _TINY)[:, None, None] * torch.eye(size).double()
-    steps = _by_columns(layer.real, damped)
-    return descend(layer.real, damped, steps)
+    real = compensated(layer)
+    covariance = damped(layer.covariance(), _DAMPING)
+    return descend(real, covariance, _by_columns(real, covariance))
 
 
 def _by_columns(real: torch.Tensor, covariance: torch.Tensor) -> torch.Tensor:
