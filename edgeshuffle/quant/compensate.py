@@ -73,10 +73,10 @@ def _moments(layer: Layer, fold: int) -> _Moments:
         ).reshape(groups, size, -1)
         for columns in (layer.columns, layer.float_columns)
     )
-    noise = real.sub_(read)
+    lost = real.sub_(read)
     turned = read.transpose(1, 2)
     rows = layer.real.reshape(groups, -1, size)
-    return _Moments((read @ turned).double(), rows @ (noise @ turned).double())
+    return _Moments((read @ turned).double(), rows @ (lost @ turned).double())
 
 
 def _regression(moments: _Moments, strength: float) -> torch.Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from typing import TYPE_CHECKING, Final
 
@@ -25,8 +24,6 @@ def works() -> bool:
 
 def answers(program: str, *arguments: str) -> bool:
     """Whether a program is installed and ends well, in good time."""
-    if shutil.which(program) is None:
-        return False
     try:
         subprocess.run(
             [program, *arguments], capture_output=True, check=True, timeout=_ANSWER_SECONDS
