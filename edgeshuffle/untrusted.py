@@ -1,0 +1,79 @@
+"""The door for what comes from outside: files, device replies, records and manifests.
+
+JSON is decoded once, strictly, into typed values; its size and depth are bounded before it costs
+memory, and control characters are gone from every string before anything shows it.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+T = TypeVar("T")
+
+MAX_BYTES: Final = 64 * 2**20
+SHOWN: Final = 300
+# Control, format (bidirectional overrides among them), surrogate, line and paragraph separators.
+_UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+class UntrustedError(ValueError):
+    """What came from outside is not what it should be; the message is one clean line."""
+
+
+def clean(text: str) -> str:
+    """One line without a character that a terminal could obey: each becomes a space."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        " " if unicodedata.category(letter) in _UNSAFE else letter for letter in text
+    ).strip()
+
+
+def quoted(text: str | bytes, limit: int = SHOWN) -> str:
+    """Foreign text for a message: clean, in one line, and no longer than `limit` characters."""
+    if isinstance(text, bytes):
+        text = text[: 4 * limit].decode("utf-8", "replace")
+    shown = " ".join(clean(text[: 4 * limit]).split())
+    return shown if len(shown) <= limit else f"{shown[: limit - 3]}..."
+
+
+def decode(raw: bytes | str, kind: type[T], *, max_bytes: int = MAX_BYTES) -> T:
+    """JSON to a value of `kind` (a dataclass, a mapping, ...) without any coercion.
+
+    Fields that `kind` does not have are dropped; NaN and infinities are not JSON. Raises
+    UntrustedError.
+    """
+    import msgspec  # noqa: PLC0415
+
+    if len(raw) > max_bytes:
+        raise UntrustedError(f"{len(raw)} bytes, more than {max_bytes}")
+    try:
+        return msgspec.convert(_cleaned(msgspec.json.decode(raw)), kind)
+    except RecursionError as err:
+        raise UntrustedError("nested too deeply") from err
+    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OverflowError) as err:
+        raise UntrustedError(quoted(str(err))) from err
+
+
+def read_bounded(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """A file's bytes, if there are no more than `max_bytes`; raises UntrustedError and OSError."""
+    with path.open("rb") as file:
+        raw = file.read(max_bytes + 1)
+    if len(raw) > max_bytes:
+        raise UntrustedError(f"more than {max_bytes} bytes")
+    return raw
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, list):
+        # Samples are long lists of numbers, which need no look.
+        return [_cleaned(one) if isinstance(one, str | list | dict) else one for one in value]
+    if isinstance(value, dict):
+        return {clean(key): _cleaned(one) for key, one in value.items()}
+    return value
