@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from edgeshuffle.artifact import Artifact
+from edgeshuffle.cli.output import echo_json
 from edgeshuffle.errors import GateError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def command(
     with stages() as progress:
         found = compare(options, progress)
     if as_json:
-        click.echo(json.dumps(found.as_json(), indent=2, allow_nan=False))
+        echo_json(found.as_json())
     else:
         _show(found)
     if found.first_wrong is not None:

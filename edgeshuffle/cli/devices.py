@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
+from edgeshuffle.cli.output import echo_json
 from edgeshuffle.device.inventory import (
     add_device,
     inventory_file,
@@ -87,7 +87,7 @@ def test_command(file: Path, name: str, *, as_json: bool) -> None:
     with stages() as progress, open_device(resolve(name, file), progress) as device:
         info = device.info()
     if as_json:
-        click.echo(json.dumps({**asdict(info), "label": info.label}, indent=2))
+        echo_json({**asdict(info), "label": info.label})
     else:
         click.echo(f"{name}: {info.cpu}, {info.machine}, Python {info.python}: {info.label}")
 
@@ -95,7 +95,7 @@ def test_command(file: Path, name: str, *, as_json: bool) -> None:
 def _show(file: Path, *, as_json: bool) -> None:
     names = {"local": "local", **read_inventory(file)}
     if as_json:
-        click.echo(json.dumps({"file": str(file), "devices": names}, indent=2))
+        echo_json({"file": str(file), "devices": names})
         return
     width = max(map(len, names))
     for name, address in names.items():

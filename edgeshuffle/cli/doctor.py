@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from edgeshuffle.cli.devices import device_options
+from edgeshuffle.cli.output import echo_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ def command(device: str, inventory: Path | None, *, as_json: bool) -> None:
     problems = [finding for finding in findings if finding.level == "problem"]
     if as_json:
         shown = {"device": address, "findings": [asdict(finding) for finding in findings]}
-        click.echo(json.dumps(shown, indent=2))
+        echo_json(shown)
     else:
         click.echo(f"{described['cpu']} ({address})")
         width = max(len(finding.check) for finding in findings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -14,6 +13,7 @@ from rich.table import Table
 
 from edgeshuffle.artifact import Artifact
 from edgeshuffle.cli.devices import device_options
+from edgeshuffle.cli.output import echo_json
 from edgeshuffle.device.inventory import inventory_file, resolve
 from edgeshuffle.evaluate import EvaluateOptions, Evaluation, Result, evaluate
 from edgeshuffle.runtime import RUNTIMES
@@ -78,7 +78,7 @@ def command(
             options, lambda done, total: progress.update(task, completed=done, total=total)
         )
     if as_json:
-        click.echo(json.dumps(evaluation.as_json(), indent=2, allow_nan=False))
+        echo_json(evaluation.as_json())
     else:
         _show(evaluation)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgeshuffle.cli.output import echo_json
 from edgeshuffle.emit import EMITTERS
 from edgeshuffle.quant.calibrators import CALIBRATORS
 from edgeshuffle.quant.recipe import DEFAULT, recipe_names
@@ -131,7 +131,7 @@ def command(*, as_json: bool, formats: tuple[str, ...], **given: Any) -> None:
     with stages() as progress:
         exported = export(options, progress)
     if as_json:
-        click.echo(json.dumps(_as_json(exported), indent=2))
+        echo_json(_as_json(exported))
     else:
         _show(exported)
 

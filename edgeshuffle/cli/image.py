@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from edgeshuffle.cli.output import echo_json
 from edgeshuffle.image.engines import ENGINES
 from edgeshuffle.image.targets import PLATFORMS, TARGETS, own_platform
 
@@ -74,7 +74,7 @@ def build_command(
     shown = sys.stderr.isatty()
     used, built = build(options, lambda line: click.echo(line, err=True) if shown else None)
     if as_json:
-        click.echo(json.dumps({"engine": used, "built": [asdict(one) for one in built]}, indent=2))
+        echo_json({"engine": used, "built": [asdict(one) for one in built]})
         return
     for one in built:
         click.echo(f"{one.result} for {one.platform}, by {used} in {one.seconds:.0f} s")
@@ -113,5 +113,5 @@ def run_command(
         )
     )
     if as_json:
-        click.echo(json.dumps(asdict(done), indent=2), err=True)
+        echo_json(asdict(done), err=True)
     sys.exit(done.status)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os.path
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from edgeshuffle.artifact import Artifact
+from edgeshuffle.cli.output import echo_json
 from edgeshuffle.inspection import inspect_file
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def command(target: Path | None, *, as_json: bool) -> None:
     inspections = {path.name: inspect_file(path) for path in _files(target)}
     if as_json:
         found = {name: asdict(inspection) for name, inspection in inspections.items()}
-        click.echo(json.dumps({"files": found}, indent=2))
+        echo_json({"files": found})
     else:
         _show(inspections)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from edgeshuffle.cli.devices import device_options
+from edgeshuffle.cli.output import echo_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +31,6 @@ def command(device: str, inventory: Path | None, *, as_json: bool) -> None:
         with open_device(address, progress) as opened:
             place = opened.set_up()
     if as_json:
-        click.echo(json.dumps({"device": address, "packages": place}, indent=2))
+        echo_json({"device": address, "packages": place})
     else:
         click.echo(f"{address} is ready: runtimes in {place}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from edgeshuffle.bench import InstructionReport
 
@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from edgeshuffle.bench import BenchReport, MeasuredCase
     from edgeshuffle.bench.stats import Estimate
 
+SCHEMA_VERSION: Final = 1
+
 
 def render(report: BenchReport | InstructionReport) -> str:
     """Times in milliseconds, sizes in bytes, instructions an inference."""
     plain = _counts(report) if isinstance(report, InstructionReport) else _times(report)
-    return json.dumps(plain, indent=2)
+    return json.dumps({"schema_version": SCHEMA_VERSION, **plain}, indent=2, allow_nan=False)
 
 
 def _counts(report: InstructionReport) -> dict[str, Any]:

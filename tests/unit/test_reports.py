@@ -91,7 +91,7 @@ def test_a_host_is_called_one(report):
 def test_the_object_for_programs(report):
     found = json.loads(REPORTS["json"].render(report))
     assert found.keys() == {
-        *("model", "device", "threads", "cores", "mode", "seed", "continued"),
+        *("schema_version", "model", "device", "threads", "cores", "mode", "seed", "continued"),
         *("results", "ratios", "changes", "records"),
     }
     assert (found["model"], found["threads"], found["mode"], found["seed"]) == (
