@@ -19,14 +19,15 @@ MODULES = {
 # Each layer may import those before it, and itself.
 LAYERS = [
     {"errors", "plugins", "packaged", "untrusted"},
-    {"atomic", "artifact", "graph", "operators", "images", "metrics"},
+    {"atomic", "artifact", "class_names", "graph", "images", "limits", "manifest", "metrics",
+     "operators", "tally"},
     {"zoo", "frontend", "passes", "quant", "emit", "runtime", "inspection"},
     {"device", "sensitivity", "compare"},
     {"evaluate"},
     {"bench", "export", "image"},
     {"report", "doctor"},
     {"cli"},
-]
+]  # fmt: skip
 LAYER = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 # Between neighbours of a layer, only these.
 SIDEWAYS = {("emit", "quant"), ("quant", "passes")}

@@ -13,7 +13,7 @@ from edgeshuffle.cli.output import echo_json
 from edgeshuffle.errors import GateError
 
 if TYPE_CHECKING:
-    from edgeshuffle.compare import Comparison
+    from edgeshuffle.compare import Comparison, Layer
 
 
 @click.command("compare")
@@ -81,6 +81,13 @@ def command(
         )
 
 
+def _db(layer: Layer, kind: str) -> str:
+    if kind not in layer.sqnr_db:
+        return "-"
+    db = layer.sqnr_db[kind]
+    return "equal" if db is None else f"{db:.1f}"
+
+
 def _show(found: Comparison) -> None:
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
@@ -92,7 +99,7 @@ def _show(found: Comparison) -> None:
     table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("layer", overflow="fold", min_width=16)
     table.add_column("operator", no_wrap=True)
-    kinds = list(found.layers[-1].sqnr_db)
+    kinds = list(dict.fromkeys(kind for layer in found.layers for kind in layer.sqnr_db))
     for kind in kinds:
         table.add_column(f"{kind} dB", justify="right", no_wrap=True)
     both = any(layer.steps is not None for layer in found.layers)
@@ -103,7 +110,7 @@ def _show(found: Comparison) -> None:
         apart = ["-", "-"]
         if layer.steps is not None and layer.differing is not None:
             apart = [str(layer.steps), f"{layer.differing:.2f}"]
-        cells = ["equal" if db is None else f"{db:.1f}" for db in layer.sqnr_db.values()]
+        cells = [_db(layer, kind) for kind in kinds]
         table.add_row(
             ("! " if layer.wrong else "") + escape(layer.name),
             layer.operator,

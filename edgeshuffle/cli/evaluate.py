@@ -16,6 +16,7 @@ from edgeshuffle.cli.devices import device_options
 from edgeshuffle.cli.output import echo_json
 from edgeshuffle.device.inventory import inventory_file, resolve
 from edgeshuffle.evaluate import EvaluateOptions, Evaluation, Result, evaluate
+from edgeshuffle.images.labels import CLASS_ORDERS
 from edgeshuffle.runtime import RUNTIMES
 
 
@@ -31,6 +32,11 @@ from edgeshuffle.runtime import RUNTIMES
     "--unlabelled",
     is_flag=True,
     help="Look at no labels: agreement and SQNR only.",
+)
+@click.option(
+    "--class-order",
+    type=click.Choice(CLASS_ORDERS),
+    help="Class folders' names are indices, or sort as text [default: names, else indices].",
 )
 @click.option(
     "--runtime",
@@ -52,6 +58,7 @@ def command(
     runtimes: tuple[str, ...],
     limit: int | None,
     threads: int,
+    class_order: str | None,
     *,
     unlabelled: bool,
     as_json: bool,
@@ -67,6 +74,7 @@ def command(
         data=data,
         device=resolve(device, inventory or inventory_file()),
         labelled=not unlabelled,
+        class_order=class_order,
         runtimes=tuple(dict.fromkeys(runtimes)),
         limit=limit,
         threads=threads,
@@ -77,6 +85,8 @@ def command(
         evaluation = evaluate(
             options, lambda done, total: progress.update(task, completed=done, total=total)
         )
+    for note in evaluation.notes:
+        click.echo(note, err=True)
     if as_json:
         echo_json(evaluation.as_json())
     else:

@@ -12,11 +12,13 @@ import click
 from edgeshuffle.cli.numbers import FiniteFloat, Triple
 from edgeshuffle.cli.output import echo_json
 from edgeshuffle.emit import EMITTERS
+from edgeshuffle.images.labels import CLASS_ORDERS
 from edgeshuffle.quant.calibrators import CALIBRATORS
 from edgeshuffle.quant.recipe import DEFAULT, recipe_names
 
 if TYPE_CHECKING:
     from edgeshuffle.export import Exported
+    from edgeshuffle.manifest import Manifest
 
 
 @click.command("export")
@@ -99,6 +101,23 @@ if TYPE_CHECKING:
     metavar="DIR|NPZ",
     help="What --max-drop is checked with [default for the demo: packaged].",
 )
+@click.option(
+    "--class-order",
+    type=click.Choice(CLASS_ORDERS),
+    help="Of --eval: class folders' names are indices, or sort as text [default: as evaluate].",
+)
+@click.option(
+    "--min-sqnr",
+    type=FiniteFloat(),
+    metavar="DB",
+    help="Write nothing where an INT8 file has less on calibration images.",
+)
+@click.option(
+    "--min-agreement",
+    type=FiniteFloat(0, 100),
+    metavar="PERCENT",
+    help="Likewise, of labels that are the float model's.",
+)
 @click.option("--mean", type=Triple(), help="Of R,G,B in 0..1 [default: the card's].")
 @click.option("--std", type=Triple(), help="Likewise.")
 @click.option(
@@ -118,6 +137,8 @@ def command(*, as_json: bool, formats: tuple[str, ...], **given: Any) -> None:
     options = ExportOptions(formats=tuple(dict.fromkeys(formats)) or tuple(EMITTERS), **given)
     with stages() as progress:
         exported = export(options, progress)
+    for warning in exported.artifact.manifest.warnings:
+        click.echo(f"Warning: {warning}", err=True)
     if as_json:
         echo_json(_as_json(exported))
     else:
@@ -154,11 +175,24 @@ def _show(exported: Exported) -> None:
         row = [file.path, f"{file.bytes / 2**20:.2f}", str(sum(file.ops.values()))]
         if checked:
             found = checked[file.path]
-            sqnr = "-" if found["sqnr_db"] is None else f"{found['sqnr_db']:.1f}"
+            sqnr = "equal" if found["sqnr_db"] is None else f"{found['sqnr_db']:.1f}"
             row += [f"{found['agreement']:.1f}", sqnr]
         table.add_row(*row)
     Console(width=None if sys.stdout.isatty() else 100).print(table)
     if checked:
         images = manifest.metrics["calibration_images"]
         click.echo(f"Checked on {images} calibration images; measure with: edgeshuffle evaluate")
+    if manifest.proof is not None:
+        click.echo(_of_proof(manifest))
     click.echo(f"Wrote {exported.artifact.folder}/")
+
+
+def _of_proof(manifest: Manifest) -> str:
+    proof = manifest.proof
+    assert proof is not None
+    floats = {file.path for file in manifest.files if file.precision == "fp32"}
+    largest = max(file.largest_difference or 0.0 for file in proof.files if file.path in floats)
+    return (
+        f"Float files equal {proof.source} on {proof.images} real and {proof.random_images} random "
+        f"images (largest difference {largest:.0e} of the logits, {proof.tolerance:.0e} allowed)"
+    )

@@ -71,7 +71,8 @@ def _show(found: Sensitivity, top: int | None) -> None:
     from rich.table import Table  # noqa: PLC0415
 
     console = Console(highlight=False)
-    title = f"{found.model}, recipe {found.recipe}, on {found.n} images of {found.data}"
+    recipe = f"{found.recipe} ({found.calibrator})"
+    title = f"{found.model}, recipe {recipe}, on {found.n} images of {found.data}"
     table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("INT8 layer", overflow="fold")
     table.add_column("kind", no_wrap=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any, Final
 
 from edgeshuffle import zoo
-from edgeshuffle.artifact import Preprocess
+from edgeshuffle.artifact import Preprocess, sha256
 from edgeshuffle.export.options import ExportOptions, model_name
+from edgeshuffle.export.reference import OnnxReference, Reference, TorchReference
 from edgeshuffle.zoo.cards import load_card
 
 CIFAR_RESOLUTION: Final = 32
@@ -16,10 +16,14 @@ CIFAR_RESOLUTION: Final = 32
 
 @dataclass(frozen=True)
 class Source:
-    """A float ONNX model with everything the manifest says of where it came from."""
+    """A float ONNX model with everything the manifest says of where it came from.
+
+    `reference` runs what was given, as it was given.
+    """
 
     name: str
     proto: Any
+    reference: Reference
     preprocess: Preprocess
     labels: tuple[str, ...] | None
     source: dict[str, Any]
@@ -44,6 +48,7 @@ def from_zoo(options: ExportOptions) -> Source:
     return Source(
         loaded.card.name,
         to_onnx(loaded.module, preprocess.crop),
+        TorchReference(loaded.module),
         preprocess,
         loaded.labels,
         loaded.source,
@@ -60,10 +65,11 @@ def from_onnx(options: ExportOptions) -> Source:
     constants = {tensor.name for tensor in proto.graph.initializer}
     entry = next(value for value in proto.graph.input if value.name not in constants)
     side = entry.type.tensor_type.shape.dim[2].dim_value
-    digest = hashlib.sha256(options.onnx.read_bytes()).hexdigest()
+    digest = sha256(options.onnx)
     return Source(
         model_name(options),
         proto,
+        OnnxReference(options.onnx, digest, options.resolution),
         _preprocess(options, load_card("shufflenet_v2_x1_0").preprocess, side),
         None,
         {"kind": "onnx", "file": options.onnx.name, "sha256": digest},

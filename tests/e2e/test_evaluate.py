@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from small_models import artifact, onnx_classifier, run, tflite_classifier
+from small_models import artifact, named, onnx_classifier, run, tflite_classifier
 
 from edgeshuffle.errors import (
     ArtifactError,
@@ -141,8 +141,8 @@ def test_chosen_runtime_is_still_compared_with_the_onnx_reference(folder, tmp_pa
 
 
 def test_class_folders_follow_the_artifacts_labels(folder, tmp_path):
-    small = make(folder)
-    (folder / "labels.txt").write_text("\n".join("jihgfedcba") + "\n")
+    make(folder)
+    small = named(folder, "jihgfedcba")
     best = int(LOGITS[0].argmax())
     right = tmp_path / "photos" / "jihgfedcba"[best]
     right.mkdir(parents=True)
