@@ -33,6 +33,7 @@ def changed(made, *keys, to):
     return json.dumps(data)
 
 
+LINE = r"^[^\n]+$"
 NAMES = [
     "../m.onnx", "a/m.onnx", "/etc/m.onnx", ".m.onnx", "-m.onnx", "m.py", "ort.py", "labels.txt",
     "manifest.json", "m.onnx.py", "m.tflite", "", ".onnx", "m\n.onnx", "m .onnx", "m\u2028.onnx",
@@ -79,17 +80,17 @@ def test_files_have_plain_names_with_their_formats_ending(made, name):
 )  # fmt: skip
 def test_every_field_is_typed_and_bounded(made, keys, values):
     for value in values:
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=LINE):
             Manifest.from_json(changed(made, *keys, to=value))
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 def test_numbers_are_finite(made, number):
     text = made.manifest.to_json().replace('"resize": 4', f'"resize": {number}')
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=LINE):
         Manifest.from_json(text)
     text = changed(made, "preprocess", "std", to=[1, 1, "here"]).replace('"here"', number)
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=LINE):
         Manifest.from_json(text)
 
 
@@ -136,7 +137,6 @@ def test_any_value_anywhere_is_taken_whole_or_refused(made, data, value):
     text = changed(made, *data.draw(st.sampled_from(where)), to=value)
     try:
         found = Manifest.from_json(text)
-    except ValueError as err:
-        assert "\n" not in str(err)
-    else:
-        assert Manifest.from_json(found.to_json()) == found
+    except ValueError:
+        return
+    assert Manifest.from_json(found.to_json()) == found
