@@ -159,6 +159,7 @@ def _compare(options: CompareOptions, progress: Progress) -> Comparison:
             if len(steps) == 2 and all(array.dtype == np.int8 for array in steps):
                 apart.setdefault(name, _Apart()).add(*steps)
     progress("compare", len(images), len(images))
+    artifact.check_files(artifact.manifest.files)
     layers = [
         _layer(name, reference.operators[name], taps, noises, apart.get(name), options)
         for name in names

@@ -140,6 +140,7 @@ def _float_model(artifact: Artifact) -> ir.Model:
     for file in artifact.manifest.files:
         if file.format == "onnx" and file.precision == "fp32":
             model = to_ir(read_onnx(artifact.path(file), None))
+            artifact.check_files([file])
             run_passes(model)
             check_core(model)
             return model
