@@ -89,6 +89,13 @@ def test_click_is_for_the_command_line_only(module):
     assert "click" not in {imported.split(".")[0] for imported in imports(MODULES[module])}
 
 
+@pytest.mark.parametrize("module", [m for m in MODULES if m != "edgeshuffle.cli.console"])
+def test_only_the_cleaning_console_writes_to_the_terminal(module):
+    # A report is text, and is cleaned when it is printed.
+    if module != "edgeshuffle.report.terminal":
+        assert "rich.console" not in imports(MODULES[module])
+
+
 @pytest.mark.parametrize("name", ["agent", "ort", "litert"])
 def test_what_runs_on_a_device_stands_alone(name):
     assert not {i for i in imports(ROOT / "runtime" / f"{name}.py") if i.startswith("edgeshuffle")}

@@ -147,8 +147,9 @@ def _as_json(exported: Exported) -> dict[str, Any]:
 
 def _show(exported: Exported) -> None:
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
+
+    from edgeshuffle.cli.console import Console  # noqa: PLC0415
 
     manifest = exported.artifact.manifest
     for note in exported.notes:
