@@ -51,9 +51,8 @@ class _Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        # What a time limit or a closed terminal ends cleans up like Ctrl-C.
         try:
-            with ending_once(), safe_streams():
+            with safe_streams():
                 return super().main(*args, **extra)
         except OSError as err:
             # The output itself cannot be written.
@@ -61,7 +60,9 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            # What a time limit or a closed terminal ends cleans up like Ctrl-C.
+            with ending_once():
+                return super().invoke(ctx)
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except (Exception, KeyboardInterrupt) as err:
