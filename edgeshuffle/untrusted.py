@@ -70,6 +70,20 @@ def decode(raw: bytes | str, kind: type[T], *, max_bytes: int = MAX_BYTES) -> T:
         raise UntrustedError(quoted(str(err))) from err
 
 
+def decode_toml(raw: bytes, kind: type[T]) -> T:
+    """TOML to a value of `kind`, as strictly as `decode`; raises UntrustedError."""
+    import tomllib  # noqa: PLC0415
+
+    import msgspec  # noqa: PLC0415
+
+    try:
+        return msgspec.convert(_cleaned(tomllib.loads(raw.decode())), kind)
+    except RecursionError as err:
+        raise UntrustedError("nested too deeply") from err
+    except (ValueError, OverflowError) as err:
+        raise UntrustedError(quoted(str(err))) from err
+
+
 def read_bounded(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     """A file's bytes, if there are no more than `max_bytes`; raises UntrustedError and OSError."""
     with path.open("rb") as file:
