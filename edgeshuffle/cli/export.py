@@ -50,6 +50,11 @@ class _Triple(click.ParamType[Any]):
     metavar="demo|imagenet|FILE",
     help="Packaged demo, public ImageNet checkpoint (downloaded), or .pth/.pt/.safetensors.",
 )
+@click.option(
+    "--key",
+    metavar="NAME",
+    help="Which weights of a checkpoint with several, such as model_ema or ema.module.",
+)
 @click.option("--num-classes", type=click.IntRange(2), help="Checked against the weights.")
 @click.option("--resolution", type=int, help="Input side in pixels [default: the card's].")
 @click.option(
