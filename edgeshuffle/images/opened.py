@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgeshuffle.images.pictures import FilePictures, Pictures, PixelPictures
+from edgeshuffle.images.pictures import FilePictures, Pictures
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,17 +13,19 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edgeshuffle.images.packed import PackedPictures
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Opened:
     """Everything at a path, before the limit; `strata` are what the limit is spread over."""
 
-    source: tuple[Path, ...] | NDArray[np.uint8]
+    source: tuple[Path, ...] | PackedPictures
     labels: NDArray[np.int64] | None
     strata: NDArray[np.int64]
 
     def take(self, chosen: NDArray[np.int64]) -> Pictures:
-        """Those of the given indices, in that order."""
+        """Those of the given ascending indices; raises DataError."""
         if isinstance(self.source, tuple):
             return FilePictures(tuple(self.source[index] for index in chosen))
-        return PixelPictures(self.source[chosen])
+        return self.source.take(chosen)
