@@ -90,13 +90,13 @@ def _db(layer: Layer, kind: str) -> str:
 
 def _show(found: Comparison) -> None:
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
-    from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    console = Console(highlight=False)
+    from edgeshuffle.cli.console import Console  # noqa: PLC0415
+
+    console = Console()
     title = f"{found.model}, INT8 against float on {found.n} images of {found.data}"
-    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("layer", overflow="fold", min_width=16)
     table.add_column("operator", no_wrap=True)
     kinds = list(dict.fromkeys(kind for layer in found.layers for kind in layer.sqnr_db))
@@ -112,7 +112,7 @@ def _show(found: Comparison) -> None:
             apart = [str(layer.steps), f"{layer.differing:.2f}"]
         cells = [_db(layer, kind) for kind in kinds]
         table.add_row(
-            ("! " if layer.wrong else "") + escape(layer.name),
+            ("! " if layer.wrong else "") + layer.name,
             layer.operator,
             *cells,
             *(apart if both else ()),

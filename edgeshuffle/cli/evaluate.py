@@ -6,12 +6,11 @@ from pathlib import Path
 
 import click
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
 from edgeshuffle.artifact import Artifact
+from edgeshuffle.cli.console import Console
 from edgeshuffle.cli.devices import device_options
 from edgeshuffle.cli.output import echo_json
 from edgeshuffle.device.inventory import inventory_file, resolve
@@ -96,7 +95,7 @@ def command(
 def _show(evaluation: Evaluation) -> None:
     console = Console()
     title = f"{evaluation.model} on {evaluation.n} images of {evaluation.data}"
-    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("Model", no_wrap=True)
     for heading in ("Top-1 %", "Drop", "Top-5 %", "Agree %", "SQNR dB"):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -40,6 +40,11 @@ if TYPE_CHECKING:
     metavar="demo|imagenet|FILE",
     help="Packaged demo, public ImageNet checkpoint (downloaded), or .pth/.pt/.safetensors.",
 )
+@click.option(
+    "--key",
+    metavar="NAME",
+    help="Which weights of a checkpoint with several, such as model_ema or ema.module.",
+)
 @click.option("--num-classes", type=click.IntRange(2), help="Checked against the weights.")
 @click.option("--resolution", type=int, help="Input side in pixels [default: the card's].")
 @click.option(
@@ -156,8 +161,9 @@ def _as_json(exported: Exported) -> dict[str, Any]:
 
 def _show(exported: Exported) -> None:
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
+
+    from edgeshuffle.cli.console import Console  # noqa: PLC0415
 
     manifest = exported.artifact.manifest
     for note in exported.notes:

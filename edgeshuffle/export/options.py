@@ -19,6 +19,8 @@ from edgeshuffle.zoo.cards import card_of_width
 if TYPE_CHECKING:
     from pathlib import Path
 
+# Sixteen times the memory of 512 pixels, about 2 GB.
+MAX_RESOLUTION: Final = 2048
 _LEAST_STD: Final = 1e-6
 _MOST: Final = 1e6
 
@@ -30,6 +32,7 @@ class ExportOptions:
     width: float | None = None
     onnx: Path | None = None
     weights: str = "demo"
+    key: str | None = None
     num_classes: int | None = None
     resolution: int | None = None
     stem: str | None = None
@@ -71,6 +74,7 @@ def check(options: ExportOptions, target: Path) -> None:
         "--width": options.width,
         "--weights": None if options.weights == "demo" else options.weights,
         "--num-classes": options.num_classes,
+        "--key": options.key,
         "--stem": options.stem,
     }
     for name, value in zoo_only.items():
@@ -79,6 +83,11 @@ def check(options: ExportOptions, target: Path) -> None:
     if options.resolution is not None and options.resolution < 32:
         raise UnknownNameError(
             f"--resolution {options.resolution} is below 32, ShuffleNetV2's total stride."
+        )
+    if options.resolution is not None and options.resolution > MAX_RESOLUTION:
+        raise UnknownNameError(
+            f"--resolution {options.resolution} is above {MAX_RESOLUTION}, the most that is "
+            "supported."
         )
     own = options.onnx is not None or options.weights != "demo"
     if options.int8 and own and options.calib is None:

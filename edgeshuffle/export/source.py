@@ -38,6 +38,7 @@ def from_zoo(options: ExportOptions) -> Source:
         num_classes=options.num_classes,
         resolution=options.resolution,
         stem=options.stem,
+        key=options.key,
     )
     from edgeshuffle.frontend.torch_module import to_onnx  # noqa: PLC0415
 

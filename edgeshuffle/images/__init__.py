@@ -96,7 +96,7 @@ def open_images(
         raise DataError(f"{path} does not exist. Give an image folder or an .npz file.")
     if path.is_dir():
         opened = open_folder(path, num_classes, class_names, class_order)
-    elif path.suffix.lower() == ".npz":
+    elif path.suffix.lower() == ".npz" and path.is_file():
         opened = open_npz(path, num_classes, class_names)
     else:
         raise DataError(f"{path} is neither an image folder nor an .npz file.")

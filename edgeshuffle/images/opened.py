@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgeshuffle.images.pictures import FilePictures, Pictures, PixelPictures
+from edgeshuffle.images.pictures import FilePictures, Pictures
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +35,8 @@ class ChosenPictures:
         """The bytes that the digest covers; raises DataError."""
         return self.pictures.content(self.chosen[index])
 
+    from edgeshuffle.images.packed import PackedPictures
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Opened:
@@ -43,13 +45,13 @@ class Opened:
     `class_order` tells how class folders were told apart, where labels came from those.
     """
 
-    source: tuple[Path, ...] | NDArray[np.uint8]
+    source: tuple[Path, ...] | PackedPictures
     labels: NDArray[np.int64] | None
     strata: NDArray[np.int64]
     class_order: ClassOrder | None = None
 
     def take(self, chosen: NDArray[np.int64]) -> Pictures:
-        """Those of the given indices, in that order."""
+        """Those of the given ascending indices; raises DataError."""
         if isinstance(self.source, tuple):
             return FilePictures(tuple(self.source[index] for index in chosen))
-        return PixelPictures(self.source[chosen])
+        return self.source.take(chosen)

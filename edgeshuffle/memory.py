@@ -1,0 +1,36 @@
+"""A limit on what reading a file from outside may cost."""
+
+from __future__ import annotations
+
+import resource
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_STATM: Final = Path("/proc/self/statm")
+
+
+@contextmanager
+def bounded_memory(more: int) -> Iterator[None]:
+    """Within, this process gets no more than `more` bytes of address space on top of what it has.
+
+    Asking for more fails there as if the machine had no more: Python raises MemoryError, libraries
+    what they make of it. It holds for all threads. Where the system cannot tell or set it, there is
+    no limit.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    try:
+        limit = int(_STATM.read_text().split()[0]) * resource.getpagesize() + more
+    except (OSError, ValueError, IndexError):
+        yield
+        return
+    if soft != resource.RLIM_INFINITY:
+        limit = min(limit, soft)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
