@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeshuffle.artifact import Artifact
+from edgeshuffle.cli.numbers import FiniteFloat
 from edgeshuffle.cli.output import echo_json
 from edgeshuffle.errors import GateError
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--min-sqnr",
-    type=float,
+    type=FiniteFloat(),
     default=10.0,
     show_default=True,
     metavar="DB",

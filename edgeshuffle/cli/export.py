@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgeshuffle.cli.numbers import FiniteFloat, Triple
 from edgeshuffle.cli.output import echo_json
 from edgeshuffle.emit import EMITTERS
 from edgeshuffle.quant.calibrators import CALIBRATORS
@@ -18,25 +19,12 @@ if TYPE_CHECKING:
     from edgeshuffle.export import Exported
 
 
-class _Triple(click.ParamType[Any]):
-    name = "r,g,b"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[float, ...]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            numbers = tuple(float(part) for part in str(value).split(","))
-        except ValueError:
-            numbers = ()
-        if len(numbers) != 3:
-            self.fail(f"'{value}' is not three numbers such as 0.485,0.456,0.406", param, ctx)
-        return numbers
-
-
 @click.command("export")
-@click.option("--width", type=float, help="0.5, 1.0, 1.5 or 2.0 [default: the weights', or 1.0].")
+@click.option(
+    "--width",
+    type=FiniteFloat(),
+    help="0.5, 1.0, 1.5 or 2.0 [default: the weights', or 1.0].",
+)
 @click.option(
     "--onnx",
     type=click.Path(path_type=Path),
@@ -100,7 +88,7 @@ class _Triple(click.ParamType[Any]):
 )
 @click.option(
     "--max-drop",
-    type=click.FloatRange(0),
+    type=FiniteFloat(0),
     metavar="POINTS",
     help="Leave the fewest layers in float that lose no more top-1, or agreement without labels.",
 )
@@ -111,8 +99,8 @@ class _Triple(click.ParamType[Any]):
     metavar="DIR|NPZ",
     help="What --max-drop is checked with [default for the demo: packaged].",
 )
-@click.option("--mean", type=_Triple(), help="Of R,G,B in 0..1 [default: the card's].")
-@click.option("--std", type=_Triple(), help="Likewise.")
+@click.option("--mean", type=Triple(), help="Of R,G,B in 0..1 [default: the card's].")
+@click.option("--std", type=Triple(), help="Likewise.")
 @click.option(
     "-o",
     "--output",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from edgeshuffle.errors import ArtifactError, MissingExtraError
 from edgeshuffle.images.calibration import calibration_images
+from edgeshuffle.limits import check_limit
 from edgeshuffle.metrics import agreement, finite
 
 if TYPE_CHECKING:
@@ -95,8 +97,11 @@ def compare(options: CompareOptions, progress: Progress | None = None) -> Compar
     """Run the float ONNX and all INT8 files side by side and look at every value.
 
     `progress` is called with a stage, and how much of how much is done. Raises ArtifactError (no
-    float ONNX or no INT8 file), DataError and MissingExtraError.
+    float ONNX or no INT8 file), DataError, MissingExtraError, and UnknownNameError for a limit that
+    is no number.
     """
+    check_limit("--min-sqnr", options.min_sqnr, -math.inf)
+    check_limit("--max-steps", options.max_steps, 0)
     try:
         return _compare(options, progress or (lambda *_: None))
     except ModuleNotFoundError as err:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from edgeshuffle.artifact import refuse_target
 from edgeshuffle.emit import EMITTERS
 from edgeshuffle.errors import DataError, UnknownNameError
+from edgeshuffle.limits import check_limit
 from edgeshuffle.quant.calibrators import CALIBRATORS
 from edgeshuffle.quant.recipe import DEFAULT, load_recipe
 from edgeshuffle.zoo.cards import card_of_width
@@ -93,6 +94,7 @@ def check(options: ExportOptions, target: Path) -> None:
 
 
 def _check_budget(options: ExportOptions, *, own: bool) -> None:
+    check_limit("--max-drop", options.max_drop, 0)
     if options.max_drop is None:
         if options.evaluation is not None:
             raise UnknownNameError("--eval is what --max-drop is checked with: give both.")
