@@ -19,7 +19,7 @@ MODULES = {
 # Each layer may import those before it, and itself.
 LAYERS = [
     {"errors", "plugins", "packaged", "untrusted"},
-    {"atomic", "artifact", "graph", "operators", "images", "metrics"},
+    {"atomic", "artifact", "graph", "operators", "images", "limits", "metrics"},
     {"zoo", "frontend", "passes", "quant", "emit", "runtime", "inspection"},
     {"device", "sensitivity", "compare"},
     {"evaluate"},
