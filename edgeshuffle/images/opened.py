@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from edgeshuffle.images.labels import ClassOrder
+    from edgeshuffle.images.packed import PackedPictures
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +35,6 @@ class ChosenPictures:
     def content(self, index: int) -> bytes:
         """The bytes that the digest covers; raises DataError."""
         return self.pictures.content(self.chosen[index])
-
-    from edgeshuffle.images.packed import PackedPictures
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
