@@ -95,9 +95,11 @@ def _export(options: ExportOptions, target: Path, report: Progress) -> Exported:
         report("calibrate", 0, len(images))
         recipe = load_recipe(options.recipe, options.calibrator)
         quantized = quantize(model, images, recipe, report)
-    whole, budget = quantized, None
+    whole, budget, order = quantized, None, None
     if quantized is not None and options.max_drop is not None:
-        quantized, budget = _within(options, source, model, quantized, report)
+        judges = _evaluation(options, source, model)
+        order = judges.class_order
+        quantized, budget = _within(options.max_drop, judges, model, quantized, report)
 
     report("write", 0, 1)
     with atomic_folder(target, overwrite=options.overwrite) as folder:
@@ -127,27 +129,29 @@ def _export(options: ExportOptions, target: Path, report: Progress) -> Exported:
     unused = options.calib is not None and not options.int8
     notes = ("calib: not used without --int8",) if unused else ()
     artifact = Artifact(target, manifest, hashlib.sha256(text).hexdigest(), source.labels)
+    if order is not None and order.note is not None:
+        notes = (*notes, order.note)
     if whole is not None and budget is not None:
         notes = (*notes, *_of_budget(budget, artifact, whole, options))
     return Exported(artifact, (*source.notes, *notes, *left))
 
 
-def _within(
-    options: ExportOptions, source: Source, model: ir.Model, quantized: Quantized, report: Progress
-) -> tuple[Quantized, Budget]:
-    from edgeshuffle.export.budget import keep_in_float  # noqa: PLC0415
-
-    assert options.max_drop is not None
-    images = open_images(
+def _evaluation(options: ExportOptions, source: Source, model: ir.Model) -> ImageSet:
+    return open_images(
         options.evaluation or TEST_IMAGES,
         source.preprocess,
         num_classes=_classes(model),
         class_names=source.labels,
         class_order=options.class_order,
     )
-    plan, budget = keep_in_float(
-        model, quantized.model, quantized.plan, images, options.max_drop, report
-    )
+
+
+def _within(
+    max_drop: float, images: ImageSet, model: ir.Model, quantized: Quantized, report: Progress
+) -> tuple[Quantized, Budget]:
+    from edgeshuffle.export.budget import keep_in_float  # noqa: PLC0415
+
+    plan, budget = keep_in_float(model, quantized.model, quantized.plan, images, max_drop, report)
     return dataclasses.replace(quantized, plan=plan), budget
 
 

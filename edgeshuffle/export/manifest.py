@@ -53,6 +53,8 @@ def make_manifest(
             "onnx_style": options.onnx_style,
             "onnx_activations": options.onnx_activations,
             "calibration_images": len(images),
+            "images_fitted": quantized.fitted,
+            "images_held_out": quantized.held_out,
             "calibration_sha256": images.digest,
             "input": dataclasses.asdict(activations[model.graph.inputs[0].name or ""]),
             "output": dataclasses.asdict(activations[model.graph.outputs[0].name or ""]),

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from edgeshuffle import zoo
 from edgeshuffle.artifact import Preprocess, sha256
+from edgeshuffle.errors import ModelError
 from edgeshuffle.export.options import ExportOptions, model_name
 from edgeshuffle.export.reference import OnnxReference, Reference, TorchReference
 from edgeshuffle.zoo.cards import load_card
@@ -82,6 +83,11 @@ def _preprocess(options: ExportOptions, card: Preprocess, resolution: int | None
     crop = card.crop if resolution is None else resolution
     # Small networks see whole pictures; the margin of the card's crop belongs to photographs.
     resize = crop if crop <= zoo.SMALL_INPUT else round(card.resize * crop / card.crop)
-    return Preprocess(
+    preprocess = Preprocess(
         resize=resize, crop=crop, mean=options.mean or card.mean, std=options.std or card.std
     )
+    try:
+        preprocess.check()
+    except ValueError as err:
+        raise ModelError(f"No picture can be prepared for {crop} pixels: {err}.") from err
+    return preprocess
