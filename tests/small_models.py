@@ -173,6 +173,25 @@ def artifact(folder, files, *, num_classes, size, source=None):
     return Artifact.load(folder)
 
 
+THREE_MODELS = [
+    ("model_fp32.onnx", "fp32"),
+    ("model_int8.onnx", "int8"),
+    ("model_fp32.tflite", "fp32"),
+]
+
+
+def three_models(folder):
+    """Make an artifact of models that take microseconds; returns its folder."""
+    folder.mkdir(parents=True)
+    weight = np.random.default_rng(5).standard_normal((10, 3)).astype(np.float32)
+    bias = np.zeros(10, np.float32)
+    onnx_classifier(folder / "model_fp32.onnx", weight, bias, 4)
+    onnx_classifier(folder / "model_int8.onnx", weight, bias, 4, (0.25, 128))
+    tflite_classifier(folder / "model_fp32.tflite", weight, bias, 4)
+    artifact(folder, THREE_MODELS, num_classes=10, size=4)
+    return folder
+
+
 def run(*arguments):
     """The command line's exit code."""
     try:

@@ -26,7 +26,7 @@ COMMANDS = {
     "demo": [
         ["-m", "edgeshuffle", "export", "--width", "1.0", "--int8", "--overwrite"],
         ["-m", "edgeshuffle", "evaluate"],
-        ["-m", "edgeshuffle", "bench"],
+        ["-m", "edgeshuffle", "bench", "--allow-invalid"],
     ],
     "test": [
         ["-m", "ruff", "check", "."],
