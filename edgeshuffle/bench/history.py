@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.bench.events import (
     Block,
@@ -21,9 +21,11 @@ from edgeshuffle.untrusted import UntrustedError
 if TYPE_CHECKING:
     from edgeshuffle.bench.events import Event, MeasuredFile
     from edgeshuffle.bench.record import State
+    from edgeshuffle.device import DeviceInfo
 
-# What reports show of a count.
-CLASSES = ("instructions", "dot", "widening_mac", "fmla")
+# What reports show of a count, and what else there may be.
+SHOWN: Final = ("instructions", "dot", "widening_mac", "fmla")
+OTHERS: Final = ("simd_load", "simd_store", "simd_other", "load", "store", "branch", "other")
 
 
 @dataclass(kw_only=True)
@@ -57,7 +59,6 @@ class FileHistory:
                 raise UntrustedError("a model file is finished without a block")
             self.finished = event
         else:
-            check_counts(event.inferences)
             self.counted = event
 
     def _load(self, event: Loaded) -> None:
@@ -108,6 +109,8 @@ class History:
         elif event.file >= len(self.files):
             raise UntrustedError(f"there is no model file {event.file}")
         else:
+            if isinstance(event, Counted):
+                check_counts(event.inferences, self.run.device)
             self.files[event.file].add(event)
 
     @property
@@ -184,8 +187,10 @@ def check_blocks(blocks: tuple[tuple[int, ...], ...]) -> None:
         raise UntrustedError("blocks are empty or of unequal length")
 
 
-def check_counts(inferences: tuple[dict[str, int], ...]) -> None:
-    """Raises UntrustedError for an inference without what reports show."""
+def check_counts(inferences: tuple[dict[str, int], ...], device: DeviceInfo) -> None:
+    """Raises UntrustedError for an inference without what reports show, or with something else."""
+    if bool(inferences) != device.counted:
+        raise UntrustedError("instructions are there where they are not counted, or are missing")
     for counts in inferences:
-        if not set(CLASSES) <= counts.keys() or not counts["instructions"]:
-            raise UntrustedError(f"an inference has no counts of {', '.join(CLASSES)}")
+        if not set(SHOWN) <= counts.keys() <= {*SHOWN, *OTHERS} or not counts["instructions"]:
+            raise UntrustedError(f"an inference has not the counts of {', '.join(SHOWN)}")

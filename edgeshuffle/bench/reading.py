@@ -132,7 +132,7 @@ def _line_of_version_1(line: bytes) -> Record | Count:
     kind = decode(line, _Version1)
     if kind.inferences is not None:
         count = decode(line, Count)
-        check_counts(count.inferences)
+        check_counts(count.inferences, count.device)
         return count
     if kind.schema_version != 1:
         raise UntrustedError(f"schema version {kind.schema_version!r:.20}, not 1 or 2")

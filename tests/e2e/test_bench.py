@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
 import resource
 import subprocess
@@ -51,6 +52,8 @@ def test_json_has_every_file_and_nothing_else(folder, capsys):
     assert err == ""
     found = json.loads(out)
     assert (found["model"], found["mode"], found["seed"]) == ("small", "quick", 3)
+    assert found["device"]["hostname"] == platform.node()
+    assert found["device"]["kernel"] == platform.release()
     assert [(one["runtime"], one["precision"]) for one in found["results"]] == NAMES
     for one in found["results"]:
         assert one["n"] == 128

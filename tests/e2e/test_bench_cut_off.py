@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from running import start
 from small_models import run, three_models
 
 from edgeshuffle.bench.plan import BUDGETS
@@ -195,6 +196,19 @@ def test_a_run_that_is_measured_at_the_moment_is_not_continued(
     telling.process.kill()
     telling.ended()
     assert read_measured(Path(other)).records
+
+
+def test_of_two_at_once_only_one_goes_on_with_what_was_cut_off(folder, capsys):
+    assert run("bench", folder, "--allow-invalid") == 0
+    path, _ = kept(folder)
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:20]))
+    both = [start("bench", folder, "--json", "--allow-invalid") for _ in range(2)]
+    founds = [json.loads(one.end()[1]) for one in both]
+    # The second may begin when the first is over: what is complete is not continued either.
+    assert sorted(found["continued"] for found in founds) == [False, True]
+    assert len({found["records"] for found in founds}) == 2
+    for found in founds:
+        assert all(result["n"] == 128 for result in found["results"])
 
 
 def test_an_agent_that_dies_ends_the_bench_but_not_the_records(folder, telling):

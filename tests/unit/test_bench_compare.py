@@ -11,6 +11,7 @@ from edgeshuffle.bench.compare import compare, compare_counts, refuse_incomparab
 from edgeshuffle.bench.events import from_line
 from edgeshuffle.bench.reading import Measured, read_measured
 from edgeshuffle.bench.record import Count
+from edgeshuffle.bench.results import report_of
 from edgeshuffle.bench.stats import summarize
 from edgeshuffle.bench.verdict import judge, settled, slowdown
 from edgeshuffle.errors import ArtifactError
@@ -175,3 +176,14 @@ def test_a_sustained_run_is_judged_by_its_second_half():
         before=replace(RECORD.before, throttled=0, clock_khz=2),
     )
     assert judge(hot, summarize(settled(hot))).valid
+
+
+def test_what_cannot_be_compared_is_shown_all_the_same(tmp_path):
+    other = replace(RECORD, runtime_version="9")
+    report = report_of(
+        Measured(records=(RECORD,), missing=("ort int8",)), tmp_path, Measured(records=(other,))
+    )
+    assert report.changes == ()
+    assert "runtime_version is 1.32.0 in one run and 9 in the other" in str(report.problem)
+    assert report.cases[0].verdict.valid
+    assert report.notes == ("ort int8 has no samples: the run was cut off",)

@@ -14,7 +14,7 @@ from edgeshuffle.bench.reading import read_measured
 from edgeshuffle.bench.record import Count
 from edgeshuffle.device.emulated.boards import BOARDS, write_board
 from edgeshuffle.device.emulated.plugin import read_counts
-from edgeshuffle.errors import DeviceError, UnknownNameError
+from edgeshuffle.errors import ArtifactError, DeviceError, UnknownNameError
 from edgeshuffle.report import REPORTS
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -107,6 +107,33 @@ def test_records_keep_every_inference(report, tmp_path):
     old = [json.dumps(dataclasses.asdict(one)) for one in report.counts]
     path.write_text("\n".join(old) + "\n")
     assert read_measured(path).counts == report.counts
+
+
+@pytest.mark.parametrize(
+    "inferences",
+    [
+        [],
+        [{}],
+        [{"instructions": 1}],
+        [{"instructions": 0, "dot": 0, "widening_mac": 0, "fmla": 0}],
+        [{"instructions": -1, "dot": 0, "widening_mac": 0, "fmla": 0}],
+        [{"instructions": 1, "dot": 0, "widening_mac": 0, "fmla": 0, "verdict": 1}],
+        [{"instructions": "1", "dot": 0, "widening_mac": 0, "fmla": 0}],
+    ],
+)
+@pytest.mark.parametrize("old", [True, False])
+def test_bad_counts_are_refused_in_one_line(report, tmp_path, capsys, inferences, old):
+    path = kept(report, tmp_path / "counts.jsonl")
+    if old:
+        content = json.dumps({**dataclasses.asdict(report.counts[0]), "inferences": inferences})
+    else:
+        event = {"file": 0, "runtime_version": "1", "inferences": inferences}
+        content = path.read_text().splitlines()[0] + "\n" + json.dumps({"counted": event})
+    path.write_text(content + "\n")
+    assert run("report", path) == ArtifactError.exit_code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
 
 
 def test_the_report_command_shows_and_compares_them(report, tmp_path, capsys):
