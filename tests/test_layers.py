@@ -18,7 +18,7 @@ MODULES = {
 }
 # Each layer may import those before it, and itself.
 LAYERS = [
-    {"errors", "memory", "plugins", "packaged", "signals", "untrusted"},
+    {"errors", "memory", "plugins", "packaged", "quiet", "signals", "untrusted"},
     {"atomic", "artifact", "graph", "operators", "images", "metrics"},
     {"zoo", "frontend", "passes", "quant", "emit", "runtime", "inspection"},
     {"device", "sensitivity", "compare"},

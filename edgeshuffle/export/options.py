@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from edgeshuffle.artifact import refuse_target
 from edgeshuffle.emit import EMITTERS
 from edgeshuffle.errors import DataError, UnknownNameError
+from edgeshuffle.memory import MAX_SIDE
 from edgeshuffle.quant.calibrators import CALIBRATORS
 from edgeshuffle.quant.recipe import DEFAULT, load_recipe
 from edgeshuffle.zoo.cards import card_of_width
@@ -16,8 +17,6 @@ from edgeshuffle.zoo.cards import card_of_width
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Sixteen times the memory of 512 pixels, about 2 GB.
-MAX_RESOLUTION: Final = 2048
 _LEAST_STD: Final = 1e-6
 _MOST: Final = 1e6
 
@@ -77,10 +76,9 @@ def check(options: ExportOptions, target: Path) -> None:
         raise UnknownNameError(
             f"--resolution {options.resolution} is below 32, ShuffleNetV2's total stride."
         )
-    if options.resolution is not None and options.resolution > MAX_RESOLUTION:
+    if options.resolution is not None and options.resolution > MAX_SIDE:
         raise UnknownNameError(
-            f"--resolution {options.resolution} is above {MAX_RESOLUTION}, the most that is "
-            "supported."
+            f"--resolution {options.resolution} is above {MAX_SIDE}, the most that is supported."
         )
     own = options.onnx is not None or options.weights != "demo"
     if options.int8 and own and options.calib is None:
