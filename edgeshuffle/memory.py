@@ -1,4 +1,4 @@
-"""A limit on what reading a file from outside may cost."""
+"""Limits on what files and options from outside may cost."""
 
 from __future__ import annotations
 
@@ -10,27 +10,30 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Pixels a side of a network's input; memory grows with its square.
+MAX_SIDE: Final = 2048
 _STATM: Final = Path("/proc/self/statm")
+_DATA: Final = 5
 
 
 @contextmanager
 def bounded_memory(more: int) -> Iterator[None]:
-    """Within, this process gets no more than `more` bytes of address space on top of what it has.
+    """Within, this process gets no more than `more` bytes on top of what it has (RLIMIT_DATA).
 
     Asking for more fails there as if the machine had no more: Python raises MemoryError, libraries
     what they make of it. It holds for all threads. Where the system cannot tell or set it, there is
     no limit.
     """
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     try:
-        limit = int(_STATM.read_text().split()[0]) * resource.getpagesize() + more
+        limit = int(_STATM.read_text().split()[_DATA]) * resource.getpagesize() + more
     except (OSError, ValueError, IndexError):
         yield
         return
     if soft != resource.RLIM_INFINITY:
         limit = min(limit, soft)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))

@@ -18,7 +18,7 @@ MODULES = {
 }
 # Each layer may import those before it, and itself.
 LAYERS = [
-    {"errors", "memory", "plugins", "packaged", "signals", "untrusted"},
+    {"errors", "memory", "plugins", "packaged", "quiet", "signals", "untrusted"},
     {"atomic", "artifact", "class_names", "graph", "images", "limits", "manifest", "metrics",
      "operators", "tally"},
     {"zoo", "frontend", "passes", "quant", "emit", "runtime", "inspection"},

@@ -11,6 +11,7 @@ from edgeshuffle.artifact import RUNTIME_OF_FORMAT, refuse_target
 from edgeshuffle.emit import EMITTERS
 from edgeshuffle.errors import DataError, MissingExtraError, UnknownNameError
 from edgeshuffle.limits import check_limit
+from edgeshuffle.memory import MAX_SIDE
 from edgeshuffle.quant.calibrators import CALIBRATORS
 from edgeshuffle.quant.recipe import DEFAULT, load_recipe
 from edgeshuffle.runtime import RUNTIMES
@@ -19,8 +20,6 @@ from edgeshuffle.zoo.cards import card_of_width
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Sixteen times the memory of 512 pixels, about 2 GB.
-MAX_RESOLUTION: Final = 2048
 _LEAST_STD: Final = 1e-6
 _MOST: Final = 1e6
 
@@ -84,10 +83,9 @@ def check(options: ExportOptions, target: Path) -> None:
         raise UnknownNameError(
             f"--resolution {options.resolution} is below 32, ShuffleNetV2's total stride."
         )
-    if options.resolution is not None and options.resolution > MAX_RESOLUTION:
+    if options.resolution is not None and options.resolution > MAX_SIDE:
         raise UnknownNameError(
-            f"--resolution {options.resolution} is above {MAX_RESOLUTION}, the most that is "
-            "supported."
+            f"--resolution {options.resolution} is above {MAX_SIDE}, the most that is supported."
         )
     own = options.onnx is not None or options.weights != "demo"
     if options.int8 and own and options.calib is None:
