@@ -128,7 +128,7 @@ def bench(
             kept.append(record)
             write(path, kept)
 
-        device.steady()
+        device.steady(options.wait)
         described = device.describe()
         info = device.info()
         if info.emulated:
@@ -142,7 +142,7 @@ def bench(
                 counts=tuple(counts),
                 records=path,
             )
-        cores = choose_cores(options.cores, described["clusters"], options.threads)
+        cores = choose_cores(options.cores, described.clusters, options.threads)
         found = None if options.fresh else broken_off(options, info, cores)
         earlier: tuple[Record, ...] = ()
         if found is not None:
@@ -155,7 +155,7 @@ def bench(
             keep,
             report,
             cores=cores,
-            has_power=described["pmic"],
+            has_power=described.pmic,
             earlier=earlier,
         )
         # In the order of the cases now, not in that in which they were finished.

@@ -96,13 +96,13 @@ def count(
     for done, case in enumerate(cases):
         progress("count", done, len(cases))
         session = open_agent(device, case.file, case.path, seed=options.seed)
-        session.ask({"cmd": "run", "n": WARMUP}, WARMUP)
+        session.samples(WARMUP)
         yield Count(
             manifest_sha256=manifest_sha256,
             model=options.artifact.manifest.model,
             device=info,
             runtime=case.file.runtime,
-            runtime_version=session.ready["runtime_version"],
+            runtime_version=session.ready.runtime_version,
             precision=case.file.precision,
             file=case.file.path,
             file_sha256=case.file.sha256,

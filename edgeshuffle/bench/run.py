@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.bench.plan import budget, rounds
 from edgeshuffle.bench.record import Energy, OperatorTime, Record, State
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from edgeshuffle.bench.plan import BenchOptions, Budget, Case
-    from edgeshuffle.device import Device, DeviceInfo
+    from edgeshuffle.device import Device, DeviceInfo, replies
 
     Progress = Callable[[str, int, int], None]
 
@@ -130,7 +130,7 @@ class _Running:
 
     def go_on(self, earlier: Record) -> None:
         """Start from the samples of an earlier run, if its runtime was the same."""
-        if earlier.runtime_version == self.session.ready["runtime_version"]:
+        if earlier.runtime_version == self.session.ready.runtime_version:
             self.blocks, self.during = list(earlier.blocks), list(earlier.during)
             self.spent_ns = sum(map(sum, earlier.blocks))
             self.before, self.started = earlier.before, earlier.started
@@ -163,12 +163,19 @@ class _Running:
         self.after, self.peak_rss_bytes = self._now()
         # After the memory was looked at, which a profile needs, too.
         if conditions.options.profile:
-            reply = self.session.ask({"cmd": "profile", "n": PROFILED}, PROFILED)
-            self.operators = tuple(OperatorTime(**entry) for entry in reply["operators"])
+            self.operators = tuple(
+                OperatorTime(name=one.name, op=one.op, ns=one.ns)
+                for one in self.session.profile(PROFILED)
+            )
         if conditions.has_power:
-            reply = self.session.ask({"cmd": "energy", "seconds": POWER_SECONDS})
-            if reply["busy_mw"] is not None and reply["idle_mw"] is not None:
-                self.energy = Energy(**reply)
+            told = self.session.energy(POWER_SECONDS)
+            if told.busy_mw is not None and told.idle_mw is not None and told.inferences:
+                self.energy = Energy(
+                    idle_mw=told.idle_mw,
+                    busy_mw=told.busy_mw,
+                    inferences=told.inferences,
+                    seconds=told.seconds,
+                )
 
     def record(self, conditions: _Conditions) -> Record:
         assert self.before is not None
@@ -178,7 +185,7 @@ class _Running:
             model=options.artifact.manifest.model,
             device=conditions.info,
             runtime=self.case.file.runtime,
-            runtime_version=self.session.ready["runtime_version"],
+            runtime_version=self.session.ready.runtime_version,
             precision=self.case.file.precision,
             file=self.case.file.path,
             file_sha256=self.case.file.sha256,
@@ -187,11 +194,11 @@ class _Running:
             cores=conditions.cores,
             seed=options.seed,
             mode=options.mode,
-            load_ns=self.session.ready["load_ns"],
-            first_ns=self.session.ready["first_ns"],
+            load_ns=self.session.ready.load_ns,
+            first_ns=self.session.ready.first_ns,
             warmup_ns=tuple(self.warmup),
             blocks=tuple(self.blocks),
-            rss_before_bytes=self.session.ready["rss_before_bytes"],
+            rss_before_bytes=self.session.ready.rss_before_bytes,
             peak_rss_bytes=self.peak_rss_bytes,
             before=self.before,
             during=tuple(self.during),
@@ -203,17 +210,15 @@ class _Running:
         )
 
     def _samples(self, n: int) -> tuple[list[int], State]:
-        reply = self.session.ask({"cmd": "run", "n": n}, n)
-        return [int(sample) for sample in reply["samples_ns"]], _state(reply["state"])
+        ran = self.session.samples(n)
+        return list(ran.samples_ns), _state(ran.state)
 
     def _now(self) -> tuple[State, int]:
-        reply = self.session.ask({"cmd": "state"})
-        return _state(reply), int(reply["peak_rss_bytes"])
+        told = self.session.state()
+        return _state(told), told.peak_rss_bytes
 
 
-def _state(reply: dict[str, Any]) -> State:
+def _state(told: replies.State) -> State:
     return State(
-        clock_khz=reply["clock_khz"],
-        temperature_mc=reply["temperature_mc"],
-        throttled=reply["throttled"],
+        clock_khz=told.clock_khz, temperature_mc=told.temperature_mc, throttled=told.throttled
     )
