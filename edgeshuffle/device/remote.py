@@ -8,7 +8,7 @@ import hashlib
 import re
 import secrets
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -164,8 +164,8 @@ class RemoteDevice:
             try:
                 held.release()
             except DeviceError:
-                with suppress(DeviceError):
-                    self._restore()
+                # Says more, if the link is gone.
+                self._restore()
                 raise
 
     def _restore(self) -> None:

@@ -87,15 +87,15 @@ def restore_if_free(state: Path) -> dict[str, Any]:
         return {"left": restore(state)}
 
 
-def governors(cpus: Path = CPUS) -> dict[str, str]:
+def governors() -> dict[str, str]:
     """Clock governors by file."""
-    files = sorted(cpus.glob("cpu[0-9]*/cpufreq/scaling_governor"))
+    files = sorted(CPUS.glob("cpu[0-9]*/cpufreq/scaling_governor"))
     return {str(file): _text(file) for file in files if _text(file)}
 
 
-def change(state: Path, governor: str | None, phone: bool, cpus: Path = CPUS) -> None:
+def change(state: Path, governor: str | None, phone: bool) -> None:
     """Set the governor and a phone's clock where that is permitted, remembered before."""
-    found = governors(cpus) if governor else {}
+    found = governors() if governor else {}
     old = {file: name for file, name in found.items() if name != governor}
     if not old and not phone:
         return
@@ -109,7 +109,7 @@ def change(state: Path, governor: str | None, phone: bool, cpus: Path = CPUS) ->
         (state / MEMORY).unlink()
 
 
-def restore(state: Path, cpus: Path = CPUS) -> list[str]:
+def restore(state: Path) -> list[str]:
     """Set back what is remembered, and name what could not be; that stays remembered.
 
     To be called by who holds the lock.
@@ -124,7 +124,7 @@ def restore(state: Path, cpus: Path = CPUS) -> list[str]:
         # Nothing that this module wrote: it appears whole or not at all.
         memory.unlink()
         return []
-    now = governors(cpus)
+    now = governors()
     left = []
     for file, name in old.items():
         # Only what is a governor's file is written to, whatever the memory says.
