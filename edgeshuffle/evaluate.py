@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 class EvaluateOptions:
     """What to evaluate. `data` None is the demo's test images; `runtimes` () is all of them.
 
+    Where runtimes have to be put on a device that somebody else uses, `wait` seconds are waited.
     Without `labelled`, labels are not looked at: only agreement and SQNR are measured.
     `class_order` is `index` or `sorted`: how class folders are told apart.
     """
@@ -47,6 +48,7 @@ class EvaluateOptions:
     runtimes: tuple[str, ...] = ()
     limit: int | None = None
     threads: int = 1
+    wait: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +106,9 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
         for index, image in enumerate(images):
             label = None if labels is None else int(labels[index])
             expected = {path: session.run(image) for path, session in here.items()}
-            found = {path: session.run(image) for path, session in there.items()} or expected
+            found = {
+                path: session.run(image, len(expected[path])) for path, session in there.items()
+            } or expected
             for path, output in (*expected.items(), *found.items()):
                 if not np.isfinite(output).all():
                     raise ModelError(
@@ -187,6 +191,7 @@ def _on_device(
     if options.device == "local":
         return None, {}
     device = stack.enter_context(open_device(options.device))
+    device.set_up(options.wait)
     path = options.artifact.path
     return device.info(), {
         file.path: open_agent(device, file, path(file), threads=options.threads) for file in files

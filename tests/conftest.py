@@ -1,4 +1,4 @@
-"""What was not tested, told at the very end, in two lines."""
+"""What all tests share, and what was not tested: told at the very end, in two lines."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ PACKAGES = Path(__file__).with_name("packages.txt")
 # Where it is set, a test that a package would have run is a failure.
 STRICT = "EDGESHUFFLE_TEST_ALL"
 SKIPPED = pytest.StashKey[Counter]()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_of_its_own(tmp_path_factory):
+    """Runs of this session do not wait for those of others on this machine."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
 
 
 def missing_packages(lines):

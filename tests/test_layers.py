@@ -97,7 +97,7 @@ def test_only_the_cleaning_console_writes_to_the_terminal(module):
         assert "rich.console" not in imports(MODULES[module])
 
 
-@pytest.mark.parametrize("name", ["agent", "ort", "litert"])
+@pytest.mark.parametrize("name", ["agent", "hold", "ort", "litert"])
 def test_what_runs_on_a_device_stands_alone(name):
     assert not {i for i in imports(ROOT / "runtime" / f"{name}.py") if i.startswith("edgeshuffle")}
 

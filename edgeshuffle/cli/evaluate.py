@@ -11,7 +11,7 @@ from rich.table import Table
 
 from edgeshuffle.artifact import Artifact
 from edgeshuffle.cli.console import Console
-from edgeshuffle.cli.devices import device_options
+from edgeshuffle.cli.devices import device_options, wait_option
 from edgeshuffle.cli.output import echo_json
 from edgeshuffle.device.inventory import inventory_file, resolve
 from edgeshuffle.evaluate import EvaluateOptions, Evaluation, Result, evaluate
@@ -27,6 +27,7 @@ from edgeshuffle.runtime import RUNTIMES
     help="Image folder or .npz file; without it, the demo's own test images.",
 )
 @device_options
+@wait_option
 @click.option(
     "--unlabelled",
     is_flag=True,
@@ -58,6 +59,7 @@ def command(
     limit: int | None,
     threads: int,
     class_order: str | None,
+    wait: int,
     *,
     unlabelled: bool,
     as_json: bool,
@@ -77,6 +79,7 @@ def command(
         runtimes=tuple(dict.fromkeys(runtimes)),
         limit=limit,
         threads=threads,
+        wait=wait,
     )
     stderr = Console(stderr=True)
     with Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
