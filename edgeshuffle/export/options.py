@@ -26,7 +26,12 @@ _MOST: Final = 1e6
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
-    """What to export. None means: what the checkpoint, the model file or the card says."""
+    """What to export. None means: what the checkpoint, the model file or the card says.
+
+    `max_drop` is in points, `min_sqnr` in dB and `min_agreement` in percent: limits of INT8 files,
+    with GateError where one is missed. `class_order` (`index` or `sorted`) tells how the class
+    folders of `evaluation` are told apart.
+    """
 
     width: float | None = None
     onnx: Path | None = None
