@@ -13,7 +13,6 @@ import pytest
 
 from campaign.families import FAMILIES
 from campaign.pool import Pool, counted, summary
-from campaign.seeds import Seeds, make
 
 MINUTES = float(os.environ.get("EDGESHUFFLE_CAMPAIGN_MINUTES") or 0)
 FIRST = random.SystemRandom().randrange(10**9) if MINUTES else 0
@@ -22,13 +21,8 @@ TOTAL = sum(family.count for family in FAMILIES.values())
 
 
 @pytest.fixture(scope="module")
-def pool(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("campaign")
-    seeds = Seeds(Path(os.environ.get("CAMPAIGN_SEEDS") or folder / "seeds"))
-    if not seeds.folder.exists():
-        seeds.folder.mkdir()
-        make(seeds.folder)
-    with Pool(seeds, folder / "log") as running:
+def pool(seeds, tmp_path_factory):
+    with Pool(seeds, tmp_path_factory.mktemp("pool") / "log") as running:
         yield running
 
 

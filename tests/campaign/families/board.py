@@ -7,11 +7,13 @@ describes or measures is not run: its replies are played from a file.
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from importlib import import_module
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -154,8 +156,8 @@ class _Link:
             *("/bin/sh", "-c", line),
         ]
 
-    def run(self, line: str, timeout: float) -> Any:
-        remote = import_module("edgeshuffle.device.remote")
+    def run(self, argv: list[str] | str, timeout: float) -> Any:
+        line = argv if isinstance(argv, str) else shlex.join(argv)
         done = subprocess.run(
             self.command(line),
             capture_output=True,
@@ -164,7 +166,7 @@ class _Link:
             timeout=timeout,
             check=False,
         )
-        return remote.Completed(done.returncode, done.stdout, done.stderr)
+        return SimpleNamespace(status=done.returncode, out=done.stdout, err=done.stderr)
 
     def send(self, file: Path, target: str) -> None:
         shutil.copyfile(file, target)
