@@ -40,7 +40,7 @@ def judge(case: Case, outcome: Outcome, before: Listing, after: Listing) -> Iter
         yield Failure("traceback", _origin(outcome.err), _last(outcome.err))
         return
     if outcome.code not in DOCUMENTED:
-        yield Failure("undocumented exit code", str(outcome.code), _last(outcome.err))
+        yield Failure("undocumented exit code", _origin(outcome.trace), _last(outcome.err))
     yield from _streams(case, outcome)
     yield from _files(case, outcome, before, after)
     for check in (case.right if outcome.code == 0 else None, case.after):
@@ -85,7 +85,7 @@ def _streams(case: Case, outcome: Outcome) -> Iterator[Failure]:
                 f"control character on {name}", command, repr(text[max(0, at - 60) : at + 20])
             )
     if outcome.code in (129, 143, 0):
-        strange = [line for line in lines if not line.startswith("edgeshuffle: ")]
+        strange = [line for line in lines if not line.startswith(("edgeshuffle: ", "Warning: "))]
         if strange:
             yield Failure("noise on stderr", f"{command}, exit {outcome.code}", strange[0])
     elif outcome.code == 2 and outcome.err.startswith("Usage: "):

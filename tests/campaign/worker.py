@@ -127,9 +127,18 @@ def _command(case: Case, sandbox: Sandbox) -> tuple[Outcome, list[Failure]]:
         return 0
 
     status, usage, hung = _forked(child, HANG_SECONDS)
-    out, err = (file.read_bytes().decode("utf-8", "surrogateescape") for file in streams.values())
     code = os.waitstatus_to_exitcode(status)
-    outcome = Outcome(max(code, 0), max(-code, 0), out, err, sandbox.work)
+    said = {name: _said(file) for name, file in streams.items()}
+    trace = ""
+    if code == 1:
+        # Crashes are one line, too; this is where they come from.
+        case = dataclasses.replace(case, environment={**case.environment, "EDGESHUFFLE_DEBUG": "1"})
+        _forked(child, HANG_SECONDS)
+        trace = _said(streams["stderr"])
+    outcome = Outcome(
+        max(code, 0), max(-code, 0), said["stdout"], said["stderr"], sandbox.work, trace
+    )
+    err = outcome.err
     command = case.arguments[0] if case.arguments else ""
     if hung:
         stack = [line.strip() for line in err.splitlines() if "/edgeshuffle/" in line]
@@ -138,6 +147,10 @@ def _command(case: Case, sandbox: Sandbox) -> tuple[Outcome, list[Failure]]:
     if usage.ru_maxrss * 1024 > MEMORY:
         return outcome, [Failure("memory", command, f"{usage.ru_maxrss / 2**20:.1f} GB")]
     return outcome, []
+
+
+def _said(file: Path) -> str:
+    return file.read_bytes().decode("utf-8", "surrogateescape")
 
 
 def _enter(case: Case, sandbox: Sandbox, streams: dict[str, Path]) -> None:
