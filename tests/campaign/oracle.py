@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ DOCUMENTED = frozenset({0, *range(2, 13), 129, 130, 143})
 MEMORY = 2 * 2**30
 _RUDE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+# Caches of ONNX Runtime and torch, and our own folder for locks, which is used again.
+_KEPT = re.compile(rf"\.ses|torchinductor_.*|edgeshuffle-{os.getuid()}")
 
 Listing = dict[str, tuple[int, int]]
 
@@ -63,6 +67,11 @@ def listing(folder: Path) -> Listing:
             else:
                 found[name] = (state.st_size, state.st_mtime_ns)
     return found
+
+
+def leftovers(folder: Path) -> list[str]:
+    """What should not be in a folder for temporary files any more."""
+    return sorted(path.name for path in folder.iterdir() if not _KEPT.fullmatch(path.name))
 
 
 def strict_json(text: str) -> object:

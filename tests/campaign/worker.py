@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from campaign.case import Case, Outcome, Sandbox
 from campaign.families import FAMILIES
-from campaign.oracle import MEMORY, Failure, judge, listing
+from campaign.oracle import MEMORY, Failure, judge, leftovers, listing
 from campaign.seeds import Seeds
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 HANG_SECONDS = 20.0
 # What a command may take of address space beyond what is imported.
 _ROOM = 3 * 2**30
-# Caches of ONNX Runtime and torch, which both keep in the temporary folder.
-_FOREIGN = (".ses", "torchinductor_")
 _IMPORTED = (
     *("bench", "compare", "devices", "doctor", "evaluate", "export", "image", "inspect", "report"),
     *("sensitivity", "setup"),
@@ -202,9 +200,7 @@ def _judged(case: Case, sandbox: Sandbox, outcome: Outcome, before: Any) -> list
 def _left(sandbox: Sandbox) -> list[Failure]:
     """Temporary files and processes that outlived the command."""
     failures = []
-    left = sorted(
-        path.name for path in sandbox.temporary.iterdir() if not path.name.startswith(_FOREIGN)
-    )
+    left = leftovers(sandbox.temporary)
     if left:
         failures.append(
             Failure("a temporary file is left", left[0].rstrip("0123456789"), str(left))
