@@ -13,13 +13,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended; `signal` is what killed it, 0 for none. `work` was its folder."""
+    """How a command ended; `signal` is what killed it, 0 for none. `work` was its folder.
+
+    `trace` is what it says with EDGESHUFFLE_DEBUG, where it ended in a crash.
+    """
 
     code: int
     signal: int
     out: str
     err: str
     work: Path
+    trace: str = ""
 
 
 @dataclass(kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ DOCUMENTED = frozenset({0, *range(2, 13), 129, 130, 143})
 MEMORY = 2 * 2**30
 _RUDE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+# Caches of ONNX Runtime and torch, and our own folder for locks, which is used again.
+_KEPT = re.compile(rf"\.ses|torchinductor_.*|edgeshuffle-{os.getuid()}")
 
 Listing = dict[str, tuple[int, int]]
 
@@ -40,7 +44,7 @@ def judge(case: Case, outcome: Outcome, before: Listing, after: Listing) -> Iter
         yield Failure("traceback", _origin(outcome.err), _last(outcome.err))
         return
     if outcome.code not in DOCUMENTED:
-        yield Failure("undocumented exit code", str(outcome.code), _last(outcome.err))
+        yield Failure("undocumented exit code", _origin(outcome.trace), _last(outcome.err))
     yield from _streams(case, outcome)
     yield from _files(case, outcome, before, after)
     for check in (case.right if outcome.code == 0 else None, case.after):
@@ -65,6 +69,11 @@ def listing(folder: Path) -> Listing:
     return found
 
 
+def leftovers(folder: Path) -> list[str]:
+    """What should not be in a folder for temporary files any more."""
+    return sorted(path.name for path in folder.iterdir() if not _KEPT.fullmatch(path.name))
+
+
 def strict_json(text: str) -> object:
     """One JSON value; raises ValueError for NaN, infinities and anything after it."""
 
@@ -85,7 +94,7 @@ def _streams(case: Case, outcome: Outcome) -> Iterator[Failure]:
                 f"control character on {name}", command, repr(text[max(0, at - 60) : at + 20])
             )
     if outcome.code in (129, 143, 0):
-        strange = [line for line in lines if not line.startswith("edgeshuffle: ")]
+        strange = [line for line in lines if not line.startswith(("edgeshuffle: ", "Warning: "))]
         if strange:
             yield Failure("noise on stderr", f"{command}, exit {outcome.code}", strange[0])
     elif outcome.code == 2 and outcome.err.startswith("Usage: "):

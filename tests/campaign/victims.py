@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from campaign.oracle import listing
+from campaign.oracle import leftovers, listing
 from campaign.pool import TESTS
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 END_SECONDS = 30
 SETTLE_SECONDS = 20
-# Their caches in the temporary folder stay: ONNX Runtime's and torch's.
-_FOREIGN = (".ses", "torchinductor_")
 # Exit codes of a run that was not disturbed in the end: an INVALID bench is a finished one.
 FINISHED = (0, 11)
 # After each signal, those that a command may end with besides.
@@ -104,11 +102,6 @@ class Place:
                     if mark in (process / "environ").read_bytes():
                         found.append(int(process.name))
         return found
-
-    def temporary(self) -> list[str]:
-        """Temporary files that are left."""
-        names = (path.name for path in (self.root / "tmp").iterdir())
-        return [name for name in names if not name.startswith(_FOREIGN)]
 
 
 @dataclass(frozen=True)
@@ -238,8 +231,8 @@ def _after(
     ]
     if new:
         yield f"half-written: {new[:3]}"
-    if place.temporary():
-        yield f"temporary files: {place.temporary()[:3]}"
+    if left := leftovers(place.root / "tmp"):
+        yield f"temporary files: {left[:3]}"
 
 
 def _again(place: Place, victim: Victim) -> Iterator[str]:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from campaign.case import Case, Outcome, Sandbox
 from campaign.families import FAMILIES
-from campaign.oracle import MEMORY, Failure, judge, listing
+from campaign.oracle import MEMORY, Failure, judge, leftovers, listing
 from campaign.seeds import Seeds
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 HANG_SECONDS = 20.0
 # What a command may take of address space beyond what is imported.
 _ROOM = 3 * 2**30
-# Caches of ONNX Runtime and torch, which both keep in the temporary folder.
-_FOREIGN = (".ses", "torchinductor_")
 _IMPORTED = (
     *("bench", "compare", "devices", "doctor", "evaluate", "export", "image", "inspect", "report"),
     *("sensitivity", "setup"),
@@ -127,9 +125,18 @@ def _command(case: Case, sandbox: Sandbox) -> tuple[Outcome, list[Failure]]:
         return 0
 
     status, usage, hung = _forked(child, HANG_SECONDS)
-    out, err = (file.read_bytes().decode("utf-8", "surrogateescape") for file in streams.values())
     code = os.waitstatus_to_exitcode(status)
-    outcome = Outcome(max(code, 0), max(-code, 0), out, err, sandbox.work)
+    said = {name: _said(file) for name, file in streams.items()}
+    trace = ""
+    if code == 1:
+        # Crashes are one line, too; this is where they come from.
+        case = dataclasses.replace(case, environment={**case.environment, "EDGESHUFFLE_DEBUG": "1"})
+        _forked(child, HANG_SECONDS)
+        trace = _said(streams["stderr"])
+    outcome = Outcome(
+        max(code, 0), max(-code, 0), said["stdout"], said["stderr"], sandbox.work, trace
+    )
+    err = outcome.err
     command = case.arguments[0] if case.arguments else ""
     if hung:
         stack = [line.strip() for line in err.splitlines() if "/edgeshuffle/" in line]
@@ -138,6 +145,10 @@ def _command(case: Case, sandbox: Sandbox) -> tuple[Outcome, list[Failure]]:
     if usage.ru_maxrss * 1024 > MEMORY:
         return outcome, [Failure("memory", command, f"{usage.ru_maxrss / 2**20:.1f} GB")]
     return outcome, []
+
+
+def _said(file: Path) -> str:
+    return file.read_bytes().decode("utf-8", "surrogateescape")
 
 
 def _enter(case: Case, sandbox: Sandbox, streams: dict[str, Path]) -> None:
@@ -189,9 +200,7 @@ def _judged(case: Case, sandbox: Sandbox, outcome: Outcome, before: Any) -> list
 def _left(sandbox: Sandbox) -> list[Failure]:
     """Temporary files and processes that outlived the command."""
     failures = []
-    left = sorted(
-        path.name for path in sandbox.temporary.iterdir() if not path.name.startswith(_FOREIGN)
-    )
+    left = leftovers(sandbox.temporary)
     if left:
         failures.append(
             Failure("a temporary file is left", left[0].rstrip("0123456789"), str(left))
