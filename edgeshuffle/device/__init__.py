@@ -25,7 +25,7 @@ class DeviceInfo:
     `clock_khz` is the fastest core's clock, `temperature_mc` in thousandths of a degree Celsius,
     `load` the number of runnable processes over the last minute, all before measuring. `cores`
     are the logical ones that may be used. An `emulated` device has no times; it has instructions if
-    `counted`.
+    `counted`. Records of versions before 2 have no `hostname` and `kernel`.
     """
 
     machine: str
@@ -39,16 +39,13 @@ class DeviceInfo:
     python: str
     emulated: bool = False
     counted: bool = False
+    hostname: str | None = None
+    kernel: str | None = None
 
     @classmethod
     def of(cls, described: Described) -> Self:
         """From what an agent tells, which is more than is kept with a measurement."""
         return cls(**{field.name: getattr(described, field.name) for field in fields(cls)})
-
-    @property
-    def identity(self) -> tuple[str, str, int, str]:
-        """What stays the same while a device does."""
-        return (self.machine, self.cpu, self.cores, self.python)
 
     @property
     def label(self) -> str:

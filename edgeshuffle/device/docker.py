@@ -98,6 +98,8 @@ class DockerDevice(RemoteDevice):
     def _program(self, argv: Sequence[str], environment: dict[str, str]) -> list[str]:
         command = [self._engine, "run", "--rm", "--interactive", "--pull", "never"]
         command += ["--network", "none", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"]  # noqa: S108
+        # Records name the board; a container's own name is another one each time.
+        command += ["--uts", "host"]
         command += ["--user", self._user, "--label", f"{LABEL}={self._name}"]
         for folder in (self._run, self._state):
             command += ["--volume", f"{folder}:{folder}:ro"]

@@ -82,6 +82,8 @@ def describe() -> dict[str, Any]:
     machine = platform.machine()
     return {
         "machine": machine,
+        "hostname": platform.node(),
+        "kernel": platform.release(),
         "cpu": _board() or machine,
         "cores": len(os.sched_getaffinity(0)),
         "is_arm": _is_arm(),

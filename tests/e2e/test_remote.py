@@ -35,7 +35,9 @@ def other(request, tmp_path, monkeypatch):
 
 
 def test_bench_does_on_a_board_what_it_does_here(board, demo):
-    code, out, err = start("bench", demo, "--device", board.address, "--json").end()
+    code, out, err = start(
+        "bench", demo, "--device", board.address, "--json", "--allow-invalid"
+    ).end()
     assert (code, err) == (0, [])
     found = json.loads(out)
     names = {"ssh": "Raspberry Pi 4 Model B Rev 1.4", "adb": "Google Pixel 8, Android 15"}
@@ -82,7 +84,8 @@ def test_a_connection_that_is_cut_in_a_push_is_made_anew(board, tmp_path):
 
 
 def bench(board, demo, runtime="litert"):
-    return start("bench", demo, "--device", board.address, "--runtime", runtime, "--json")
+    options = ("--runtime", runtime, "--json", "--allow-invalid")
+    return start("bench", demo, "--device", board.address, *options)
 
 
 def bench_until(board, artifact, stage, share, event):

@@ -16,7 +16,7 @@ from edgeshuffle.artifact import Artifact
 from edgeshuffle.device import open_device
 from edgeshuffle.device.session import open_agent
 from edgeshuffle.device.ssh import Address
-from edgeshuffle.errors import DeviceError, UnknownNameError
+from edgeshuffle.errors import DeviceError, GateError, UnknownNameError
 
 
 @pytest.fixture
@@ -73,7 +73,9 @@ def test_what_happens_in_mid_run_makes_it_invalid(other, demo, what):
         board.at_call(IN_MID_RUN, f"echo 600000 >'{board.clock_file}'")
         reason = "the clock sank from 1500 to 600 MHz"
     code, out, err = bench(board, demo).end()
-    assert (code, err) == (0, [])
+    assert code == GateError.exit_code
+    assert len(err) == 1
+    assert err[0].startswith("edgeshuffle: INVALID: litert fp32, litert int8. Do not quote these")
     for result in json.loads(out)["results"]:
         assert result["verdict"] == "INVALID"
         assert any(said.startswith(reason) for said in result["reasons"])
