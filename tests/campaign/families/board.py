@@ -75,7 +75,7 @@ class Board:
         """Make it, and have ssh reach it; in the process of the command."""
         folder = self.sandbox.root / "board"
         for name in ("home", "bin"):
-            (folder / name).mkdir(parents=True)
+            (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / "describe").write_bytes(b"\n".join(self.describe or [self.said()]) + b"\n")
         (folder / "model").write_bytes(b"\n".join(self.model or self.answers()) + b"\n")
         (folder / "player.py").write_text(_PLAYER)
