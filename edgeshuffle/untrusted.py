@@ -18,6 +18,7 @@ MAX_BYTES: Final = 64 * 2**20
 SHOWN: Final = 300
 # Control, format (bidirectional overrides among them), surrogate, line and paragraph separators.
 _UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_LAYOUT: Final = {ord("\n"): None, ord("\t"): None}
 
 
 class UntrustedError(ValueError):
@@ -33,12 +34,29 @@ def clean(text: str) -> str:
     ).strip()
 
 
+def clean_lines(text: str) -> str:
+    """Text of several lines as a terminal shows it; line ends and tabs stay, as does the length."""
+    if text.isascii() and text.translate(_LAYOUT).isprintable():
+        return text
+    return "".join(
+        " " if letter not in "\n\t" and unicodedata.category(letter) in _UNSAFE else letter
+        for letter in text
+    )
+
+
 def quoted(text: str | bytes, limit: int = SHOWN) -> str:
     """Foreign text for a message: clean, in one line, and no longer than `limit` characters."""
     if isinstance(text, bytes):
         text = text[: 4 * limit].decode("utf-8", "replace")
     shown = " ".join(clean(text[: 4 * limit]).split())
     return shown if len(shown) <= limit else f"{shown[: limit - 3]}..."
+
+
+def last_line(text: str | bytes) -> str:
+    """The last line with something in it, where programs say why they failed, as by `quoted`."""
+    lines = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    shown = (quoted(line) for line in reversed(lines.split("\n")))
+    return next((line for line in shown if line), "")
 
 
 def decode(raw: bytes | str, kind: type[T], *, max_bytes: int = MAX_BYTES) -> T:
@@ -52,10 +70,35 @@ def decode(raw: bytes | str, kind: type[T], *, max_bytes: int = MAX_BYTES) -> T:
     if len(raw) > max_bytes:
         raise UntrustedError(f"{len(raw)} bytes, more than {max_bytes}")
     try:
-        return msgspec.convert(_cleaned(msgspec.json.decode(raw)), kind)
+        value = _cleaned(msgspec.json.decode(raw))
     except RecursionError as err:
         raise UntrustedError("nested too deeply") from err
     except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OverflowError) as err:
+        raise UntrustedError(quoted(str(err))) from err
+    return convert(value, kind)
+
+
+def convert(value: Any, kind: type[T]) -> T:
+    """Plain values to a value of `kind` without any coercion; raises UntrustedError."""
+    import msgspec  # noqa: PLC0415
+
+    try:
+        return msgspec.convert(value, kind)
+    except (msgspec.MsgspecError, ValueError, OverflowError) as err:
+        raise UntrustedError(quoted(str(err))) from err
+
+
+def decode_toml(raw: bytes, kind: type[T]) -> T:
+    """TOML to a value of `kind`, as strictly as `decode`; raises UntrustedError."""
+    import tomllib  # noqa: PLC0415
+
+    import msgspec  # noqa: PLC0415
+
+    try:
+        return msgspec.convert(_cleaned(tomllib.loads(raw.decode())), kind)
+    except RecursionError as err:
+        raise UntrustedError("nested too deeply") from err
+    except (ValueError, OverflowError) as err:
         raise UntrustedError(quoted(str(err))) from err
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+
+from edgeshuffle.bench.reading import read_measured
 
 
 @dataclass
@@ -38,9 +39,9 @@ def until(condition, seconds=90):
 
 
 def kept(artifact):
-    """Records of the newest bench run of an artifact."""
+    """Records of the newest bench run of an artifact, as plain values."""
     newest = max((artifact.parent / "bench").iterdir(), key=lambda path: path.stat().st_mtime_ns)
-    return [json.loads(line) for line in newest.read_text().splitlines()]
+    return [asdict(record) for record in read_measured(newest).records]
 
 
 def agents(board):

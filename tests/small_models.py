@@ -1,5 +1,8 @@
 """Tiny real models: graphs by onnx.helper, and TFLite files by the flatbuffer schema."""
 
+import dataclasses
+import hashlib
+
 import flatbuffers
 import numpy as np
 import onnx
@@ -15,7 +18,9 @@ from edgeshuffle.artifact import (
     TensorInfo,
     sha256,
 )
+from edgeshuffle.class_names import class_names_text
 from edgeshuffle.cli import main
+from edgeshuffle.manifest import LabelsFile
 
 BUILTIN = schema.BuiltinOperator
 OPTIONS = schema.BuiltinOptions
@@ -171,6 +176,37 @@ def artifact(folder, files, *, num_classes, size, source=None):
     )
     (folder / "manifest.json").write_text(manifest.to_json())
     return Artifact.load(folder)
+
+
+def named(folder, names):
+    """The artifact in `folder` with these class names."""
+    manifest = Artifact.load(folder).manifest
+    raw = class_names_text(names)
+    (folder / "labels.txt").write_bytes(raw)
+    digest = hashlib.sha256(raw).hexdigest()
+    labels = LabelsFile(path="labels.txt", count=len(names), sha256=digest)
+    manifest = dataclasses.replace(manifest, labels=labels)
+    (folder / "manifest.json").write_text(manifest.to_json())
+    return Artifact.load(folder)
+
+
+THREE_MODELS = [
+    ("model_fp32.onnx", "fp32"),
+    ("model_int8.onnx", "int8"),
+    ("model_fp32.tflite", "fp32"),
+]
+
+
+def three_models(folder):
+    """Make an artifact of models that take microseconds; returns its folder."""
+    folder.mkdir(parents=True)
+    weight = np.random.default_rng(5).standard_normal((10, 3)).astype(np.float32)
+    bias = np.zeros(10, np.float32)
+    onnx_classifier(folder / "model_fp32.onnx", weight, bias, 4)
+    onnx_classifier(folder / "model_int8.onnx", weight, bias, 4, (0.25, 128))
+    tflite_classifier(folder / "model_fp32.tflite", weight, bias, 4)
+    artifact(folder, THREE_MODELS, num_classes=10, size=4)
+    return folder
 
 
 def run(*arguments):

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from edgeshuffle.errors import UnknownNameError
+from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,16 +29,20 @@ def choose_cores(wanted: str, clusters: Sequence[Sequence[int]], threads: int) -
             if len(chosen) < threads:
                 chosen += cluster
         return tuple(sorted(chosen))
-    if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", wanted):
-        raise UnknownNameError(f"'{wanted}' names no cores: fast, slow, all or a list like 0,4-7.")
-    listed: set[int] = set()
-    for part in wanted.split(","):
-        first, _, last = part.partition("-")
-        listed.update(range(int(first), int(last or first) + 1))
+    # No kernel has cores of more digits.
+    if not re.fullmatch(r"[0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*", wanted):
+        raise UnknownNameError(
+            f"'{quoted(wanted, 60)}' names no cores: fast, slow, all or a list like 0,4-7."
+        )
     known = {core for cluster in clusters for core in cluster}
+    ends = [part.partition("-") for part in wanted.split(",")]
+    ranges = [range(int(first), int(last or first) + 1) for first, _, last in ends]
+    # Before they cost memory.
+    there = all(one.stop - 1 <= max(known) for one in ranges)
+    listed = {core for one in ranges for core in one} if there else set()
     if not listed or not listed <= known:
         raise UnknownNameError(
-            f"There are no cores {wanted} on the device. Its cores: "
+            f"There are no cores {quoted(wanted, 60)} on the device. Its cores: "
             f"{', '.join(map(str, sorted(known)))}."
         )
     return tuple(sorted(listed))

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from edgeshuffle.artifact import Artifact, ModelFile
 
 Mode = Literal["quick", "full", "sustained"]
+# Of all cases together: what a records file may hold (`reading.MAX_BYTES`).
+MAX_SAMPLES: Final = 8_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +26,9 @@ class BenchOptions:
     """What to measure and where; with `profile`, each operator's time, too.
 
     `runtimes` () is all of them, `cores` is read by `choose_cores`. `minutes` is how long all cases
-    together run in the mode `sustained`. Unless `fresh`, a run that lost its device is continued.
-    `against` are the records of a run to compare with.
+    together run in the mode `sustained`. Unless `fresh`, a run that was cut off is continued.
+    A device that somebody else uses is waited for `wait` seconds. `against` are the records of a
+    run to compare with.
     """
 
     artifact: Artifact
@@ -37,6 +40,7 @@ class BenchOptions:
     minutes: float = 10.0
     profile: bool = False
     fresh: bool = False
+    wait: float = 0.0
     against: Path | None = None
     seed: int = 0
 
@@ -59,7 +63,8 @@ class Budget:
     """How long to measure a case: blocks of `block` inferences until both limits or one is met.
 
     With `either`, `samples` or `seconds` (of inference) is enough, but `minimum` samples are taken
-    in any case. `warmup_seconds` bounds the warm-up.
+    in any case, and never more than `most`. `warmup_seconds` bounds the warm-up. Where `settles`,
+    statistics are of the second half of the blocks only.
     """
 
     block: int
@@ -68,12 +73,19 @@ class Budget:
     either: bool
     minimum: int
     warmup_seconds: float
+    settles: bool = False
+    most: int = MAX_SAMPLES
+
+    @property
+    def counted(self) -> int:
+        """How many samples statistics must have."""
+        return self.minimum // 2 if self.settles else self.minimum
 
     def share(self, samples: int, seconds: float) -> float:
         """How much is done, 0 to 1; 1 is enough."""
         shares = (samples / self.samples, seconds / self.seconds)
         share = max(shares) if self.either else min(shares)
-        return min(1.0, share, samples / self.minimum)
+        return 1.0 if samples >= self.most else min(1.0, share, samples / self.minimum)
 
 
 BUDGETS: Final[dict[Mode, Budget]] = {
@@ -83,14 +95,20 @@ BUDGETS: Final[dict[Mode, Budget]] = {
     ),
     # Its seconds are the user's where `budget` is asked.
     "sustained": Budget(
-        block=32, samples=256, seconds=600, either=False, minimum=256, warmup_seconds=2
+        block=32,
+        samples=512,
+        seconds=600,
+        either=False,
+        minimum=512,
+        warmup_seconds=2,
+        settles=True,
     ),
 }
 
 
 def budget(options: BenchOptions, cases: int) -> Budget:
     """How long to measure each of so many cases."""
-    chosen = BUDGETS[options.mode]
+    chosen = replace(BUDGETS[options.mode], most=MAX_SAMPLES // cases)
     if options.mode == "sustained":
         return replace(chosen, seconds=60 * options.minutes / cases)
     return chosen

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import re
-import tempfile
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Annotated
 
-from edgeshuffle.atomic import atomic_file
+from msgspec import Meta
+
+from edgeshuffle.bench.plan import Mode
 from edgeshuffle.device import DeviceInfo
-from edgeshuffle.errors import ArtifactError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from datetime import datetime
-    from pathlib import Path
-
-    from edgeshuffle.artifact import Artifact
-    from edgeshuffle.bench.plan import Mode
-
-SCHEMA_VERSION: Final = 1
+# Beyond these, numbers are not what was measured, and arithmetic with them may fail.
+Natural = Annotated[int, Meta(ge=0, le=2**53)]
+Nanoseconds = Annotated[int, Meta(ge=1, le=10**15)]
+Threads = Annotated[int, Meta(ge=1, le=4096)]
+Core = Annotated[int, Meta(ge=0, le=65535)]
+Power = Annotated[float, Meta(ge=0, le=1e9)]
+Minutes = Annotated[float, Meta(ge=0, le=1e6)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +27,9 @@ class State:
     temperature limit now, 16 to 19 for the same since the board was started.
     """
 
-    clock_khz: int | None
-    temperature_mc: int | None
-    throttled: int | None = None
+    clock_khz: Natural | None
+    temperature_mc: Annotated[int, Meta(ge=-(2**31), le=2**31)] | None
+    throttled: Natural | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,17 +38,17 @@ class OperatorTime:
 
     name: str
     op: str
-    ns: int
+    ns: Natural
 
 
 @dataclass(frozen=True, kw_only=True)
 class Energy:
     """Mean power of the whole board while idle and while inferring, over so many inferences."""
 
-    idle_mw: float
-    busy_mw: float
-    inferences: int
-    seconds: float
+    idle_mw: Power
+    busy_mw: Power
+    inferences: Annotated[int, Meta(ge=1, le=2**53)]
+    seconds: Annotated[float, Meta(ge=0, le=1e6)]
 
     @property
     def mj(self) -> float:
@@ -67,12 +61,13 @@ class Record:
     """One model file's measurement.
 
     Block i belongs to round i, in which every unfinished case has one block, timed after a few
-    inferences that are not kept (`run.SWITCH_SAMPLES`). `before` is right after the warm-up,
-    `during` after each block, `after` right after the last one. `rss_before_bytes` is the process
-    before it loads the model, with the runtime imported. `cores` are those it was pinned to, () is
-    none. `operators` are there where they were asked for, `energy` where the board measures it.
-    `finished` is False where the device failed; then `after` and `peak_rss_bytes` may be None.
-    `started` is UTC in ISO 8601.
+    inferences that are not kept (`run.SWITCH_SAMPLES`); all have the same length. `before` is right
+    after the warm-up, `during` after each block, `after` right after the last one.
+    `rss_before_bytes` is the process before it loads the model, with the runtime imported. `cores`
+    are those it was pinned to, () is none. `minutes` is what a sustained run was asked for, 0 where
+    that is not known. `operators` are there where they were asked for, `energy` where the board
+    measures it. `finished` is False where the device failed; then `after` and `peak_rss_bytes` may
+    be None. `started` is UTC in ISO 8601.
     """
 
     manifest_sha256: str
@@ -83,85 +78,60 @@ class Record:
     precision: str
     file: str
     file_sha256: str
-    bytes: int
-    threads: int
-    seed: int
+    bytes: Natural
+    threads: Threads
+    seed: Natural
     mode: Mode
-    load_ns: int
-    first_ns: int
-    warmup_ns: tuple[int, ...]
-    blocks: tuple[tuple[int, ...], ...]
-    rss_before_bytes: int | None
-    peak_rss_bytes: int | None
+    load_ns: Natural
+    first_ns: Natural
+    warmup_ns: tuple[Nanoseconds, ...]
+    blocks: tuple[tuple[Nanoseconds, ...], ...]
+    rss_before_bytes: Natural | None
+    peak_rss_bytes: Natural | None
     before: State
     after: State | None
     started: str
     during: tuple[State, ...] = ()
-    cores: tuple[int, ...] = ()
+    cores: tuple[Core, ...] = ()
+    minutes: Minutes = 0.0
     operators: tuple[OperatorTime, ...] = ()
     energy: Energy | None = None
     finished: bool = True
-    schema_version: int = SCHEMA_VERSION
-
-    def to_json(self) -> str:
-        """One line, without its end."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"))
-
-    @classmethod
-    def from_json(cls, line: str) -> Record:
-        """Read what `to_json` wrote; raises ValueError, KeyError or TypeError on anything else."""
-        data = json.loads(line)
-        if data["schema_version"] != SCHEMA_VERSION:
-            raise ValueError(f"schema version {data['schema_version']}, not {SCHEMA_VERSION}")
-        data["device"] = DeviceInfo(**data["device"])
-        data["before"] = State(**data["before"])
-        data["after"] = None if data["after"] is None else State(**data["after"])
-        data["operators"] = tuple(OperatorTime(**entry) for entry in data["operators"])
-        data["energy"] = None if data["energy"] is None else Energy(**data["energy"])
-        data["cores"] = tuple(data["cores"])
-        data["during"] = tuple(State(**state) for state in data["during"])
-        data["warmup_ns"] = tuple(data["warmup_ns"])
-        data["blocks"] = tuple(tuple(block) for block in data["blocks"])
-        return cls(**data)
 
 
-def records_folder(artifact: Artifact) -> Path:
-    """The folder `bench` beside the artifact's: never inside it, whose files are checksummed."""
-    folder = artifact.folder
-    if folder.name in ("", ".."):
-        folder = folder.resolve()
-    return folder.parent / ("bench" if folder.name != "bench" else "bench-records")
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """One model file's instructions; `inferences` holds every one's counts by class.
 
-
-@contextmanager
-def records_file(artifact: Artifact, now: datetime) -> Iterator[Path]:
-    """Yield where to `write`: a new file in the records' folder, which can be written, and is gone
-    again if nothing was. Raises ArtifactError.
+    Classes: `dot` (sdot, udot, matrix products), `widening_mac`, `fmla`, `simd_load`, `simd_store`,
+    `simd_other`, `load`, `store`, `branch`, `other`; `instructions` is their sum. An emulated
+    device that does not count gives none: all that is known is that the file runs there.
     """
-    home = records_folder(artifact)
-    try:
-        home.mkdir(exist_ok=True)
-        # Only writing tells; better now than after minutes of measuring.
-        tempfile.TemporaryFile(dir=home).close()
-    except OSError as err:
-        raise ArtifactError(
-            f"Cannot write {home}: {err.strerror}. Make room or move the artifact elsewhere."
-        ) from err
-    model = re.sub(r"[^\w.-]+", "_", artifact.manifest.model)
-    try:
-        yield home / f"{model}-{now:%Y%m%dT%H%M%S.%fZ}.jsonl"
-    finally:
-        with suppress(OSError):
-            home.rmdir()
 
+    manifest_sha256: str
+    model: str
+    device: DeviceInfo
+    runtime: str
+    runtime_version: str
+    precision: str
+    file: str
+    file_sha256: str
+    inferences: tuple[dict[str, Natural], ...]
 
-class Line(Protocol):
-    """A record of any kind."""
+    @property
+    def least(self) -> dict[str, int]:
+        """The inference with the fewest instructions; empty where none was counted."""
+        return min(self.inferences, key=lambda counts: counts["instructions"], default={})
 
-    def to_json(self) -> str: ...
+    @property
+    def instructions(self) -> int | None:
+        """Of the shortest inference."""
+        return self.least.get("instructions")
 
-
-def write(path: Path, records: Sequence[Line]) -> None:
-    """Replace the file by these records, one a line; raises ArtifactError."""
-    with atomic_file(path) as temporary:
-        temporary.write_text("".join(record.to_json() + "\n" for record in records), "utf-8")
+    @property
+    def spread(self) -> float:
+        """How much longer the longest inference is than the shortest, as a share."""
+        if self.instructions is None:
+            return 0.0
+        longest = max(counts["instructions"] for counts in self.inferences)
+        return longest / self.instructions - 1

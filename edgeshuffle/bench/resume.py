@@ -1,55 +1,69 @@
-"""A run that lost its device is continued by the next one that would measure the same."""
+"""A run that was cut off is continued by the next one that would measure the same."""
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgeshuffle.bench.record import Record, records_folder
-from edgeshuffle.errors import ArtifactError
+from edgeshuffle.bench.journal import Journal, lock
+from edgeshuffle.bench.reading import read_history, read_run
+from edgeshuffle.untrusted import UntrustedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
-    from edgeshuffle.bench.plan import BenchOptions
-    from edgeshuffle.device import DeviceInfo
+    from edgeshuffle.bench.events import Run
+    from edgeshuffle.bench.history import History
 
 
-def read_records(path: Path) -> tuple[Record, ...]:
-    """The records of a JSONL file; raises ArtifactError for anything else."""
-    try:
-        records = tuple(Record.from_json(line) for line in path.read_text("utf-8").splitlines())
-    except FileNotFoundError as err:
-        raise ArtifactError(f"There is no file {path}.") from err
-    except (OSError, ValueError, KeyError, TypeError) as err:
-        raise ArtifactError(
-            f"{path} holds no records of times ({err}). Give a .jsonl file that `edgeshuffle "
-            "bench` wrote."
-        ) from err
-    if not records:
-        raise ArtifactError(f"{path} is empty.")
-    return records
+@dataclass(frozen=True, kw_only=True)
+class CutOff:
+    """What there is of a run, and its file, to go on with."""
+
+    history: History
+    journal: Journal
 
 
-def broken_off(
-    options: BenchOptions, info: DeviceInfo, cores: Sequence[int]
-) -> tuple[Path, tuple[Record, ...]] | None:
-    """The newest records of this artifact, if they broke off and are of the same measurement."""
-    files = sorted(
-        records_folder(options.artifact).glob("*.jsonl"), key=lambda file: file.stat().st_mtime_ns
-    )
-    if not files:
+def find(folder: Path, run: Run) -> CutOff | str | None:
+    """The newest run of the same work, if it was cut off; a sentence where it cannot be continued.
+
+    A device that was lost and a process that was ended cut off; Ctrl-C does not, since somebody
+    wanted it to end.
+    """
+    for path in _newest_first(folder):
+        kept = read_run(path)
+        if kept is not None and kept.same_work(run):
+            return _open(path, run)
+    return None
+
+
+def _open(path: Path, run: Run) -> CutOff | str | None:
+    descriptor = lock(path)
+    if descriptor is None:
         return None
     try:
-        records = read_records(files[-1])
-    except ArtifactError:
-        return None
-    same = (options.artifact.manifest_sha256, options.threads, options.mode, options.seed)
-    if all(record.finished for record in records) or any(
-        (record.manifest_sha256, record.threads, record.mode, record.seed) != same
-        or record.cores != tuple(cores)
-        or record.device.identity != info.identity
-        for record in records
-    ):
-        return None
-    return files[-1], records
+        with os.fdopen(os.dup(descriptor), "rb") as file:
+            history, whole = read_history(file)
+        cut_off = not history.ended and not history.complete
+        if cut_off and run.mode != "sustained":
+            # What there is of a line that was cut off.
+            if whole < os.fstat(descriptor).st_size:
+                os.ftruncate(descriptor, whole)
+            return CutOff(history=history, journal=Journal(path, descriptor, whole))
+    except (UntrustedError, OSError):
+        cut_off = False
+    os.close(descriptor)
+    if cut_off:
+        return f"The sustained run in {path} was cut off and is not continued: heat starts anew"
+    return None
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    found = []
+    for path in folder.glob("*.jsonl"):
+        try:
+            found.append((path.stat().st_mtime_ns, path))
+        except OSError:
+            continue
+    return [path for _, path in sorted(found, reverse=True)]

@@ -50,7 +50,7 @@ def judge(record: Record, statistics: Statistics) -> Verdict:
 
 def settled(record: Record) -> tuple[tuple[int, ...], ...]:
     """The blocks that statistics are taken from: a sustained run's second half, else all."""
-    if record.mode != "sustained":
+    if not BUDGETS[record.mode].settles:
         return record.blocks
     return record.blocks[len(record.blocks) // 2 :]
 
@@ -90,7 +90,7 @@ def _throttling(before: State, seen: Sequence[State]) -> Iterator[str]:
 def _reasons(record: Record, statistics: Statistics) -> Iterator[str]:
     if not record.finished:
         yield "the device failed before the end; run it again"
-    minimum = BUDGETS[record.mode].minimum
+    minimum = BUDGETS[record.mode].counted
     if statistics.n < minimum:
         yield f"only {statistics.n} samples where {minimum} are needed; run it again"
     seen = (*record.during, *((record.after,) if record.after else ()))

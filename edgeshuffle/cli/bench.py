@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgeshuffle.cli.devices import device_options
+from edgeshuffle.cli.devices import device_options, wait_option
+from edgeshuffle.cli.numbers import FiniteFloat
 from edgeshuffle.device.inventory import inventory_file, resolve
+from edgeshuffle.errors import GateError
 from edgeshuffle.runtime import RUNTIMES
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     help="Repeat for several [default: all].",
 )
 @click.option(
-    "--threads", type=click.IntRange(1), default=1, show_default=True, help="Of the runtime."
+    "--threads", type=click.IntRange(1, 1024), default=1, show_default=True, help="Of the runtime."
 )
 @click.option(
     "--quick",
@@ -41,9 +43,9 @@ if TYPE_CHECKING:
 @click.option(
     "--sustained",
     "minutes",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteFloat(0, 1440, min_open=True),
     metavar="MIN",
-    help="So many minutes for all files together, to see what heat does.",
+    help="So many minutes for all files together, to see what heat does; 512 samples at least.",
 )
 @click.option(
     "--cores",
@@ -52,7 +54,8 @@ if TYPE_CHECKING:
     help="To pin to, where a device has several kinds: fast, slow, all or a list like 0,4-7.",
 )
 @click.option("--profile", is_flag=True, help="Also time each operator, where the runtime can.")
-@click.option("--fresh", is_flag=True, help="Do not continue a run that lost its device.")
+@wait_option
+@click.option("--fresh", is_flag=True, help="Do not continue a run that was cut off.")
 @click.option(
     "--against",
     type=click.Path(path_type=Path),
@@ -60,11 +63,12 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--seed",
-    type=click.IntRange(0),
+    type=click.IntRange(0, 2**32 - 1),
     default=0,
     show_default=True,
-    help="Of the input, the order and the confidence intervals.",
+    help="Of the input and the order.",
 )
+@click.option("--allow-invalid", is_flag=True, help="End with 0 where a result is INVALID, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
     *,
@@ -77,14 +81,17 @@ def command(
     minutes: float | None,
     cores: str,
     profile: bool,
+    wait: int,
     fresh: bool,
     against: Path | None,
     seed: int,
+    allow_invalid: bool,
     as_json: bool,
 ) -> None:
     """Time an artifact's model files side by side, with confidence intervals and a verdict.
 
-    ARTIFACT is a folder made by `edgeshuffle export` [default: the newest one under build/].
+    ARTIFACT is a folder made by `edgeshuffle export` [default: the newest one under build/]. Where
+    a result is INVALID, the exit code is 11.
     """
     from edgeshuffle.artifact import Artifact  # noqa: PLC0415
     from edgeshuffle.bench import BenchOptions, bench  # noqa: PLC0415
@@ -100,6 +107,7 @@ def command(
         mode=mode if minutes is None else "sustained",
         minutes=minutes or 0.0,
         profile=profile,
+        wait=wait,
         fresh=fresh,
         against=against,
         seed=seed,
@@ -108,3 +116,10 @@ def command(
         report = bench(options, progress)
     render = REPORTS["json" if as_json else "terminal"].render
     click.echo(render(report).rstrip("\n"))
+    if report.problem is not None:
+        raise report.problem
+    if report.invalid and not allow_invalid:
+        raise GateError(
+            f"INVALID: {', '.join(report.invalid)}. Do not quote these numbers: mend what the "
+            "report names and measure again, or end with 0 all the same by --allow-invalid."
+        )

@@ -16,8 +16,8 @@ import click
 def command(records: Path, against: Path | None, *, as_json: bool) -> None:
     """Show what an earlier `edgeshuffle bench` measured, from its RECORDS (.jsonl).
 
-    Runs are compared only where model, device, governor, threads, cores, mode and runtime are the
-    same.
+    Runs are compared only where model, device, host name, kernel, governor, threads, cores, mode
+    and runtime are the same. The exit code is 0 for INVALID results, too.
     """
     from edgeshuffle.bench import replay  # noqa: PLC0415
     from edgeshuffle.report import REPORTS  # noqa: PLC0415

@@ -7,12 +7,16 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from edgeshuffle.bench import InstructionReport
+from edgeshuffle.bench.compare import significant
+from edgeshuffle.bench.instructions import doubts
+from edgeshuffle.bench.verdict import Verdict
 
 if TYPE_CHECKING:
     from edgeshuffle.bench import BenchReport, MeasuredCase
     from edgeshuffle.bench.stats import Estimate
 
-SCHEMA_VERSION: Final = 1
+# 2: an interval's low and high may be null.
+SCHEMA_VERSION: Final = 2
 
 
 def render(report: BenchReport | InstructionReport) -> str:
@@ -36,11 +40,27 @@ def _counts(report: InstructionReport) -> dict[str, Any]:
                 **count.least,
                 "spread": count.spread,
                 "speedup": report.speedup(count),
-                "verdict": "INVALID" if count.reasons else "VALID",
-                "reasons": list(count.reasons),
+                "verdict": str(Verdict(reasons=doubts(count))),
+                "reasons": list(doubts(count)),
             }
             for count in report.counts
         ],
+        "changes": [
+            {
+                "runtime": change.runtime,
+                "precision": change.precision,
+                "same_file": change.same_file,
+                "value": change.ratio,
+                "significant": change.significant,
+                "classes": {
+                    name: {"then": then, "now": now} for name, (then, now) in change.classes.items()
+                },
+                "then_verdict": str(change.then),
+                "then_reasons": list(change.then.reasons),
+            }
+            for change in report.changes
+        ],
+        "notes": list(report.notes),
         "records": str(report.records),
     }
 
@@ -52,6 +72,7 @@ def _times(report: BenchReport) -> dict[str, Any]:
         "threads": report.threads,
         "cores": list(report.cores),
         "mode": report.mode,
+        "minutes": report.minutes,
         "continued": report.continued,
         "seed": report.seed,
         "results": [_result(case) for case in report.cases],
@@ -61,6 +82,7 @@ def _times(report: BenchReport) -> dict[str, Any]:
                 "numerator": ratio.numerator,
                 "denominator": ratio.denominator,
                 **dataclasses.asdict(ratio.estimate),
+                "significant": significant(ratio.estimate),
             }
             for ratio in report.ratios
         ],
@@ -70,9 +92,13 @@ def _times(report: BenchReport) -> dict[str, Any]:
                 "precision": change.precision,
                 "same_file": change.same_file,
                 **dataclasses.asdict(change.ratio),
+                "significant": change.significant,
+                "then_verdict": str(change.then),
+                "then_reasons": list(change.then.reasons),
             }
             for change in report.changes
         ],
+        "notes": list(report.notes),
         "records": str(report.records),
     }
 
@@ -100,5 +126,6 @@ def _result(case: MeasuredCase) -> dict[str, Any]:
     }
 
 
-def _milliseconds(estimate: Estimate) -> dict[str, float]:
-    return {name: value / 1e6 for name, value in dataclasses.asdict(estimate).items()}
+def _milliseconds(estimate: Estimate) -> dict[str, float | None]:
+    shown = dataclasses.asdict(estimate)
+    return {name: None if value is None else value / 1e6 for name, value in shown.items()}

@@ -10,6 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from edgeshuffle.bench import InstructionReport
+from edgeshuffle.bench.instructions import doubts
+from edgeshuffle.report.changes import count_change, time_change
+from edgeshuffle.report.numbers import interval, number
 
 if TYPE_CHECKING:
     from edgeshuffle.bench import BenchReport, MeasuredCase
@@ -48,8 +51,10 @@ def _counts(report: InstructionReport) -> str:
             "-" if speedup is None else f"{speedup:.3f}",
         )
     lines.append(_text(table))
+    lines += [line for change in report.changes for line in count_change(change)]
+    lines += [f"{note}." for note in report.notes]
     for count in report.counts:
-        lines += [f"INVALID {count.runtime} {count.precision}: {r}." for r in count.reasons]
+        lines += [f"INVALID {count.runtime} {count.precision}: {r}." for r in doubts(count)]
     lines += [
         "Instructions an inference, those of int8 products (dot, widening) and float ones (fmla).",
         "Speed-up is fp32's instructions over this one's. Instructions are no times: no caches, no "
@@ -74,20 +79,16 @@ def _times(report: BenchReport) -> str:
         for case in report.cases
         if case.slowdown is not None
     ]
-    for change in report.changes:
-        same = "the same file" if change.same_file else "another file"
-        low, high = number(change.ratio.low), number(change.ratio.high)
-        lines.append(
-            f"{change.runtime} {change.precision}: {number(change.ratio.value)} ({low}-{high}) "
-            f"times as long as the other run, {same}."
-        )
+    lines += [line for change in report.changes for line in time_change(change)]
     if report.continued:
-        lines.append("A part of the samples is from the run before, which lost the device.")
+        lines.append("A part of the samples is from the run before, which was cut off.")
+    lines += [f"{note}." for note in report.notes]
     for case in report.cases:
         lines += [f"{case.verdict} {_name(case)}: {reason}." for reason in case.verdict.reasons]
     lines.append(
-        "Under each value: its 95 % confidence interval. Speed-up of the median over fp32."
+        "Under each value: its 95 % confidence interval, - where there are too few samples for one."
     )
+    lines.append("Speed-up of the median over fp32.")
     lines.append(f"Raw samples: {report.records}")
     return "\n".join(lines) + "\n"
 
@@ -173,15 +174,7 @@ def _name(case: MeasuredCase) -> str:
 
 
 def _cell(estimate: Estimate, unit: float) -> str:
-    value, low, high = (
-        number(part / unit) for part in (estimate.value, estimate.low, estimate.high)
-    )
-    return f"{value}\n{low}-{high}"
-
-
-def number(value: float) -> str:
-    """Four digits that count, zeros too, and never an exponent for large values."""
-    return f"{value:.0f}" if value >= 1000 else f"{value:#.4g}".rstrip(".")
+    return f"{number(estimate.value / unit)}\n{interval(estimate, unit)}"
 
 
 def _text(table: Table) -> str:

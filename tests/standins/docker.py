@@ -126,7 +126,7 @@ def run(settings: dict, place: Path, arguments: list[str]) -> int:
     image, *rest = arguments[position:]
     expected = {
         "--rm": True, "--interactive": True, "--read-only": True, "--pull": "never",
-        "--network": "none", "--tmpfs": "/tmp", "--cap-drop": "ALL",
+        "--network": "none", "--uts": "host", "--tmpfs": "/tmp", "--cap-drop": "ALL",
     }  # fmt: skip
     assert {name: given.get(name) for name in expected} == expected
     at = place / f"{os.getpid()}"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,10 +33,24 @@ def test_equal_cores_are_left_to_the_kernel(wanted):
     assert choose_cores(wanted, [[0, 1, 2, 3]], 1) == ()
 
 
-@pytest.mark.parametrize("wanted", ["", "big", "8", "0-8", "5-4", "-1", "1,", "0;1"])
+@pytest.mark.parametrize(
+    "wanted", ["", "big", "8", "0-8", "5-4", "-1", "1,", "0;1", "\u0661", "0-99999"]
+)
 def test_what_names_no_core(wanted):
     with pytest.raises(UnknownNameError, match="cores"):
         choose_cores(wanted, PHONE, 1)
+
+
+@pytest.mark.parametrize(
+    "wanted", ["0-9999999999", "9" * 5000, "0-99999," * 5000 + "0", "\x1b[31m", "0-4\n"]
+)
+def test_what_would_cost_memory_is_refused_at_once(wanted):
+    start = time.perf_counter()
+    with pytest.raises(UnknownNameError, match="cores") as caught:
+        choose_cores(wanted, PHONE, 1)
+    assert time.perf_counter() - start < 1
+    assert len(str(caught.value)) < 300
+    assert str(caught.value).isprintable()
 
 
 @given(

@@ -5,19 +5,21 @@ import json
 from pathlib import Path
 
 import pytest
+from small_models import run
 
 from edgeshuffle.bench import BenchOptions, InstructionReport
-from edgeshuffle.bench.instructions import Count, count
-from edgeshuffle.bench.record import Record
-from edgeshuffle.device import DeviceInfo
+from edgeshuffle.bench.events import Counted, MeasuredFile, Run, to_line
+from edgeshuffle.bench.instructions import count, doubts
+from edgeshuffle.bench.reading import read_measured
+from edgeshuffle.bench.record import Count
 from edgeshuffle.device.emulated.boards import BOARDS, write_board
 from edgeshuffle.device.emulated.plugin import read_counts
-from edgeshuffle.errors import DeviceError, UnknownNameError
+from edgeshuffle.errors import ArtifactError, DeviceError, UnknownNameError
 from edgeshuffle.report import REPORTS
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 INFO = dataclasses.replace(
-    Record.from_json((GOLDEN / "bench" / "valid.jsonl").read_text().splitlines()[0]).device,
+    read_measured(GOLDEN / "bench" / "valid.jsonl").records[0].device,
     emulated=True,
     counted=True,
 )
@@ -62,15 +64,99 @@ def test_the_shortest_inference_counts(report):
 
 def test_inferences_that_differ_are_doubted(report):
     steady, wide = counted("ort", "int8", 10_000, 10_050), report.counts[1]
-    assert steady.reasons == ()
-    assert len(wide.reasons) == 1
-    assert "2.00 %" in wide.reasons[0]
+    assert doubts(steady) == ()
+    (reason,) = doubts(wide)
+    assert "2.00 %" in reason
+    assert report.invalid == ("ort fp32", "ort int8")
 
 
-def test_records_keep_every_inference(report):
-    kept = json.loads(report.counts[0].to_json())
-    assert [counts["instructions"] for counts in kept["inferences"]] == [76_000_000, 75_000_000]
-    assert DeviceInfo(**kept["device"]) == INFO
+def kept(report, path):
+    """The report's counts as a bench keeps them."""
+    files = [
+        MeasuredFile(
+            runtime=c.runtime, precision=c.precision, path=c.file, sha256="1" * 64, bytes=1
+        )
+        for c in report.counts
+    ]
+    begin = Run(
+        kind="instructions",
+        model=report.model,
+        manifest_sha256="0" * 64,
+        device=INFO,
+        files=tuple(files),
+        threads=1,
+        cores=(),
+        mode="quick",
+        minutes=0.0,
+        seed=0,
+        profile=False,
+        started="",
+    )
+    happenings = [
+        Counted(file=index, runtime_version=one.runtime_version, inferences=one.inferences)
+        for index, one in enumerate(report.counts)
+    ]
+    path.write_bytes(b"".join(map(to_line, (begin, *happenings))))
+    return path
+
+
+def test_records_keep_every_inference(report, tmp_path):
+    path = kept(report, tmp_path / "counts.jsonl")
+    assert read_measured(path).counts == report.counts
+    # The first of them were one count a line.
+    old = [json.dumps(dataclasses.asdict(one)) for one in report.counts]
+    path.write_text("\n".join(old) + "\n")
+    assert read_measured(path).counts == report.counts
+
+
+@pytest.mark.parametrize(
+    "inferences",
+    [
+        [],
+        [{}],
+        [{"instructions": 1}],
+        [{"instructions": 0, "dot": 0, "widening_mac": 0, "fmla": 0}],
+        [{"instructions": -1, "dot": 0, "widening_mac": 0, "fmla": 0}],
+        [{"instructions": 1, "dot": 0, "widening_mac": 0, "fmla": 0, "verdict": 1}],
+        [{"instructions": "1", "dot": 0, "widening_mac": 0, "fmla": 0}],
+    ],
+)
+@pytest.mark.parametrize("old", [True, False])
+def test_bad_counts_are_refused_in_one_line(report, tmp_path, capsys, inferences, old):
+    path = kept(report, tmp_path / "counts.jsonl")
+    if old:
+        content = json.dumps({**dataclasses.asdict(report.counts[0]), "inferences": inferences})
+    else:
+        event = {"file": 0, "runtime_version": "1", "inferences": inferences}
+        content = path.read_text().splitlines()[0] + "\n" + json.dumps({"counted": event})
+    path.write_text(content + "\n")
+    assert run("report", path) == ArtifactError.exit_code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+
+
+def test_the_report_command_shows_and_compares_them(report, tmp_path, capsys):
+    path = kept(report, tmp_path / "counts.jsonl")
+    assert run("report", path) == 0
+    table = REPORTS["terminal"].render(report).partition("Raw counts")[0]
+    assert capsys.readouterr().out == f"{table}Raw counts: {path}\n"
+    fewer = dict(report.counts[2].inferences[0], instructions=12_000_000, dot=1_000_000)
+    better = dataclasses.replace(report.counts[2], inferences=(fewer,))
+    other = kept(
+        dataclasses.replace(report, counts=(*report.counts[:2], better)), tmp_path / "b.jsonl"
+    )
+    assert run("report", other, "--against", path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    same = "times the instructions of the other run, the same file"
+    assert f"ort fp32: 1.0000 {same}: no difference." in lines
+    assert f"litert int8: 0.5000 {same}: 50 % fewer." in lines
+    assert "litert int8: changed, in millions: dot 5.00 to 1.00." in lines
+    assert any(line.startswith("INVALID other run, ort int8: inferences differ") for line in lines)
+    assert run("report", other, "--against", path, "--json") == 0
+    change = json.loads(capsys.readouterr().out)["changes"][2]
+    assert (change["value"], change["significant"]) == (0.5, True)
+    assert change["classes"] == {"dot": {"then": 5_000_000, "now": 1_000_000}}
 
 
 def test_the_table_for_people(report):

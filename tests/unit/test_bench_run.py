@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field, replace
+import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_models import artifact
 
+from edgeshuffle.bench import _run
+from edgeshuffle.bench.history import History
+from edgeshuffle.bench.journal import Journal
 from edgeshuffle.bench.plan import BUDGETS, BenchOptions, plan, rounds
-from edgeshuffle.bench.record import Record
+from edgeshuffle.bench.reading import read_measured
+from edgeshuffle.bench.recording import Recording
 from edgeshuffle.bench.run import (
     SETTLED_SAMPLES,
     SWITCH_SAMPLES,
     WARMUP_SAMPLES,
+    load,
     measure,
 )
+from edgeshuffle.bench.stats import summarize
+from edgeshuffle.bench.verdict import judge, settled
 from edgeshuffle.errors import (
     ArtifactError,
     DeviceError,
@@ -28,7 +36,7 @@ from edgeshuffle.errors import (
 )
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "bench"
-INFO = Record.from_json((GOLDEN / "valid.jsonl").read_text().splitlines()[0]).device
+INFO = read_measured(GOLDEN / "valid.jsonl").records[0].device
 FILES = [("fp32.onnx", "fp32"), ("int8.onnx", "int8"), ("fp32.tflite", "fp32")]
 READY = {
     "ready": True,
@@ -57,6 +65,8 @@ class Script:
 
 
 class FakeProcess:
+    where = "on the device"
+
     def __init__(self, script, said):
         self.script, self.said, self.samples = script, said, script.samples()
         self.asked = 0
@@ -91,6 +101,9 @@ class FakeDevice:
         self.pushed.append(file)
         return f"there/{file.name}"
 
+    def push_program(self, file):
+        return self.push(file)
+
     def spawn(self, argv):
         index = len(self.spawned)
         self.spawned.append(argv)
@@ -107,15 +120,27 @@ def small(tmp_path):
     return artifact(tmp_path, FILES, num_classes=2, size=4)
 
 
-def run(small, device, **options):
-    """The records that were returned and those that were kept, and the progress."""
+def bench(small, device, progress=lambda *_: None, history=None, **options):
+    """Measure a case for each of the device's scripts; the history, also of what fails."""
     chosen = BenchOptions(artifact=small, **options)
-    kept, seen = [], []
     cases = plan(chosen)[: len(device.scripts)]
-    records = measure(
-        chosen, device, device.info(), cases, kept.append, lambda *what: seen.append(what)
-    )
-    return records, kept, seen
+    recording = Recording(history=history or History(), journal=Journal(small.folder / "none"))
+    if history is None:
+        recording.keep(_run(chosen, device.info(), cases, ()))
+    try:
+        loaded = load(chosen, device, cases, progress)
+        measure(chosen, loaded, recording.history, recording.keep, progress)
+    except BaseException as err:
+        err.history = recording.history
+        raise
+    return recording.history
+
+
+def run(small, device, **options):
+    """The records, and the progress."""
+    seen = []
+    history = bench(small, device, lambda *what: seen.append(what), **options)
+    return history.records(), seen
 
 
 class TestPlan:
@@ -197,13 +222,12 @@ def test_a_share_never_shrinks(mode, samples, seconds):
     ],
 )
 def test_measuring_stops_when_the_budget_is_met(small, mode, time, blocks):
-    (record,), kept, _ = run(small, FakeDevice(Script(time)), mode=mode)
+    (record,), _ = run(small, FakeDevice(Script(time)), mode=mode)
     assert record.blocks == ((time,) * BUDGETS[mode].block,) * blocks
-    assert kept == [record]
 
 
 def test_a_record_has_what_the_agent_and_the_manifest_said(small):
-    (_, record), _, _ = run(small, FakeDevice(Script(), Script()), threads=3, seed=9)
+    (_, record), _ = run(small, FakeDevice(Script(), Script()), threads=3, seed=9)
     file = small.manifest.files[1]
     assert record.manifest_sha256 == small.manifest_sha256
     assert (record.model, record.device) == ("small", INFO)
@@ -243,15 +267,14 @@ def test_inferences_right_after_a_switch_are_not_kept(small):
             yield from [9 * MS] * SWITCH_SAMPLES
             yield from [5 * MS] * BUDGETS["quick"].block
 
-    (record,), _, _ = run(small, FakeDevice(Script(times())))
+    (record,), _ = run(small, FakeDevice(Script(times())))
     assert set(itertools.chain.from_iterable(record.blocks)) == {5 * MS}
 
 
 def test_a_case_that_is_finished_is_not_asked_again(small):
     device = FakeDevice(Script(1 * MS), Script(5000 * MS))
-    records, kept, _ = run(small, device)
+    records, _ = run(small, device)
     assert [len(record.blocks) for record in records] == [16, 4]
-    assert [record.precision for record in kept] == ["int8", "fp32"]
     assert [len([what for what in device.asked(one) if what[0] == "state"]) for one in (0, 1)] == [
         2,
         2,
@@ -263,7 +286,7 @@ def test_a_case_that_is_finished_is_not_asked_again(small):
 
 class TestWarmUp:
     def warmup(self, small, times, mode="quick"):
-        (record,), _, _ = run(small, FakeDevice(Script(times)), mode=mode)
+        (record,), _ = run(small, FakeDevice(Script(times)), mode=mode)
         return record.warmup_ns
 
     def test_ends_at_once_where_nothing_varies(self, small):
@@ -284,7 +307,7 @@ class TestWarmUp:
 
 
 def test_progress_goes_on_to_the_end(small):
-    _, _, seen = run(small, FakeDevice(Script(), Script(100 * MS)))
+    _, seen = run(small, FakeDevice(Script(), Script(100 * MS)))
     assert [what[0] for what in itertools.islice(seen, 4)] == ["load", "load", "warm up", "warm up"]
     measured = [done for stage, done, total in seen if stage == "measure" and total == 200]
     assert measured == sorted(measured)
@@ -300,27 +323,24 @@ def test_a_manifest_that_goes_while_measuring_does_no_harm(small):
         yield from itertools.repeat(1 * MS)
 
     sha256 = small.manifest_sha256
-    (record,), _, _ = run(small, FakeDevice(Script(times())))
+    (record,), _ = run(small, FakeDevice(Script(times())))
     assert not manifest.exists()
     assert record.manifest_sha256 == sha256
 
 
 class TestFailures:
-    def fails(self, small, device, error):
-        kept = []
-        options = BenchOptions(artifact=small)
-        cases = plan(options)[: len(device.scripts)]
+    def fails(self, small, device, error, **options):
         with pytest.raises(error) as caught:
-            measure(options, device, device.info(), cases, kept.append, lambda *_: None)
-        assert len(str(caught.value).splitlines()) == 1
-        return str(caught.value), kept
+            bench(small, device, **options)
+        assert len(str(caught.value).splitlines()) <= 1
+        return str(caught.value), caught.value.history
 
     def test_a_device_that_dies_leaves_what_was_measured(self, small):
         # The first is finished by then, the second is in its 7th block, the third ends it.
         device = FakeDevice(Script(5000 * MS), Script(1 * MS), Script(2 * MS, dies_at=2 + 7))
-        message, kept = self.fails(small, device, DeviceError)
+        message, history = self.fails(small, device, DeviceError)
         assert message == "it is gone"
-        done, second, third = kept
+        done, second, third = history.records()
         assert done.finished
         assert len(done.blocks) == 4
         assert (second.precision, third.runtime) == ("int8", "litert")
@@ -329,63 +349,62 @@ class TestFailures:
         for record in (second, third):
             assert not record.finished
             assert record.after is record.peak_rss_bytes is None
-            assert Record.from_json(record.to_json()) == record
 
     def test_a_rerun_goes_on_where_the_device_was_lost(self, small):
         lost = FakeDevice(Script(5000 * MS), Script(1 * MS), Script(2 * MS, dies_at=2 + 7))
-        _, (done, second, third) = self.fails(small, lost, DeviceError)
-        device = FakeDevice(Script(1 * MS), Script(3 * MS))
-        options = BenchOptions(artifact=small)
-        kept = []
-        records = measure(
-            options,
-            device,
-            device.info(),
-            plan(options)[:3],
-            kept.append,
-            lambda *_: None,
-            earlier=(done, second, third),
-        )
-        assert records[0] == kept[0] == done
+        _, history = self.fails(small, lost, DeviceError)
+        done, second, third = history.records()
+        device = FakeDevice(Script(7 * MS), Script(1 * MS), Script(3 * MS))
+        bench(small, device, history=history)
+        records = history.records()
+        assert records[0] == done
+        assert device.asked(0) == []
         assert records[1].blocks[: len(second.blocks)] == second.blocks
         assert [len(record.blocks) for record in records[1:]] == [16, 16]
         assert records[2].blocks == ((2 * MS,) * 8,) * 6 + ((3 * MS,) * 8,) * 10
         assert all(record.finished for record in records)
         assert records[2].started == third.started
 
-    def test_samples_of_another_runtime_are_not_continued(self, small):
-        lost = FakeDevice(Script(2 * MS, dies_at=2 + 7))
-        _, (broken,) = self.fails(small, lost, DeviceError)
-        device = FakeDevice(Script(3 * MS))
-        options = BenchOptions(artifact=small)
-        (record,) = measure(
-            options,
-            device,
-            device.info(),
-            plan(options)[:1],
-            lambda _: None,
-            lambda *_: None,
-            earlier=(replace(broken, runtime_version="0"),),
-        )
-        assert record.blocks == ((3 * MS,) * 8,) * 16
+    @pytest.mark.parametrize("script", [Script(dies_at=1), Script(ready={"error": "no memory"})])
+    def test_a_device_that_is_lost_before_the_first_block_takes_nothing_away(self, small, script):
+        lost = FakeDevice(Script(5000 * MS), Script(1 * MS), Script(2 * MS, dies_at=2 + 7))
+        _, history = self.fails(small, lost, DeviceError)
+        before = history.records()
+        with pytest.raises((DeviceError, RuntimeUnavailableError)):
+            bench(small, FakeDevice(Script(), script, Script()), history=history)
+        assert [record.blocks for record in history.records()] == [one.blocks for one in before]
+
+    def test_samples_of_another_runtime_are_not_mixed(self, small):
+        _, history = self.fails(small, FakeDevice(Script(2 * MS, dies_at=2 + 7)), DeviceError)
+        other = Script(3 * MS, ready={**READY, "runtime_version": "2"})
+        with pytest.raises(DeviceError, match="another version of a runtime"):
+            bench(small, FakeDevice(other), history=history)
 
     def test_a_case_without_a_block_has_no_record(self, small):
-        device = FakeDevice(Script(dies_at=3))
-        assert self.fails(small, device, DeviceError)[1] == []
+        _, history = self.fails(small, FakeDevice(Script(dies_at=3)), DeviceError)
+        assert history.records() == ()
 
     def test_a_device_that_dies_at_the_last_question(self, small):
-        _, (record,) = self.fails(small, FakeDevice(Script(dies_at=2 + 16 + 1)), DeviceError)
+        _, history = self.fails(small, FakeDevice(Script(dies_at=2 + 16 + 1)), DeviceError)
+        (record,) = history.records()
         assert len(record.blocks) == 16
         assert not record.finished
-
-    def test_a_device_that_dies_in_the_warm_up_leaves_nothing(self, small):
-        device = FakeDevice(Script(), Script(dies_at=1))
-        assert self.fails(small, device, DeviceError)[1] == []
+        # No block too many is measured when it goes on.
+        bench(small, FakeDevice(Script()), history=history)
+        (record,) = history.records()
+        assert len(record.blocks) == 16
+        assert record.finished
 
     def test_an_inference_that_fails(self, small):
         script = Script(answers={"run": {"error": "RuntimeError: no arena"}})
         message, _ = self.fails(small, FakeDevice(Script(), script), DeviceError)
-        assert message.startswith("ort/int8 failed on the device (RuntimeError: no arena)")
+        assert message.startswith("ort/int8 failed")
+        assert "(RuntimeError: no arena)" in message
+
+    @pytest.mark.parametrize("samples", [[], [1] * 3, [0] * SETTLED_SAMPLES])
+    def test_a_device_that_gives_no_times(self, small, samples):
+        script = Script(answers={"run": {"samples_ns": samples, "state": STATE}})
+        self.fails(small, FakeDevice(script), DeviceError)
 
     def test_a_runtime_that_is_not_installed(self, small):
         ready = {"error": "ModuleNotFoundError: x", "missing": "onnxruntime"}
@@ -398,15 +417,31 @@ class TestFailures:
         message, _ = self.fails(small, device, RuntimeUnavailableError)
         assert f"ort cannot run {small.folder / 'int8.onnx'} (ValueError: not a val" in message
 
-    def test_an_interruption_keeps_finished_records_only(self, small):
-        kept = []
-
-        def interrupt(*what):
-            if kept:
+    def test_an_interruption_keeps_every_whole_block(self, small):
+        def interrupt(stage, done, total):
+            if stage == "measure" and done >= 150:
                 raise KeyboardInterrupt
 
-        options = BenchOptions(artifact=small)
         device = FakeDevice(Script(5000 * MS), Script(1 * MS), Script(1 * MS))
-        with pytest.raises(KeyboardInterrupt):
-            measure(options, device, device.info(), plan(options), kept.append, interrupt)
-        assert [record.finished for record in kept] == [True]
+        _, history = self.fails(small, device, KeyboardInterrupt, progress=interrupt)
+        assert [record.finished for record in history.records()] == [True, False, False]
+        assert all(len(record.blocks) >= 4 for record in history.records())
+
+
+class TestSustained:
+    @pytest.mark.parametrize("time", [1 * MS, 20 * MS])
+    def test_a_short_one_has_the_samples_that_its_verdict_asks_for(self, small, time):
+        (record,), _ = run(small, FakeDevice(Script(time)), mode="sustained", minutes=0.001)
+        verdict = judge(record, summarize(settled(record)))
+        assert verdict.reasons == ()
+        assert sum(map(len, settled(record))) == BUDGETS["sustained"].counted == 256
+
+    def test_one_takes_the_time_that_it_was_given(self, small):
+        (record,), _ = run(small, FakeDevice(Script(10 * MS)), mode="sustained", minutes=1)
+        assert 60 <= sum(map(sum, record.blocks)) / 1e9 < 60.4
+
+    def test_the_samples_of_a_tiny_model_are_bounded(self, small, monkeypatch):
+        # `edgeshuffle.bench.plan` is the function, too.
+        monkeypatch.setattr(sys.modules["edgeshuffle.bench.plan"], "MAX_SAMPLES", 3200)
+        (record,), _ = run(small, FakeDevice(Script(1000)), mode="sustained", minutes=60)
+        assert sum(map(len, record.blocks)) == 3200

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeshuffle.bench.record import Record, State
+from edgeshuffle.bench.reading import read_measured
+from edgeshuffle.bench.record import State
 from edgeshuffle.bench.stats import summarize
 from edgeshuffle.bench.verdict import drift, judge
 
@@ -17,8 +18,7 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "bench"
 
 
 def read(name):
-    lines = (GOLDEN / f"{name}.jsonl").read_text().splitlines()
-    return [Record.from_json(line) for line in lines]
+    return read_measured(GOLDEN / f"{name}.jsonl").records
 
 
 VALID = read("valid")[0]
@@ -26,7 +26,7 @@ VALID = read("valid")[0]
 
 def reasons(**changes):
     record = replace(VALID, **changes)
-    return judge(record, summarize(record.blocks, 0)).reasons
+    return judge(record, summarize(record.blocks)).reasons
 
 
 def alike(value, blocks=4, size=8):
@@ -46,7 +46,7 @@ def alike(value, blocks=4, size=8):
 )
 def test_a_kept_record_is_judged_as_before(name, expected):
     for record in read(name):
-        verdict = judge(record, summarize(record.blocks, record.seed))
+        verdict = judge(record, summarize(record.blocks))
         assert verdict.valid == (not expected)
         assert str(verdict) == ("INVALID" if expected else "VALID")
         assert len(verdict.reasons) == len(expected)
@@ -114,7 +114,7 @@ def test_drift_is_the_same_backwards(blocks):
 
 @pytest.mark.parametrize(("p99", "spread"), [(1499, False), (1500, True)])
 def test_a_spread_that_is_wide(p99, spread):
-    statistics = summarize(alike(1000), 0)
+    statistics = summarize(alike(1000))
     statistics = replace(statistics, p99=replace(statistics.p99, value=p99))
     found = judge(replace(VALID, blocks=alike(1000)), statistics).reasons
     assert [reason.startswith("p99 is 1.50 times p50") for reason in found] == [True] * spread

@@ -9,14 +9,15 @@ import pytest
 
 from edgeshuffle.bench import BenchReport, MeasuredCase, Ratio
 from edgeshuffle.bench.compare import Change
-from edgeshuffle.bench.record import Energy, OperatorTime, Record
+from edgeshuffle.bench.reading import read_measured
+from edgeshuffle.bench.record import Energy, OperatorTime
 from edgeshuffle.bench.stats import Estimate, Statistics
 from edgeshuffle.bench.verdict import Verdict
 from edgeshuffle.report import REPORTS
-from edgeshuffle.report.terminal import number
+from edgeshuffle.report.numbers import number
 
 GOLDEN = Path(__file__).parent.parent / "golden"
-RECORD = Record.from_json((GOLDEN / "bench" / "valid.jsonl").read_text().splitlines()[0])
+RECORD = read_measured(GOLDEN / "bench" / "valid.jsonl").records[0]
 
 
 def estimate(value, width=0.0625):
@@ -33,7 +34,7 @@ def measured(runtime, precision, p50, reasons=(), **changes):
         cv=0.1,
         p50=estimate(p50),
         p90=estimate(1.125 * p50),
-        p99=estimate(1.25 * p50),
+        p99=Estimate(value=1.25 * p50, low=None, high=None),
     )
     return MeasuredCase(record=record, statistics=statistics, verdict=Verdict(reasons=reasons))
 
@@ -47,6 +48,7 @@ def report():
         threads=1,
         cores=(),
         mode="quick",
+        minutes=0.0,
         seed=7,
         cases=(
             measured("ort", "fp32", 3_200_000),
@@ -91,8 +93,8 @@ def test_a_host_is_called_one(report):
 def test_the_object_for_programs(report):
     found = json.loads(REPORTS["json"].render(report))
     assert found.keys() == {
-        *("schema_version", "model", "device", "threads", "cores", "mode", "seed", "continued"),
-        *("results", "ratios", "changes", "records"),
+        *("schema_version", "model", "device", "threads", "cores", "mode", "minutes", "seed"),
+        *("continued", "results", "ratios", "changes", "notes", "records"),
     }
     assert (found["model"], found["threads"], found["mode"], found["seed"]) == (
         *("made_up", 1, "quick", 7),
@@ -108,6 +110,7 @@ def test_the_object_for_programs(report):
             "value": 2.0,
             "low": 1.875,
             "high": 2.125,
+            "significant": True,
         }
     ]
     valid, invalid, no_memory = found["results"]
@@ -120,7 +123,7 @@ def test_the_object_for_programs(report):
         "n": 128,
         "p50_ms": {"value": 3.2, "low": 3.0, "high": 3.4},
         "p90_ms": {"value": 3.6, "low": 3.375, "high": 3.825},
-        "p99_ms": {"value": 4.0, "low": 3.75, "high": 4.25},
+        "p99_ms": {"value": 4.0, "low": None, "high": None},
         "first_ms": 7.5,
         "load_ms": 30.0,
         "peak_rss_bytes": 88_000_000,
@@ -146,7 +149,7 @@ def test_what_only_some_runs_have(report):
             OperatorTime(name="c", op="Concat", ns=100_000),
         ),
     )
-    change = Change(runtime="ort", precision="fp32", ratio=estimate(0.5), same_file=False)
+    change = changed(estimate(0.5))
     shown = REPORTS["terminal"].render(
         replace(
             report,
@@ -159,10 +162,60 @@ def test_what_only_some_runs_have(report):
     assert "1 thread, cores 0,4-6, quick" in shown
     assert "25.00    2.500" in shown
     assert re.search(r"\bConv +2 +0\.900 +90\.0 %", shown)
-    assert Record.from_json(record.to_json()) == record
     assert "ort fp32: its last tenth took 1.250 times as long as its first." in shown
-    assert "0.5000 (0.4688-0.5312) times as long as the other run, another file." in shown
-    assert "from the run before, which lost the device" in shown
+    assert (
+        "ort fp32: 0.5000 (0.4688-0.5312) times as long as the other run, another file: faster, "
+        "by 47 % at least." in shown
+    )
+    assert "from the run before, which was cut off" in shown
+
+
+def changed(ratio, *reasons):
+    return Change(
+        runtime="ort",
+        precision="fp32",
+        ratio=ratio,
+        same_file=False,
+        then=Verdict(reasons=reasons),
+    )
+
+
+@pytest.mark.parametrize(
+    ("ratio", "significant", "said"),
+    [
+        ((2, 1.9, 2.1), True, "slower, by 90 % at least"),
+        ((3, 2.5, 3.5), True, "slower, by 150 % at least"),
+        ((0.9, 0.89, 0.91), True, "faster, by 9 % at least"),
+        ((1.02, 0.99, 1.05), False, "no difference shown, it may be from 1 % faster to 5 % slower"),
+        ((1.5, None, None), None, "too few samples to tell a difference"),
+    ],
+)
+def test_whether_a_change_is_significant(report, ratio, significant, said):
+    value, low, high = ratio
+    change = changed(Estimate(value=value, low=low, high=high))
+    compared = replace(report, changes=(change,))
+    shown = REPORTS["terminal"].render(compared)
+    assert f"times as long as the other run, another file: {said}." in shown
+    (found,) = json.loads(REPORTS["json"].render(compared))["changes"]
+    assert found["significant"] is significant
+
+
+def test_an_invalid_other_run_is_called_so(report):
+    compared = replace(report, changes=(changed(estimate(1.0), "it drifted; wait"),))
+    assert "INVALID other run, ort fp32: it drifted; wait." in REPORTS["terminal"].render(compared)
+    (found,) = json.loads(REPORTS["json"].render(compared))["changes"]
+    assert (found["then_verdict"], found["then_reasons"]) == ("INVALID", ["it drifted; wait"])
+
+
+def test_names_that_look_like_markup_are_shown_as_they_are(report):
+    (case, *_) = report.cases
+    name = "[/red] [bold]:smile:"
+    odd = replace(case.record, runtime=name, operators=(OperatorTime(name=name, op=name, ns=1),))
+    device = replace(report.device, cpu=name, machine=name)
+    shown = REPORTS["terminal"].render(
+        replace(report, model=name, device=device, cases=(replace(case, record=odd),))
+    )
+    assert shown.count(name) >= 5
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,80 @@
+"""Signals that end the program: the first one unwinds it, and what cleans up is left to finish.
+
+Nothing is blocked in the kernel, so child processes start with their signals as usual.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ENDING: Final = tuple(
+    signal.Signals[name]
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    if name in signal.Signals.__members__
+)
+# An exception that is lost on its way (raised in a destructor, say) must not make a program that
+# nothing can end: after so long, the next signal counts again.
+UNWINDING_S: Final = 30.0
+
+
+@contextmanager
+def ending_once() -> Iterator[None]:
+    """Within, the first SIGINT raises KeyboardInterrupt, SIGTERM and SIGHUP SystemExit.
+
+    The exit status is 128 and the signal's number. Those that follow within `UNWINDING_S` do
+    nothing, as the cleaning-up is under way. Signals that were ignored (nohup) stay so.
+    """
+    unwinding_until = 0.0
+
+    def end(number: int, _: object) -> None:
+        nonlocal unwinding_until
+        if time.monotonic() < unwinding_until:
+            return
+        unwinding_until = time.monotonic() + UNWINDING_S
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        sys.exit(128 + number)
+
+    with _handled(end):
+        yield
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Within, no signal of `ENDING` interrupts; the first that came is delivered at the end."""
+    came: list[int] = []
+    try:
+        with _handled(lambda number, _: came.append(number)):
+            yield
+    finally:
+        if came:
+            signal.raise_signal(came[0])
+
+
+@contextmanager
+def _handled(handler: Callable[[int, object], None]) -> Iterator[None]:
+    # Only the main thread may set handlers, and only it is interrupted by them.
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    # None stands for a handler that is not Python's, which cannot be put back.
+    replaced = {
+        number: before
+        for number in ENDING
+        if (before := signal.getsignal(number)) not in (signal.SIG_IGN, None)
+    }
+    try:
+        for number in replaced:
+            signal.signal(number, handler)
+        yield
+    finally:
+        for number, before in replaced.items():
+            signal.signal(number, before)
