@@ -91,7 +91,7 @@ class Board:
             return remote.RemoteDevice(_Link(folder), progress, *more, **named)
 
         ssh.connect = connect
-        remote.RemoteDevice.set_up = lambda _: str(folder / "site")
+        remote.RemoteDevice.set_up = lambda *_, **__: str(folder / "site")
 
     def said(self, **changed: Any) -> bytes:
         """What a describing agent says; as a Raspberry Pi 5, so that it is worth measuring."""
