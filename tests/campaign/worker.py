@@ -20,6 +20,7 @@ import tempfile
 import time
 import traceback
 import warnings
+import weakref
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -180,7 +181,9 @@ def _enter(case: Case, sandbox: Sandbox, streams: dict[str, Path]) -> None:
 
 
 def _judged(case: Case, sandbox: Sandbox, outcome: Outcome, before: Any) -> list[Failure]:
-    """What the oracle says, in a fork too: checks run runtimes on hostile models."""
+    """What the oracle says; in a fork where the check runs runtimes on a hostile model."""
+    if case.right is None or outcome.code:
+        return list(judge(case, outcome, before, listing(outcome.work)))
     report = sandbox.root / "verdict"
 
     def child() -> int:
@@ -233,6 +236,10 @@ def _forked(child: Callable[[], int], limit: float) -> tuple[int, Any, bool]:
     pid = os.fork()
     if pid == 0:
         status = 1
+        # Whoever is to clean up at the end of this process is not to do so at the fork's.
+        atexit._clear()
+        weakref.finalize._registry.clear()
+        weakref.finalize._registered_with_atexit = False
         try:
             status = child()
         except BaseException:

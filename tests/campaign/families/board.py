@@ -75,7 +75,7 @@ class Board:
         """Make it, and have ssh reach it; in the process of the command."""
         folder = self.sandbox.root / "board"
         for name in ("home", "bin"):
-            (folder / name).mkdir(parents=True)
+            (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / "describe").write_bytes(b"\n".join(self.describe or [self.said()]) + b"\n")
         (folder / "model").write_bytes(b"\n".join(self.model or self.answers()) + b"\n")
         (folder / "player.py").write_text(_PLAYER)
@@ -91,7 +91,7 @@ class Board:
             return remote.RemoteDevice(_Link(folder), progress, *more, **named)
 
         ssh.connect = connect
-        remote.RemoteDevice.set_up = lambda _: str(folder / "site")
+        remote.RemoteDevice.set_up = lambda *_, **__: str(folder / "site")
 
     def said(self, **changed: Any) -> bytes:
         """What a describing agent says; as a Raspberry Pi 5, so that it is worth measuring."""
