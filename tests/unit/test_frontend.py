@@ -121,5 +121,5 @@ def turned(graph):
 def test_more_pixels_than_a_picture_may_have_are_refused(tmp_path):
     graph = Graph(size=5000)
     onnx.save(graph.classifier(graph.conv("input", 2)), tmp_path / "large.onnx")
-    with pytest.raises(ModelError, match="No picture can be prepared for 5000 pixels"):
+    with pytest.raises(ModelError, match="images of 5000 pixels a side, more than 2048"):
         export(ExportOptions(onnx=tmp_path / "large.onnx", output=tmp_path / "out"))
