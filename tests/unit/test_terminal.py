@@ -113,17 +113,18 @@ def test_interrupted_while_importing(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
-def test_interrupted_at_work(tmp_path, name, status):
-    # A pipe that nobody writes to keeps the command waiting.
-    os.mkfifo(tmp_path / "devices.toml")
-    command = subprocess.Popen(
-        [*COMMAND, "devices", "--devices", str(tmp_path / "devices.toml")],
-        stderr=subprocess.PIPE,
-        text=True,
+def test_interrupted_at_work(name, status):
+    script = (
+        "import sys, time\nfrom edgeshuffle.cli import devices, main\n"
+        "def wait(_):\n    print('waiting', flush=True)\n    time.sleep(60)\n"
+        "devices.read_inventory = wait\nmain(['devices'])\n"
     )
-    with (tmp_path / "devices.toml").open("w"):
-        command.send_signal(signal.Signals[name])
-        _, err = command.communicate(timeout=20)
+    command = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert command.stdout.readline() == "waiting\n"
+    command.send_signal(signal.Signals[name])
+    _, err = command.communicate(timeout=20)
     assert command.returncode == status
     assert "Traceback" not in err
 
