@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+# So long may a command take that was not given much to do.
+HANG_SECONDS = 20.0
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a command ended; `signal` is what killed it, 0 for none. `work` was its folder.
@@ -32,7 +36,8 @@ class Case:
 
     `prepare` runs in the command's process before it. `writes` are the names that may be new in its
     folder, `changes` those that may be changed. `right` gets the outcome of exit code 0 and
-    returns what is wrong with the answer; `after` likewise, of every exit code.
+    returns what is wrong with the answer; `after` likewise, of every exit code. What takes longer
+    than `patience` seconds hangs.
     """
 
     arguments: list[str]
@@ -42,6 +47,7 @@ class Case:
     changes: tuple[str, ...] = ()
     right: Callable[[Outcome], str | None] | None = None
     after: Callable[[Outcome], str | None] | None = None
+    patience: float = HANG_SECONDS
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from campaign.case import Case, Outcome, Sandbox
+from campaign.case import HANG_SECONDS, Case, Outcome, Sandbox
 from campaign.families import FAMILIES
 from campaign.oracle import MEMORY, Failure, judge, leftovers, listing
 from campaign.seeds import Seeds
@@ -34,7 +34,6 @@ from campaign.seeds import Seeds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-HANG_SECONDS = 20.0
 # What a command may take of address space beyond what is imported.
 _ROOM = 3 * 2**30
 _IMPORTED = (
@@ -125,7 +124,7 @@ def _command(case: Case, sandbox: Sandbox) -> tuple[Outcome, list[Failure]]:
             return end.code if isinstance(end.code, int) else bool(end.code)
         return 0
 
-    status, usage, hung = _forked(child, HANG_SECONDS)
+    status, usage, hung = _forked(child, case.patience)
     code = os.waitstatus_to_exitcode(status)
     said = {name: _said(file) for name, file in streams.items()}
     trace = ""
@@ -142,7 +141,7 @@ def _command(case: Case, sandbox: Sandbox) -> tuple[Outcome, list[Failure]]:
     if hung:
         stack = [line.strip() for line in err.splitlines() if "/edgeshuffle/" in line]
         where = stack[0] if stack else command
-        return outcome, [Failure("hang", where, f"more than {HANG_SECONDS:.0f} s")]
+        return outcome, [Failure("hang", where, f"more than {case.patience:.0f} s")]
     if usage.ru_maxrss * 1024 > MEMORY:
         return outcome, [Failure("memory", command, f"{usage.ru_maxrss / 2**20:.1f} GB")]
     return outcome, []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -103,11 +104,11 @@ def _like(random: Random, value: Any) -> Any:
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
-        return random.choice(
-            (-value, value + 1, value * 10**6, value // 2, float(value), str(value))
-        )
+        wide = float(value) if abs(value) < 2**1000 else 0.5
+        return random.choice((-value, value + 1, value * 10**6, value // 2, wide, str(value)))
     if isinstance(value, float):
-        return random.choice((-value, value * 1e6, value + 1, 1e308, int(value), str(value)))
+        whole = int(value) if math.isfinite(value) else 0
+        return random.choice((-value, value * 1e6, value + 1, 1e308, whole, str(value)))
     if isinstance(value, str):
         return random.choice(
             (inserted(random, value), value[:-1], random.choice(TEXTS), value * 99)

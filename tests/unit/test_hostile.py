@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 import pytest
 from hostile import content, strategies, structure
-from hypothesis import given
+from hypothesis import given, settings
 from onnx import TensorProto, helper
 
 from edgeshuffle.untrusted import UntrustedError, clean, decode
@@ -38,6 +38,8 @@ VALID = asdict(Outer(count=1, samples=(10, 20, 30), inner=Inner(name="a", share=
 TEXT = json.dumps(VALID).encode()
 
 
+# The machine may be slow.
+@settings(deadline=None)
 @given(strategies.json_texts(TEXT))
 def test_what_comes_through_the_door_has_its_types(raw):
     with suppress(UntrustedError):
@@ -48,6 +50,7 @@ def test_what_comes_through_the_door_has_its_types(raw):
         assert json.loads(json.dumps(asdict(found), allow_nan=False))
 
 
+@settings(deadline=None)
 @given(strategies.values(VALID))
 def test_a_mutation_leaves_the_valid_value_alone(value):
     assert json.loads(TEXT) == json.loads(json.dumps(VALID))
@@ -111,3 +114,9 @@ def test_a_bomb_is_small_and_begins_as_its_member_did(monkeypatch):
     with zipfile.ZipFile(out) as made:
         assert made.getinfo("x.npy").file_size > 2**22
         assert made.read("x.npy").startswith(b"\x93NUMPY")
+
+
+def test_mutants_can_be_mutated_again():
+    for seed in range(300):
+        mutant = structure.mutated(Random(seed), [VALID, *structure.EXTREMES], times=10)
+        assert structure.dumped(Random(seed), mutant) is not None
