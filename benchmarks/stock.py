@@ -386,7 +386,7 @@ def count(contenders: list[Contender], address: str) -> list[int]:
         for contender in contenders:
             _say(f"counting on {address}: {contender.maker} {contender.path.name}")
             session = open_agent(device, contender, contender.path)
-            session.ask({"cmd": "run", "n": 1}, 1)
+            session.samples(1)
             found.append(min(counts["instructions"] for counts in session.count(5)))
     return found
 

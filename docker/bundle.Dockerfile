@@ -11,7 +11,7 @@ WORKDIR /src
 COPY tools/build_root.py tools/
 COPY docker/runner-*.lock docker/
 COPY edgeshuffle/__init__.py edgeshuffle/atomic.py edgeshuffle/errors.py edgeshuffle/plugins.py \
-     edgeshuffle/packaged.py edgeshuffle/
+     edgeshuffle/packaged.py edgeshuffle/untrusted.py edgeshuffle/
 COPY edgeshuffle/device/__init__.py edgeshuffle/device/bundle.py edgeshuffle/device/rootfs.py \
      edgeshuffle/device/wheels.py edgeshuffle/device/
 RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf \

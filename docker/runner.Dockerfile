@@ -11,7 +11,7 @@ WORKDIR /src
 COPY tools/build_root.py tools/
 COPY docker/runner-*.lock docker/
 COPY edgeshuffle/__init__.py edgeshuffle/atomic.py edgeshuffle/errors.py edgeshuffle/plugins.py \
-     edgeshuffle/packaged.py edgeshuffle/
+     edgeshuffle/packaged.py edgeshuffle/untrusted.py edgeshuffle/
 COPY edgeshuffle/device/__init__.py edgeshuffle/device/bundle.py edgeshuffle/device/rootfs.py \
      edgeshuffle/device/wheels.py edgeshuffle/device/
 # A pip.conf with a password stays out of every layer as a secret.

@@ -7,20 +7,23 @@ and from reports of their users, named beside them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from edgeshuffle.bench.verdict import THROTTLED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
+
+    from edgeshuffle.device.replies import Described
+    from edgeshuffle.device.wheels import Choice
 
 Level = Literal["ok", "warning", "problem"]
 
 _MIB: Final = 2**20
-# The aarch64 wheels' own needs: onnxruntime's symbols, and ai-edge-litert's, whose tag says 2.27.
-_GLIBC_ORT: Final = (2, 28)
+# What ai-edge-litert's aarch64 wheels need in fact; their tag says 2.27.
 _GLIBC_LITERT: Final = (2, 34)
-_PYTHON: Final = ((3, 9), (3, 14))
+# The agent's; which Pythons have wheels, the index knows.
+_PYTHON: Final = (3, 9)
 _FREE_BYTES: Final = 400 * _MIB
 _MEMORY_BYTES: Final = 400 * _MIB
 _HOT_MC: Final = 70_000
@@ -36,14 +39,19 @@ class Finding:
     fix: str = ""
 
 
-def examine(described: Mapping[str, Any]) -> tuple[Finding, ...]:
-    """All findings, in the order of the checks."""
-    return tuple(finding for check in CHECKS for finding in check(described))
+def examine(described: Described, offered: Choice | str | None = None) -> tuple[Finding, ...]:
+    """All findings, in the order of the checks.
+
+    `offered` are the runtimes that `set_up` would put there, or why that is not known; None where
+    they are part of the device.
+    """
+    found = tuple(finding for check in CHECKS for finding in check(described))
+    return (*found, *_runtimes(offered))
 
 
-def _architecture(d: Mapping[str, Any]) -> Iterator[Finding]:
-    machine, bits = d["machine"], d["bits"]
-    if not d["is_arm"]:
+def _architecture(d: Described) -> Iterator[Finding]:
+    machine, bits = d.machine, d.bits
+    if not d.is_arm:
         yield Finding(check="architecture", level="ok", text=f"{machine}: a host, not a device")
     elif bits == 64:
         yield Finding(check="architecture", level="ok", text=f"{machine}, 64-bit")
@@ -57,10 +65,10 @@ def _architecture(d: Mapping[str, Any]) -> Iterator[Finding]:
         )
 
 
-def _features(d: Mapping[str, Any]) -> Iterator[Finding]:
-    if not d["is_arm"]:
+def _features(d: Described) -> Iterator[Finding]:
+    if not d.is_arm:
         return
-    found = set(d["features"])
+    found = set(d.features)
     if "i8mm" in found:
         text = "i8mm and dot products: int8 at full speed"
         yield Finding(check="int8", level="ok", text=text)
@@ -75,8 +83,8 @@ def _features(d: Mapping[str, Any]) -> Iterator[Finding]:
         )
 
 
-def _libc(d: Mapping[str, Any]) -> Iterator[Finding]:
-    if not d["glibc"]:
+def _libc(d: Described) -> Iterator[Finding]:
+    if not d.glibc:
         yield Finding(
             check="glibc",
             level="problem",
@@ -84,40 +92,61 @@ def _libc(d: Mapping[str, Any]) -> Iterator[Finding]:
             fix="use a Debian-based system",
         )
         return
-    version = tuple(int(part) for part in d["glibc"].split(".")[:2])
-    if version >= _GLIBC_LITERT:
-        yield Finding(check="glibc", level="ok", text=d["glibc"])
-    elif version >= _GLIBC_ORT:
-        yield Finding(
-            check="glibc",
-            level="warning",
-            text=f"{d['glibc']}: ai-edge-litert needs 2.34, though pip installs it",
-            fix="use --runtime ort, or a newer system (Debian 12)",
-        )
+    if d.glibc_version >= _GLIBC_LITERT:
+        yield Finding(check="glibc", level="ok", text=d.glibc)
     else:
         yield Finding(
             check="glibc",
-            level="problem",
-            text=f"{d['glibc']}: onnxruntime needs 2.28, ai-edge-litert 2.34",
-            fix="use a newer system (Debian 12)",
+            level="warning",
+            text=f"{d.glibc}: ai-edge-litert needs 2.34, though pip installs it",
+            fix="use --runtime ort, or a newer system (Debian 12)",
         )
 
 
-def _python(d: Mapping[str, Any]) -> Iterator[Finding]:
-    version = tuple(int(part) for part in d["python"].split(".")[:2])
-    if _PYTHON[0] <= version < _PYTHON[1]:
-        yield Finding(check="Python", level="ok", text=d["python"])
+def _python(d: Described) -> Iterator[Finding]:
+    if d.python_version >= _PYTHON:
+        yield Finding(check="Python", level="ok", text=d.python)
     else:
         yield Finding(
             check="Python",
             level="problem",
-            text=f"{d['python']}: the runtimes have wheels for 3.9 to 3.13",
-            fix="install one of these as python3",
+            text=f"{d.python}: the agent needs 3.9 or later",
+            fix="install a newer one as python3",
         )
 
 
-def _pages(d: Mapping[str, Any]) -> Iterator[Finding]:
-    kib = d["page_bytes"] // 1024
+def _runtimes(offered: Choice | str | None) -> Iterator[Finding]:
+    """What the package index has for the device: the same question that `setup` asks."""
+    if isinstance(offered, str):
+        yield Finding(
+            check="runtimes",
+            level="warning",
+            text=f"not known which versions fit: {offered}",
+            fix="connect this computer to a package index, unless setup was run before",
+        )
+    elif offered is not None:
+        said = [
+            name
+            + (
+                f" {version}"
+                if version == offered.here[name]
+                else f" {version} (here {offered.here[name]})"
+            )
+            for name, version in offered.versions.items()
+        ]
+        if not offered.absent:
+            yield Finding(check="runtimes", level="ok", text=", ".join(said))
+            return
+        yield Finding(
+            check="runtimes",
+            level="warning" if said else "problem",
+            text=", ".join([offered.why_not, *said]),
+            fix="install a Python that has wheels as python3, or a newer system",
+        )
+
+
+def _pages(d: Described) -> Iterator[Finding]:
+    kib = d.page_bytes // 1024
     if kib <= 4:
         yield Finding(check="pages", level="ok", text=f"{kib} KiB")
     else:
@@ -130,10 +159,10 @@ def _pages(d: Mapping[str, Any]) -> Iterator[Finding]:
         )
 
 
-def _known_bad(d: Mapping[str, Any]) -> Iterator[Finding]:
-    version = d["packages"].get("onnxruntime")
+def _known_bad(d: Described) -> Iterator[Finding]:
+    version = d.packages.get("onnxruntime")
     # microsoft/onnxruntime#23957, mended in 1.22.
-    if version == "1.21.0" and d["is_arm"] and "atomics" not in d["features"]:
+    if version == "1.21.0" and d.is_arm and "atomics" not in d.features:
         yield Finding(
             check="onnxruntime",
             level="problem",
@@ -142,12 +171,11 @@ def _known_bad(d: Mapping[str, Any]) -> Iterator[Finding]:
         )
 
 
-def _room(d: Mapping[str, Any]) -> Iterator[Finding]:
-    for check, key, needed in (
-        ("disk", "free_bytes", _FREE_BYTES),
-        ("memory", "memory_bytes", _MEMORY_BYTES),
+def _room(d: Described) -> Iterator[Finding]:
+    for check, there, needed in (
+        ("disk", d.free_bytes, _FREE_BYTES),
+        ("memory", d.memory_bytes, _MEMORY_BYTES),
     ):
-        there = d[key]
         if there is None:
             continue
         text = f"{there / _MIB:.0f} MiB {'free' if check == 'disk' else 'in all'}"
@@ -162,8 +190,8 @@ def _room(d: Mapping[str, Any]) -> Iterator[Finding]:
             )
 
 
-def _clock(d: Mapping[str, Any]) -> Iterator[Finding]:
-    governor = d["governor"]
+def _clock(d: Described) -> Iterator[Finding]:
+    governor = d.governor
     if governor is None:
         return
     if governor == "performance":
@@ -177,8 +205,8 @@ def _clock(d: Mapping[str, Any]) -> Iterator[Finding]:
         )
 
 
-def _heat(d: Mapping[str, Any]) -> Iterator[Finding]:
-    temperature = d["temperature_mc"]
+def _heat(d: Described) -> Iterator[Finding]:
+    temperature = d.temperature_mc
     if temperature is not None:
         text = f"{temperature / 1000:.0f} degrees Celsius"
         if temperature < _HOT_MC:
@@ -186,7 +214,7 @@ def _heat(d: Mapping[str, Any]) -> Iterator[Finding]:
         else:
             fix = "let it cool down, or add a fan"
             yield Finding(check="temperature", level="warning", text=f"{text} at rest", fix=fix)
-    bits = d["throttled"]
+    bits = d.throttled
     if bits is None:
         return
     if not bits:
@@ -200,17 +228,17 @@ def _heat(d: Mapping[str, Any]) -> Iterator[Finding]:
             yield Finding(check="power", level="warning", text=text, fix=fix)
 
 
-def _load(d: Mapping[str, Any]) -> Iterator[Finding]:
-    if d["load"] is None:
+def _load(d: Described) -> Iterator[Finding]:
+    if d.load is None:
         return
-    share = d["load"] / d["cores"]
-    text = f"{d['load']:.2f} on {d['cores']} cores"
+    share = d.load / d.cores
+    text = f"{d.load:.2f} on {d.cores} cores"
     if share < 0.5:
         yield Finding(check="load", level="ok", text=text)
     else:
         yield Finding(check="load", level="warning", text=text, fix="end other programs")
 
 
-CHECKS: Final[tuple[Callable[[Mapping[str, Any]], Iterator[Finding]], ...]] = (
+CHECKS: Final[tuple[Callable[[Described], Iterator[Finding]], ...]] = (
     _architecture, _features, _libc, _python, _pages, _known_bad, _room, _clock, _heat, _load,
 )  # fmt: skip

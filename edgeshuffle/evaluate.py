@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 class EvaluateOptions:
     """What to evaluate. `data` None is the demo's test images; `runtimes` () is all of them.
 
+    Where runtimes have to be put on a device that somebody else uses, `wait` seconds are waited.
     Without `labelled`, labels are not looked at: only agreement and SQNR are measured.
     """
 
@@ -46,6 +47,7 @@ class EvaluateOptions:
     runtimes: tuple[str, ...] = ()
     limit: int | None = None
     threads: int = 1
+    wait: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +128,9 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
             expected = {path: session.run(image) for path, session in here.items()}
             base.add(expected[reference.path], expected[reference.path], label)
             for path, tally in tallies.items():
-                output = there[path].run(image) if there else expected[path]
+                output = expected[path]
+                if there:
+                    output = there[path].run(image, len(output))
                 if not np.isfinite(output).all():
                     raise ModelError(
                         f"{artifact.folder / path} gives logits that are no finite numbers for "
@@ -246,6 +250,7 @@ def _on_device(
     if options.device == "local":
         return None, {}
     device = stack.enter_context(open_device(options.device))
+    device.set_up(options.wait)
     path = options.artifact.path
     return device.info(), {
         file.path: open_agent(device, file, path(file), threads=options.threads) for file in files

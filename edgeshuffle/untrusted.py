@@ -41,6 +41,13 @@ def quoted(text: str | bytes, limit: int = SHOWN) -> str:
     return shown if len(shown) <= limit else f"{shown[: limit - 3]}..."
 
 
+def last_line(text: str | bytes) -> str:
+    """The last line with something in it, where programs say why they failed, as by `quoted`."""
+    lines = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    shown = (quoted(line) for line in reversed(lines.split("\n")))
+    return next((line for line in shown if line), "")
+
+
 def decode(raw: bytes | str, kind: type[T], *, max_bytes: int = MAX_BYTES) -> T:
     """JSON to a value of `kind` (a dataclass, a mapping, ...) without any coercion.
 
@@ -52,10 +59,21 @@ def decode(raw: bytes | str, kind: type[T], *, max_bytes: int = MAX_BYTES) -> T:
     if len(raw) > max_bytes:
         raise UntrustedError(f"{len(raw)} bytes, more than {max_bytes}")
     try:
-        return msgspec.convert(_cleaned(msgspec.json.decode(raw)), kind)
+        value = _cleaned(msgspec.json.decode(raw))
     except RecursionError as err:
         raise UntrustedError("nested too deeply") from err
     except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OverflowError) as err:
+        raise UntrustedError(quoted(str(err))) from err
+    return convert(value, kind)
+
+
+def convert(value: Any, kind: type[T]) -> T:
+    """Plain values to a value of `kind` without any coercion; raises UntrustedError."""
+    import msgspec  # noqa: PLC0415
+
+    try:
+        return msgspec.convert(value, kind)
+    except (msgspec.MsgspecError, ValueError, OverflowError) as err:
         raise UntrustedError(quoted(str(err))) from err
 
 

@@ -18,7 +18,7 @@ MODULES = {
 }
 # Each layer may import those before it, and itself.
 LAYERS = [
-    {"errors", "plugins", "packaged", "untrusted"},
+    {"errors", "plugins", "packaged", "signals", "untrusted"},
     {"atomic", "artifact", "graph", "operators", "images", "metrics"},
     {"zoo", "frontend", "passes", "quant", "emit", "runtime", "inspection"},
     {"device", "sensitivity", "compare"},
@@ -89,7 +89,7 @@ def test_click_is_for_the_command_line_only(module):
     assert "click" not in {imported.split(".")[0] for imported in imports(MODULES[module])}
 
 
-@pytest.mark.parametrize("name", ["agent", "ort", "litert"])
+@pytest.mark.parametrize("name", ["agent", "hold", "ort", "litert"])
 def test_what_runs_on_a_device_stands_alone(name):
     assert not {i for i in imports(ROOT / "runtime" / f"{name}.py") if i.startswith("edgeshuffle")}
 

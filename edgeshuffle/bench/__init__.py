@@ -64,10 +64,10 @@ def bench(
         open_device(options.device, report) as device,
         writable_folder(options.artifact) as folder,
     ):
-        device.steady()
+        device.steady(options.wait)
         described = device.describe()
         info = device.info()
-        cores = () if info.emulated else _cores(options, described["clusters"])
+        cores = () if info.emulated else _cores(options, described.clusters)
         run = _run(options, info, cases, cores)
         if then is not None:
             # Better told now than after minutes of measuring.
@@ -79,7 +79,7 @@ def bench(
                 for counted in count(options, device, info, cases, report):
                     recording.keep(counted)
             else:
-                power = described["pmic"]
+                power = described.pmic
                 history, keep = recording.history, recording.keep
                 measure(options, loaded, history, keep, report, has_power=power)
     path = recording.journal.path

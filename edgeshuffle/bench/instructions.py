@@ -52,9 +52,9 @@ def count(
     for index, case in enumerate(cases):
         progress("count", index, len(cases))
         session = open_agent(device, case.file, case.path, seed=options.seed)
-        session.ask({"cmd": "run", "n": WARMUP}, WARMUP)
+        session.samples(WARMUP)
         yield Counted(
             file=index,
-            runtime_version=session.ready["runtime_version"],
+            runtime_version=session.ready.runtime_version,
             inferences=session.count(INFERENCES) if info.counted else (),
         )

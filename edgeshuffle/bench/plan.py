@@ -27,7 +27,8 @@ class BenchOptions:
 
     `runtimes` () is all of them, `cores` is read by `choose_cores`. `minutes` is how long all cases
     together run in the mode `sustained`. Unless `fresh`, a run that was cut off is continued.
-    `against` are the records of a run to compare with.
+    A device that somebody else uses is waited for `wait` seconds. `against` are the records of a
+    run to compare with.
     """
 
     artifact: Artifact
@@ -39,6 +40,7 @@ class BenchOptions:
     minutes: float = 10.0
     profile: bool = False
     fresh: bool = False
+    wait: float = 0.0
     against: Path | None = None
     seed: int = 0
 

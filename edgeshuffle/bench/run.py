@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.bench.events import Block, Finished, Loaded, WarmedUp
 from edgeshuffle.bench.plan import budget, rounds
 from edgeshuffle.bench.record import Energy, OperatorTime, State
 from edgeshuffle.bench.stats import variation
 from edgeshuffle.device.session import AgentSession, open_agent
-from edgeshuffle.errors import DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from edgeshuffle.bench.events import Event
     from edgeshuffle.bench.history import FileHistory, History
     from edgeshuffle.bench.plan import BenchOptions, Budget, Case
-    from edgeshuffle.device import Device
+    from edgeshuffle.device import Device, replies
 
     Progress = Callable[[str, int, int], None]
     Keep = Callable[[Event], None]
@@ -46,7 +45,7 @@ class Loading:
     @property
     def runtime_version(self) -> str:
         """As the runtime itself says."""
-        return str(self.session.ready["runtime_version"])
+        return self.session.ready.runtime_version
 
 
 def load(
@@ -132,10 +131,10 @@ class _Running:
         self.keep(
             Loaded(
                 file=self.index,
-                runtime_version=ready["runtime_version"],
-                load_ns=ready["load_ns"],
-                first_ns=ready["first_ns"],
-                rss_before_bytes=ready["rss_before_bytes"],
+                runtime_version=ready.runtime_version,
+                load_ns=ready.load_ns,
+                first_ns=ready.first_ns,
+                rss_before_bytes=ready.rss_before_bytes,
                 started=started,
             )
         )
@@ -175,12 +174,19 @@ class _Running:
         energy = None
         # After the memory was looked at, which a profile needs, too.
         if profile:
-            reply = self.session.ask({"cmd": "profile", "n": PROFILED}, PROFILED)
-            operators = tuple(OperatorTime(**entry) for entry in reply["operators"])
+            operators = tuple(
+                OperatorTime(name=one.name, op=one.op, ns=one.ns)
+                for one in self.session.profile(PROFILED)
+            )
         if has_power:
-            reply = self.session.ask({"cmd": "energy", "seconds": POWER_SECONDS})
-            if reply["busy_mw"] is not None and reply["idle_mw"] is not None:
-                energy = Energy(**reply)
+            told = self.session.energy(POWER_SECONDS)
+            if told.busy_mw is not None and told.idle_mw is not None and told.inferences:
+                energy = Energy(
+                    idle_mw=told.idle_mw,
+                    busy_mw=told.busy_mw,
+                    inferences=told.inferences,
+                    seconds=told.seconds,
+                )
         self.keep(
             Finished(
                 file=self.index,
@@ -192,23 +198,15 @@ class _Running:
         )
 
     def _samples(self, n: int) -> tuple[list[int], State]:
-        reply = self.session.ask({"cmd": "run", "n": n}, n)
-        samples = [int(sample) for sample in reply["samples_ns"]]
-        if len(samples) != n or min(samples) < 1:
-            raise DeviceError(
-                f"{self.session.name} gave no {n} times on the device. Check its clock and run it "
-                "again."
-            )
-        return samples, _state(reply["state"])
+        ran = self.session.samples(n)
+        return list(ran.samples_ns), _state(ran.state)
 
     def _now(self) -> tuple[State, int]:
-        reply = self.session.ask({"cmd": "state"})
-        return _state(reply), int(reply["peak_rss_bytes"])
+        told = self.session.state()
+        return _state(told), told.peak_rss_bytes
 
 
-def _state(reply: dict[str, Any]) -> State:
+def _state(told: replies.State) -> State:
     return State(
-        clock_khz=reply["clock_khz"],
-        temperature_mc=reply["temperature_mc"],
-        throttled=reply["throttled"],
+        clock_khz=told.clock_khz, temperature_mc=told.temperature_mc, throttled=told.throttled
     )

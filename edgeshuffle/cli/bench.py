@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgeshuffle.cli.devices import device_options
+from edgeshuffle.cli.devices import device_options, wait_option
 from edgeshuffle.cli.numbers import FiniteFloat
 from edgeshuffle.device.inventory import inventory_file, resolve
 from edgeshuffle.errors import GateError
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     help="To pin to, where a device has several kinds: fast, slow, all or a list like 0,4-7.",
 )
 @click.option("--profile", is_flag=True, help="Also time each operator, where the runtime can.")
+@wait_option
 @click.option("--fresh", is_flag=True, help="Do not continue a run that was cut off.")
 @click.option(
     "--against",
@@ -80,6 +81,7 @@ def command(
     minutes: float | None,
     cores: str,
     profile: bool,
+    wait: int,
     fresh: bool,
     against: Path | None,
     seed: int,
@@ -105,6 +107,7 @@ def command(
         mode=mode if minutes is None else "sustained",
         minutes=minutes or 0.0,
         profile=profile,
+        wait=wait,
         fresh=fresh,
         against=against,
         seed=seed,

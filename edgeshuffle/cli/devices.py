@@ -35,6 +35,17 @@ def device_options(command: click.decorators.FC) -> click.decorators.FC:
     return name(file(command))
 
 
+def wait_option(command: click.decorators.FC) -> click.decorators.FC:
+    """Add --wait, which every command that changes a device has."""
+    return click.option(
+        "--wait",
+        type=click.IntRange(0, 7 * 24 * 3600),
+        default=0,
+        metavar="SECONDS",
+        help="If somebody else uses the device, wait for so long [default: do not].",
+    )(command)
+
+
 @click.group("devices", invoke_without_command=True)
 @click.option("--devices", "inventory", type=click.Path(path_type=Path), metavar="FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

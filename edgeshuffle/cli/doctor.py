@@ -13,6 +13,8 @@ from edgeshuffle.cli.output import echo_json
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edgeshuffle.device.wheels import Choice
+
 
 @click.command("doctor")
 @device_options
@@ -26,18 +28,23 @@ def command(device: str, inventory: Path | None, *, as_json: bool) -> None:
     from edgeshuffle.device import open_device  # noqa: PLC0415
     from edgeshuffle.device.inventory import inventory_file, resolve  # noqa: PLC0415
     from edgeshuffle.doctor import examine  # noqa: PLC0415
-    from edgeshuffle.errors import GateError  # noqa: PLC0415
+    from edgeshuffle.errors import DeviceError, GateError  # noqa: PLC0415
 
     address = resolve(device, inventory or inventory_file())
     with stages() as progress, open_device(address, progress) as opened:
         described = opened.describe()
-    findings = examine(described)
+        offered: Choice | str | None
+        try:
+            offered = opened.choose()
+        except DeviceError as err:
+            offered = str(err)
+    findings = examine(described, offered)
     problems = [finding for finding in findings if finding.level == "problem"]
     if as_json:
         shown = {"device": address, "findings": [asdict(finding) for finding in findings]}
         echo_json(shown)
     else:
-        click.echo(f"{described['cpu']} ({address})")
+        click.echo(f"{described.cpu} ({address})")
         width = max(len(finding.check) for finding in findings)
         for finding in findings:
             fix = f": {finding.fix}" if finding.fix else ""

@@ -12,7 +12,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from edgeshuffle.artifact import Artifact
-from edgeshuffle.cli.devices import device_options
+from edgeshuffle.cli.devices import device_options, wait_option
 from edgeshuffle.cli.output import echo_json
 from edgeshuffle.device.inventory import inventory_file, resolve
 from edgeshuffle.evaluate import EvaluateOptions, Evaluation, Result, evaluate
@@ -27,6 +27,7 @@ from edgeshuffle.runtime import RUNTIMES
     help="Image folder or .npz file; without it, the demo's own test images.",
 )
 @device_options
+@wait_option
 @click.option(
     "--unlabelled",
     is_flag=True,
@@ -52,6 +53,7 @@ def command(
     runtimes: tuple[str, ...],
     limit: int | None,
     threads: int,
+    wait: int,
     *,
     unlabelled: bool,
     as_json: bool,
@@ -70,6 +72,7 @@ def command(
         runtimes=tuple(dict.fromkeys(runtimes)),
         limit=limit,
         threads=threads,
+        wait=wait,
     )
     stderr = Console(stderr=True)
     with Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
@@ -99,7 +102,7 @@ def _show(evaluation: Evaluation) -> None:
         highlight=False,
     )
     if evaluation.device is not None:
-        console.print(f"Run on {evaluation.device.cpu}; against the same file here:")
+        console.print(f"Run on {escape(evaluation.device.cpu)}; against the same file here:")
         for result in evaluation.results:
             unit = "quantization steps" if result.precision == "int8" else "in a logit"
             console.print(

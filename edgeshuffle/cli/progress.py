@@ -13,13 +13,17 @@ if TYPE_CHECKING:
 def stages() -> Iterator[Callable[[str, int, int], None]]:
     """Yield `progress(stage, done, total)`: a bar a stage on stderr, if that is a terminal."""
     from rich.console import Console  # noqa: PLC0415
+    from rich.markup import escape  # noqa: PLC0415
     from rich.progress import Progress, TaskID  # noqa: PLC0415
+
+    from edgeshuffle.untrusted import quoted  # noqa: PLC0415
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         tasks: dict[str, TaskID] = {}
 
         def progress(stage: str, done: int, total: int) -> None:
+            stage = escape(quoted(stage))
             if stage not in tasks:
                 for task in tasks.values():
                     bars.update(task, visible=False)

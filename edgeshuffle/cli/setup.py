@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgeshuffle.cli.devices import device_options
+from edgeshuffle.cli.devices import device_options, wait_option
 from edgeshuffle.cli.output import echo_json
 
 if TYPE_CHECKING:
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 @click.command("setup")
 @device_options
+@wait_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(device: str, inventory: Path | None, *, as_json: bool) -> None:
+def command(device: str, inventory: Path | None, wait: int, *, as_json: bool) -> None:
     """Put the inference runtimes that fit a device into a private folder there.
 
     They are fetched here, so the device needs no network. `bench` and `evaluate` do this too when
@@ -29,7 +30,7 @@ def command(device: str, inventory: Path | None, *, as_json: bool) -> None:
     with stages() as progress:
         address = resolve(device, inventory or inventory_file())
         with open_device(address, progress) as opened:
-            place = opened.set_up()
+            place = opened.set_up(wait)
     if as_json:
         echo_json({"device": address, "packages": place})
     else:

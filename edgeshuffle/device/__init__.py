@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from edgeshuffle.device.replies import Described
+    from edgeshuffle.device.wheels import Choice
+
     Progress = Callable[[str, int, int], None]
 
 
@@ -40,10 +43,9 @@ class DeviceInfo:
     kernel: str | None = None
 
     @classmethod
-    def of(cls, described: dict[str, Any]) -> Self:
+    def of(cls, described: Described) -> Self:
         """From what an agent tells, which is more than is kept with a measurement."""
-        known = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in described.items() if name in known})
+        return cls(**{field.name: getattr(described, field.name) for field in fields(cls)})
 
     @property
     def label(self) -> str:
@@ -54,7 +56,16 @@ class DeviceInfo:
 
 
 class Process(Protocol):
-    """A program on the device that answers JSON lines. Raises DeviceError."""
+    """A program on the device that answers JSON lines. Raises DeviceError.
+
+    Replies are JSON objects of no great size without control characters, and nothing more:
+    `replies.read` makes them what they should be.
+    """
+
+    @property
+    def where(self) -> str:
+        """The place that it runs at, such as "on this machine"."""
+        ...
 
     def reply(self, timeout: float) -> dict[str, Any]:
         """Wait for the next line; at most `timeout` seconds."""
@@ -82,20 +93,39 @@ class Device(Protocol):
 
     def info(self) -> DeviceInfo: ...
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Described:
         """All that the agent tells of the device; raises DeviceError."""
         ...
 
-    def set_up(self) -> str:
-        """Have the runtimes there and return where they are; raises DeviceError."""
+    def choose(self) -> Choice | None:
+        """The runtimes that `set_up` puts there; None where they are part of the device.
+
+        Raises DeviceError where the package index cannot be asked.
+        """
         ...
 
-    def steady(self) -> None:
-        """Fix what makes times vary, as far as this user may; undone when the block is left."""
+    def set_up(self, wait: float = 0.0) -> str:
+        """Have the runtimes there and return where they are; raises DeviceError.
+
+        Where something is to be changed for that and another process measures, it is waited for
+        `wait` seconds.
+        """
+        ...
+
+    def steady(self, wait: float = 0.0) -> None:
+        """Hold the device alone, and fix what makes times vary, as far as this user may.
+
+        Undone when the block is left, or when this process ends in whatever way. Raises
+        DeviceError where another process holds it for longer than `wait` seconds.
+        """
         ...
 
     def push(self, file: Path) -> str:
-        """Make a file available there, beside those pushed before, and return its path."""
+        """Make a file available there, under a name of our own, and return its path."""
+        ...
+
+    def push_program(self, file: Path) -> str:
+        """Make one of our own programs available there, beside those pushed before."""
         ...
 
     def spawn(self, argv: Sequence[str]) -> Process: ...

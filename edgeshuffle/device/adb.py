@@ -7,49 +7,35 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.device.bundle import bundle
-from edgeshuffle.device.remote import COMMAND_SECONDS, Completed, RemoteDevice, shell_line
+from edgeshuffle.device.command import Done, finish
+from edgeshuffle.device.remote import COMMAND_SECONDS, UNPACK_SECONDS, RemoteDevice
+from edgeshuffle.device.scripts import UNPACK_ARCHIVE
+from edgeshuffle.device.transport import frame, unframe
 from edgeshuffle.errors import DeviceError, UnknownNameError
+from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from edgeshuffle.device import Progress
-
-    _Done = subprocess.CompletedProcess[str]
+    from edgeshuffle.device.replies import Described
 
 BASE: Final = "/data/local/tmp/edgeshuffle"
 COPY_SECONDS: Final = 600.0
 # How long a phone whose link broke may take to be back.
 RETURN_SECONDS: Final = 30.0
-UNPACK_SECONDS: Final = 300.0
-# Old shells lose exit codes, so each is sent as the last line.
-_STATUS: Final = re.compile(r"\n?edgeshuffle-status:(\d+)\s*\Z")
-_UNPACK: Final = """
-rm -rf "$2.part" && mkdir -p "$2.part" && tar -xzf "$1" -C "$2.part" && mv "$2.part" "$2" ||
-    { rm -rf "$2.part"; exit 1; }
-"""
 _STATES: Final = {
     "unauthorized": "Unlock it and allow USB debugging for this computer.",
     "offline": "Plug it in again, or restart the server: adb kill-server.",
     "authorizing": "Allow USB debugging for this computer on it.",
     "no permissions": "Allow this user to use the USB device (udev rules).",
 }
-# Tells the next run of a clock that this one could not let go.
-_HELD: Final = f"{BASE}/clock-is-held"
-_HOLD: Final = """
-touch "$1" && cmd power set-fixed-performance-mode-enabled true >/dev/null 2>&1 || rm -f "$1"
-"""
-_LET_GO: Final = """
-[ -f "$1" ] || exit 0
-cmd power set-fixed-performance-mode-enabled false >/dev/null 2>&1
-rm -f "$1"
-"""
 
 
 class AdbTransport:
@@ -65,34 +51,34 @@ class AdbTransport:
         """The adb command that runs a shell's line there, without a terminal in between."""
         return [*self._adb, "shell", "-T", line]
 
-    def run(self, line: str, timeout: float) -> Completed:
-        """Run a line there; raises DeviceError where the link fails or hangs."""
-        framed = f"({line}\n); status=$?; echo; echo edgeshuffle-status:$status"
-        done = self._try(self.command(framed), timeout, lambda done: _STATUS.search(done.stdout))
-        found = _STATUS.search(done.stdout)
-        if found is None:
+    def run(self, argv: Sequence[str], timeout: float) -> Done:
+        """Run a program there; raises DeviceError where the link fails or hangs."""
+        line, word = frame(argv)
+        done = self._try(self.command(line), timeout, lambda done: unframe(word, done))
+        answer = unframe(word, done)
+        if answer is None:
             raise DeviceError(f"{self.name} is lost ({_last(done)}). Check the cable.")
-        return Completed(int(found[1]), done.stdout[: found.start()], done.stderr)
+        return answer
 
     def send(self, file: Path, target: str) -> None:
         """Copy a file; raises DeviceError."""
         push = [*self._adb, "push", str(file.absolute()), target]
-        done = self._try(push, COPY_SECONDS, lambda done: not done.returncode)
-        if done.returncode:
-            self.run(shell_line(["rm", "-f", target]), COMMAND_SECONDS)
+        done = self._try(push, COPY_SECONDS, lambda done: not done.status)
+        if done.status:
+            self.run(["rm", "-f", target], COMMAND_SECONDS)
             raise DeviceError(
-                f"{file.name} cannot be copied to {self.name} ({_last(done)}). Check its disk "
-                "space and the cable."
+                f"{quoted(file.name)} cannot be copied to {self.name} ({_last(done)}). Check its "
+                "disk space and the cable."
             )
 
-    def _try(self, argv: list[str], timeout: float, succeeded: Callable[[_Done], object]) -> _Done:
+    def _try(self, argv: list[str], timeout: float, succeeded: Callable[[Done], object]) -> Done:
         """Try a second time, once the phone is back, what a broken link may have ended."""
-        done = _adb(argv, timeout, self.name)
+        done = finish(argv, timeout, self.name)
         if succeeded(done):
             return done
         with suppress(DeviceError):
-            _adb([*self._adb, "wait-for-device"], RETURN_SECONDS, self.name)
-        return _adb(argv, timeout, self.name)
+            finish([*self._adb, "wait-for-device"], RETURN_SECONDS, self.name)
+        return finish(argv, timeout, self.name)
 
     def close(self) -> None:
         """Nothing is held: adb's server goes on."""
@@ -101,8 +87,12 @@ class AdbTransport:
 class Phone(RemoteDevice):
     """A phone, with a Python of its own pushed as one archive."""
 
+    # Android 11 and later have a clock that they can hold.
+    is_phone = True
+
     def __init__(self, transport: AdbTransport, progress: Progress) -> None:
         self._bundle: str | None = None
+        self._told: Described | None = None
         super().__init__(transport, progress)
 
     @property
@@ -110,41 +100,37 @@ class Phone(RemoteDevice):
         """The bundle's Python."""
         return f"{self.set_up()}/python3"
 
-    def set_up(self) -> str:
+    def choose(self) -> None:
+        """The runtimes are part of the bundle."""
+
+    def set_up(self, wait: float = 0.0) -> str:  # noqa: ARG002
         """The folder of the unpacked bundle, which is pushed if need be; raises DeviceError."""
         if self._bundle is None:
-            machine = self._check(["uname", "-m"]).strip()
+            machine = quoted(self._check(["uname", "-m"]))
             if machine != "aarch64":
                 raise DeviceError(
                     f"{self._transport.name} is a {machine}; only 64-bit ARM phones are supported."
                 )
             archive = bundle(self._progress)
             folder = f"{BASE}/{archive.name.removesuffix('.tar.gz')}"
-            found = shell_line(["test", "-d", folder])
-            if self._transport.run(found, COMMAND_SECONDS).status:
+            # Nothing can be locked before there is a Python; whoever is faster has made it.
+            if not self._is_whole(folder):
                 pushed = self.push(archive)
                 self._progress("unpack runtimes", 0, 1)
-                self._script(_UNPACK, pushed, folder, timeout=UNPACK_SECONDS)
+                self._script(UNPACK_ARCHIVE, folder, pushed, timeout=UNPACK_SECONDS)
             self._bundle = folder
         return self._bundle
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Described:
         """All that the agent and Android tell of the phone."""
-        described = super().describe()
-        maker, model, release = (
-            self._check(["getprop", f"ro.{name}"]).strip()
-            for name in ("product.manufacturer", "product.model", "build.version.release")
-        )
-        return {**described, "cpu": f"{maker} {model}, Android {release}"}
-
-    def steady(self) -> None:
-        """Ask Android 11 and later for a clock that it can hold; leaving undoes it."""
-        super().steady()
-        self._script(_HOLD, _HELD)
-
-    def _restore(self) -> None:
-        super()._restore()
-        self._script(_LET_GO, _HELD)
+        if self._told is None:
+            maker, model, release = (
+                quoted(self._check(["getprop", f"ro.{name}"]), 60)
+                for name in ("product.manufacturer", "product.model", "build.version.release")
+            )
+            cpu = f"{maker} {model}, Android {release}"
+            self._told = replace(super().describe(), cpu=cpu)
+        return self._told
 
 
 def connect(address: str, progress: Progress) -> Phone:
@@ -157,12 +143,12 @@ def connect(address: str, progress: Progress) -> Phone:
 
 
 def _serial(wanted: str) -> str:
-    listed = _adb(["adb", "devices"], COMMAND_SECONDS, "adb").stdout.splitlines()[1:]
+    listed = finish(["adb", "devices"], COMMAND_SECONDS, "adb").out.splitlines()[1:]
     states = {}
     for line in listed:
         serial, _, state = line.partition("\t")
         if state:
-            states[serial] = state.strip()
+            states[quoted(serial, 100)] = quoted(state, 100)
     if not states:
         raise DeviceError("There is no phone: plug it in with USB debugging switched on.")
     if not wanted and len(states) > 1:
@@ -178,24 +164,7 @@ def _serial(wanted: str) -> str:
     return serial
 
 
-def _adb(argv: list[str], timeout: float, name: str) -> _Done:
-    try:
-        return subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=timeout,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as err:
-        raise DeviceError(
-            f"{name} did not answer within {timeout:.0f} s. Check the cable."
-        ) from err
-
-
-def _last(done: _Done) -> str:
-    lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+def _last(done: Done) -> str:
+    lines = [line.strip() for line in (done.err + done.out).splitlines() if line.strip()]
     errors = [line for line in lines if "error" in line]
-    return (errors or lines or ["no reason given"])[-1][:200]
+    return quoted((errors or lines or ["no reason given"])[-1])

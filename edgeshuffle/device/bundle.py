@@ -12,7 +12,7 @@ import tarfile
 from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.atomic import atomic_file
-from edgeshuffle.device.rootfs import PYTHON, SITE, root_filesystem
+from edgeshuffle.device.rootfs import PYTHON, SITE, alone, root_filesystem
 from edgeshuffle.packaged import cache_folder
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ def bundle(progress: Progress) -> Path:
     cache = cache_folder() / "emulated"
     root = root_filesystem(cache, progress)
     target = cache / f"{root.name.replace('root', 'bundle')}.tar.gz"
-    if target.exists():
-        return target
-    progress("build bundle", 0, 1)
-    pack(root, target)
+    with alone(target):
+        if not target.exists():
+            progress("build bundle", 0, 1)
+            pack(root, target)
     return target
 
 

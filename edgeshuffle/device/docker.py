@@ -10,15 +10,18 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from edgeshuffle.device.remote import COMMAND_SECONDS, RemoteDevice, Transport, shell_line
+from edgeshuffle.device import hold
+from edgeshuffle.device.remote import COMMAND_SECONDS, RemoteDevice
 from edgeshuffle.device.ssh import Address, SshTransport
 from edgeshuffle.errors import DeviceError, UnknownNameError
+from edgeshuffle.untrusted import last_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgeshuffle.device import Progress
     from edgeshuffle.device.process import JsonProcess
+    from edgeshuffle.device.transport import Transport
 
 PYTHON: Final = "/usr/bin/python3.11"
 LABEL: Final = "edgeshuffle.run"
@@ -35,6 +38,9 @@ for engine in docker podman; do
     exit 0
 done
 exit {_NO_ENGINE}
+"""
+_SIGN: Final = """
+printf "%s" "$2" >"$1"
 """
 _REMOVE: Final = """
 left=$("$1" ps --all --quiet --filter "label=$2=$3") || exit 1
@@ -63,15 +69,22 @@ class DockerDevice(RemoteDevice):
         """Start a program in a container; raises DeviceError."""
         return self._start(argv, {})
 
-    def set_up(self) -> str:
+    def choose(self) -> None:
+        """The runtimes are part of the image."""
+
+    def set_up(self, wait: float = 0.0) -> str:  # noqa: ARG002
         """The runtimes are part of the image."""
         return self._image
 
-    def steady(self) -> None:
-        """A container may not set the clock's governor."""
+    def steady(self, wait: float = 0.0) -> None:
+        """Hold the board; a container may not set the clock's governor."""
+        self._take(wait, governor=False)
+        if self._hold is not None:
+            # To the container, the lock is there to be held, but not to be written.
+            self._script(_SIGN, f"{self._state}/lock", hold.holder())
 
     def _restore(self) -> None:
-        """Nothing was set."""
+        """A container could not: what a run over ssh left is for the next one."""
 
     def _leave(self) -> None:
         # A container outlives the client that is killed; it would end with its input, but late.
@@ -88,7 +101,8 @@ class DockerDevice(RemoteDevice):
         # Records name the board; a container's own name is another one each time.
         command += ["--uts", "host"]
         command += ["--user", self._user, "--label", f"{LABEL}={self._name}"]
-        command += ["--volume", f"{self._run}:{self._run}:ro"]
+        for folder in (self._run, self._state):
+            command += ["--volume", f"{folder}:{folder}:ro"]
         for name, value in environment.items():
             command += ["--env", f"{name}={value}"]
         return [*command, "--entrypoint", argv[0], self._image, *argv[1:]]
@@ -96,14 +110,13 @@ class DockerDevice(RemoteDevice):
 
 def _find(transport: Transport, image: str) -> tuple[str, str]:
     """The engine there that has the image, and this user's numbers; raises DeviceError."""
-    done = transport.run(shell_line(["sh", "-c", _FIND, "sh", image]), COMMAND_SECONDS)
+    done = transport.run(["sh", "-c", _FIND, "sh", image], COMMAND_SECONDS)
     if not done.status:
         engine, _, user = done.out.strip().partition(" ")
         return engine, user
     if done.status == _NO_ENGINE:
         raise DeviceError(f"{transport.name} has neither docker nor podman. Install one there.")
-    lines = [line.strip() for line in done.err.splitlines() if line.strip()]
-    reason = lines[-1][:200] if lines else "no reason given"
+    reason = last_line(done.err) or "no reason given"
     if "permission denied" in done.err.lower():
         advice = "Add its user to the group docker, and log in anew."
     elif "cannot connect" in done.err.lower():

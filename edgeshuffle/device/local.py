@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import TYPE_CHECKING, Any, Self
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
 
-from edgeshuffle.device import DeviceInfo
+from edgeshuffle.device import DeviceInfo, hold, replies
 from edgeshuffle.device.process import JsonProcess
-from edgeshuffle.errors import UnknownNameError
-from edgeshuffle.runtime.agent import describe, restore_governors, set_governors
+from edgeshuffle.errors import DeviceError, UnknownNameError
+from edgeshuffle.packaged import cache_folder
+from edgeshuffle.runtime.agent import describe
+from edgeshuffle.runtime.hold import restore_if_free
+from edgeshuffle.signals import deferred
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
     from types import TracebackType
+
+    from edgeshuffle.device import Progress
+
+WHERE: Final = "on this machine"
+NAME: Final = "This machine"
+
+
+def state_folder() -> Path:
+    """Where the lock and the memory of changed settings are.
+
+    That is where somebody finds them, too, who comes to this machine over ssh.
+    """
+    root = os.environ.get("XDG_STATE_HOME")
+    return (Path(root) / "edgeshuffle" if root else cache_folder()) / "state"
 
 
 class LocalDevice:
@@ -21,33 +40,47 @@ class LocalDevice:
 
     python = sys.executable
 
-    def __init__(self) -> None:
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
         self._processes: list[JsonProcess] = []
-        self._governors: dict[str, str] = {}
+        self._hold: hold.Hold | None = None
+        state = state_folder()
+        # A run that lost its power could not.
+        if (state / hold.MEMORY).exists():
+            restored = replies.read(restore_if_free(state), replies.Restored, WHERE)
+            hold.warn_of_left(restored.left, NAME)
 
     def info(self) -> DeviceInfo:
         """What this machine shows of itself."""
         return DeviceInfo.of(self.describe())
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> replies.Described:
         """All that the agent tells of this machine."""
-        return describe()
+        return replies.read(describe(), replies.Described, WHERE)
 
-    def set_up(self) -> str:
+    def choose(self) -> None:
+        """The runtimes are installed with edgeshuffle."""
+
+    def set_up(self, wait: float = 0.0) -> str:  # noqa: ARG002
         """The runtimes are installed with edgeshuffle, or are not."""
         return sys.prefix
 
-    def steady(self) -> None:
-        """Set the clock governor to `performance` where this user may."""
-        self._governors = set_governors("performance")
+    def steady(self, wait: float = 0.0) -> None:
+        """Hold this machine and set the clock governor to `performance` where this user may."""
+        argv = [sys.executable, str(hold.PROGRAM), *hold.arguments(str(state_folder()), wait)]
+        self._hold = hold.take(lambda: JsonProcess(argv, WHERE), NAME, wait, self._progress)
 
     def push(self, file: Path) -> str:
         """A file is here already."""
         return str(file.absolute())
 
+    def push_program(self, file: Path) -> str:
+        """A program is here already."""
+        return self.push(file)
+
     def spawn(self, argv: Sequence[str]) -> JsonProcess:
         """Start a process that ends with the `with` block; raises DeviceError."""
-        process = JsonProcess(argv, "on this machine")
+        process = JsonProcess(argv, WHERE)
         self._processes.append(process)
         return process
 
@@ -60,13 +93,16 @@ class LocalDevice:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        while self._processes:
-            self._processes.pop().close()
-        restore_governors(self._governors)
+        with deferred():
+            while self._processes:
+                self._processes.pop().close()
+            if self._hold is not None:
+                with suppress(DeviceError) if error else nullcontext():
+                    self._hold.release()
 
 
-def connect(address: str, progress: object) -> LocalDevice:  # noqa: ARG001
+def connect(address: str, progress: Progress) -> LocalDevice:
     """This machine, which has no address."""
     if address:
         raise UnknownNameError(f"'local' takes no address, so leave out '://{address}'.")
-    return LocalDevice()
+    return LocalDevice(progress)

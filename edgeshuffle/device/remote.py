@@ -1,114 +1,69 @@
 """A device at the other end of a link: files pushed once under their hash, programs in a folder of
-the run's own, both cleaned up whatever happens.
-
-What lies on the device, below the transport's base folder:
-
-    files/SHA256         pushed files, kept for later runs
-    site-KEY/            the runtimes' packages, put there by `edgeshuffle setup`
-    runs/XXXXXXXX/       one run's links to its files; removed at its end, or a day later
+the run's own, both cleaned up whatever happens. `scripts` says what lies there.
 """
 
 from __future__ import annotations
 
 import hashlib
-import shlex
+import re
+import secrets
 import tempfile
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from edgeshuffle.artifact import sha256
-from edgeshuffle.device import DeviceInfo
+from edgeshuffle.device import DeviceInfo, hold, replies, scripts
 from edgeshuffle.device.process import JsonProcess
-from edgeshuffle.device.wheels import RUNTIMES, WITHOUT_NUMPY, download_wheels, installed_here
+from edgeshuffle.device.transport import shell_line
+from edgeshuffle.device.wheels import choose, download_wheels, wanted
 from edgeshuffle.errors import DeviceError
 from edgeshuffle.runtime import agent
+from edgeshuffle.signals import deferred
+from edgeshuffle.untrusted import last_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
     from edgeshuffle.device import Progress
+    from edgeshuffle.device.transport import Transport
+    from edgeshuffle.device.wheels import Choice
 
 COMMAND_SECONDS: Final = 60.0
-DESCRIBE_SECONDS: Final = 60.0
-_ENTER: Final = """
-mkdir -p "$1/files" "$1/runs" || exit 1
-find "$1/runs" -mindepth 1 -maxdepth 1 -mtime +0 -exec rm -rf {} + 2>/dev/null
-mktemp -d "$1/runs/XXXXXXXX"
-"""
-# Ends what the link's end does not: a process that neither reads nor writes. The variable tells it
-# from another process that has got its number since.
-_LEAVE: Final = """
-for file in "$1"/pid-*; do
-    pid=$(cat "$file" 2>/dev/null) || continue
-    grep -qs "EDGESHUFFLE_RUN=$1" "/proc/$pid/environ" && kill -9 "$pid"
-done
-rm -rf "$1"
-"""
-_PLACE: Final = """
-sum=$(sha256sum "$1") || exit 1
-if [ "${sum%% *}" != "$2" ]; then rm -f "$1"; echo "the copy differs" >&2; exit 1; fi
-mv "$1" "$3"
-"""
-_UNPACK: Final = """
-site=$1; python=$2; shift 2
-rm -rf "$site.part" && mkdir -p "$site.part" || exit 1
-for wheel in "$@"; do
-    "$python" -m zipfile -e "$wheel" "$site.part" || { rm -rf "$site.part"; exit 1; }
-done
-mv "$site.part" "$site"
-"""
-
-
-@dataclass(frozen=True)
-class Completed:
-    """A remote program's end."""
-
-    status: int
-    out: str
-    err: str
-
-
-class Transport(Protocol):
-    """A way to a device. Its methods raise DeviceError where the link fails."""
-
-    name: str
-    base: str
-
-    def command(self, line: str) -> list[str]:
-        """The local argv that runs a line of the device's shell."""
-        ...
-
-    def run(self, line: str, timeout: float) -> Completed:
-        """Run a line of the device's shell; short failures of the link are retried."""
-        ...
-
-    def send(self, file: Path, target: str) -> None:
-        """Copy a file; `target` has no character that any shell minds."""
-        ...
-
-    def close(self) -> None: ...
-
-
-def shell_line(argv: Sequence[str]) -> str:
-    """The line that a POSIX shell splits into `argv`: the only place where anything is quoted."""
-    return shlex.join(argv)
+UNPACK_SECONDS: Final = 600.0
+AGENT: Final = Path(agent.__file__)
+# Writes its number, so that it can be ended, and says the word after which its own lines come.
+_START: Final = 'echo "$0"; echo $$ >"$1"; shift; exec "$@"'
 
 
 class RemoteDevice:
     """A device behind a transport."""
 
+    # Whether there is a clock of Android's to be held, too.
+    is_phone = False
+
     def __init__(self, transport: Transport, progress: Progress) -> None:
         self._transport = transport
         self._progress = progress
         self._processes: list[JsonProcess] = []
-        self._described: dict[str, Any] | None = None
+        self._started = 0
+        self._described: replies.Described | None = None
         self._site: str | None = None
-        self._run = self._script(_ENTER, transport.base).strip()
-        self._governors = f"{transport.base}/governors.json"
-        # A run whose link broke could not set them back.
-        self._restore()
+        self._there: set[str] = set()
+        self._hold: hold.Hold | None = None
+        self._run = f"{transport.base}/runs/{secrets.token_hex(8)}"
+        self._state = f"{transport.base}/state"
+        try:
+            self._script(scripts.ENTER, transport.base, self._run)
+            keeper = f"{self._run}/pid-keeper"
+            self._launch(["sh", "-c", scripts.KEEP, "sh", keeper]).reply(COMMAND_SECONDS)
+            # A run that could not, as the device lost its power.
+            self._restore()
+        except BaseException:
+            with deferred():
+                self._end()
+            raise
 
     @property
     def python(self) -> str:
@@ -119,53 +74,46 @@ class RemoteDevice:
         """What the device shows of itself."""
         return DeviceInfo.of(self.describe())
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> replies.Described:
         """All that the agent tells of the device; needs only Python there."""
         if self._described is None:
-            self._described = self._agent("--describe")
+            reply = self._reply(AGENT, "--describe")
+            self._described = replies.read(reply, replies.Described, self._where)
         return self._described
 
     def push(self, file: Path) -> str:
         """Copy a file unless the device has it, and link it into this run's folder."""
-        digest = sha256(file)
-        kept = f"{self._transport.base}/files/{digest}"
-        if self._transport.run(shell_line(["test", "-f", kept]), COMMAND_SECONDS).status:
-            self._progress(f"push {file.name}", 0, 1)
-            part = f"{kept}.{PurePosixPath(self._run).name}"
-            self._transport.send(file, part)
-            self._script(_PLACE, part, digest, kept)
-        link = f"{self._run}/{file.name}"
-        # Not a symbolic link: the agent looks for its neighbours beside the file that it really is.
-        self._script('ln -f "$1" "$2" 2>/dev/null || cp "$1" "$2"', kept, link)
-        return link
+        suffix = file.suffix if re.fullmatch(r"\.[A-Za-z0-9]{1,16}", file.suffix) else ""
+        return self._push(file, f"files/{sha256(file)[:32]}{suffix}")
+
+    def push_program(self, file: Path) -> str:
+        """Copy one of our own programs beside the others, where nothing else gets."""
+        return self._push(file, f"agent/{file.name}")
 
     def spawn(self, argv: Sequence[str]) -> JsonProcess:
         """Start a program with the runtimes at hand; raises DeviceError."""
         return self._start(argv, {"PYTHONPATH": self.set_up(), "PYTHONNOUSERSITE": "1"})
 
-    def steady(self) -> None:
-        """Set the clock governor to `performance` where this user may; leaving sets it back."""
-        self._agent("--governor", "performance", "--keep", self._governors)
+    def steady(self, wait: float = 0.0) -> None:
+        """Hold the device, and set the clock governor to `performance` where this user may."""
+        self._take(wait, governor=True)
 
-    def set_up(self) -> str:
+    def choose(self) -> Choice | None:
+        """The runtimes that fit the device; raises DeviceError."""
+        return choose(self.describe(), self._transport.name)
+
+    def set_up(self, wait: float = 0.0) -> str:
         """The folder with the runtimes that fit the device, which is made if need be."""
-        if self._site is not None:
-            return self._site
-        described = self.describe()
-        machine = "armv7l" if described["bits"] == 32 else described["machine"]
-        if machine not in RUNTIMES:
-            raise DeviceError(
-                f"{self._transport.name} is a {machine}, for which there are no runtimes here. "
-                f"Known: {', '.join(RUNTIMES)}."
-            )
-        wanted = [name if "==" in name else installed_here(name) for name in RUNTIMES[machine]]
-        python = tuple(int(part) for part in described["python"].split(".")[:2])
-        key = hashlib.sha256(" ".join([*wanted, machine, str(python)]).encode()).hexdigest()[:16]
-        site = f"{self._transport.base}/site-{key}"
-        if self._transport.run(shell_line(["test", "-d", site]), COMMAND_SECONDS).status:
-            self._install(site, wanted, machine, (python[0], python[1]), described)
-        self._site = site
-        return site
+        if self._site is None:
+            described = self.describe()
+            # Named by what is asked for: what was chosen then serves on without the index.
+            asked = [*wanted(described, self._transport.name), described.machine]
+            asked += [str(described.python_version), str(described.glibc_version)]
+            key = hashlib.sha256(" ".join(asked).encode()).hexdigest()[:16]
+            site = f"{self._transport.base}/site-{key}"
+            self._make(site, lambda: self._install(site, described), wait)
+            self._site = site
+        return self._site
 
     def __enter__(self) -> Self:
         return self
@@ -176,79 +124,159 @@ class RemoteDevice:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        with deferred():
+            failure = self._end()
+        # Where the link is gone, the next contact cleans up.
+        if failure is not None and error is None:
+            raise failure
+
+    def _end(self) -> DeviceError | None:
+        """Let everything go, in spite of the first failure, which is returned."""
+        failure = None
+        for step in (self._release, self._stop, self._leave, self._transport.close):
+            try:
+                step()
+            except DeviceError as err:
+                failure = failure or err
+        return failure
+
+    def _stop(self) -> None:
         while self._processes:
             self._processes.pop().close()
-        try:
-            self._restore()
-            self._leave()
-        except DeviceError:
-            # The link is gone; the next run of a later day removes the folder.
-            if error is None:
-                raise
-        finally:
-            self._transport.close()
 
     def _leave(self) -> None:
-        self._script(_LEAVE, self._run)
+        self._script(scripts.LEAVE, self._run)
 
-    def _agent(self, *arguments: str) -> dict[str, Any]:
-        """The one reply of an agent without a model."""
-        argv = [self.python, self.push(Path(agent.__file__)), *arguments]
-        return self._start(argv, {}).reply(DESCRIBE_SECONDS)
+    def _take(self, wait: float, *, governor: bool) -> None:
+        def start() -> JsonProcess:
+            argv = [self.python, self.push_program(hold.PROGRAM)]
+            argv += hold.arguments(self._state, wait, governor=governor, phone=self.is_phone)
+            # Not ended with the run's other processes: it ends by itself, and sets back first.
+            return self._start(argv, {}, keep=True)
+
+        self._hold = hold.take(start, self._transport.name, wait, self._progress)
+        if self._hold is not None:
+            self._script(scripts.PRUNE, self._transport.base)
+
+    def _release(self) -> None:
+        held, self._hold = self._hold, None
+        if held is not None:
+            try:
+                held.release()
+            except DeviceError:
+                # Says more, if the link is gone.
+                self._restore()
+                raise
 
     def _restore(self) -> None:
-        kept = shell_line(["test", "-f", self._governors])
-        if not self._transport.run(kept, COMMAND_SECONDS).status:
-            self._agent("--restore", "--keep", self._governors)
+        memory = f"{self._state}/{hold.MEMORY}"
+        if not self._transport.run(["test", "-f", memory], COMMAND_SECONDS).status:
+            reply = self._reply(hold.PROGRAM, "--state", self._state, "--restore")
+            restored = replies.read(reply, replies.Restored, self._where)
+            hold.warn_of_left(restored.left, self._transport.name)
 
-    def _start(self, argv: Sequence[str], environment: dict[str, str]) -> JsonProcess:
-        program = ["env", f"EDGESHUFFLE_RUN={self._run}", *self._program(argv, environment)]
-        pid = f"{self._run}/pid-{len(self._processes)}"
-        line = shell_line(["sh", "-c", 'echo $$ > "$0"; exec "$@"', pid, *program])
-        process = JsonProcess(self._transport.command(line), f"on {self._transport.name}")
-        self._processes.append(process)
+    @contextmanager
+    def _alone(self, wait: float) -> Iterator[None]:
+        """Hold the device for the block, unless it is held already."""
+        if self._hold is not None:
+            yield
+            return
+        self._take(wait, governor=False)
+        try:
+            yield
+        finally:
+            self._release()
+
+    def _make(self, folder: str, make: Callable[[], None], wait: float) -> None:
+        """Have a folder made unless it is whole; raises DeviceError."""
+        if self._is_whole(folder):
+            return
+        with self._alone(wait):
+            # Whoever was waited for may have made it.
+            if not self._is_whole(folder):
+                make()
+
+    def _is_whole(self, folder: str) -> bool:
+        argv = ["sh", "-c", scripts.IS_WHOLE, "sh", folder]
+        return not self._transport.run(argv, COMMAND_SECONDS).status
+
+    def _push(self, file: Path, name: str) -> str:
+        digest = sha256(file)
+        kept = f"{self._transport.base}/files/{digest}"
+        if digest not in self._there:
+            have = ["sh", "-c", scripts.HAVE, "sh", kept, digest]
+            if self._transport.run(have, COMMAND_SECONDS).status:
+                self._progress(f"push {file.name}", 0, 1)
+                part = f"{kept}.{secrets.token_hex(8)}"
+                self._transport.send(file, part)
+                self._script(scripts.PLACE, part, digest, kept)
+            self._there.add(digest)
+        link = f"{self._run}/{name}"
+        self._script(scripts.LINK, kept, link)
+        return link
+
+    def _reply(self, program: Path, *arguments: str) -> dict[str, Any]:
+        """The one reply of a program of ours that needs no runtime."""
+        process = self._start([self.python, self.push_program(program), *arguments], {})
+        return process.reply(replies.START_SECONDS)
+
+    def _start(
+        self, argv: Sequence[str], environment: dict[str, str], *, keep: bool = False
+    ) -> JsonProcess:
+        return self._launch(self._program(argv, environment), keep=keep)
+
+    def _launch(self, program: Sequence[str], *, keep: bool = False) -> JsonProcess:
+        """Start what `env` is given, on the device itself."""
+        self._started += 1
+        word = f"edgeshuffle-{secrets.token_hex(8)}"
+        pid = "/dev/null" if keep else f"{self._run}/pid-{self._started}"
+        argv = ["env", f"EDGESHUFFLE_RUN={self._run}", *program]
+        line = shell_line(["sh", "-c", _START, word, pid, *argv])
+        command = self._transport.command(line)
+        process = JsonProcess(command, f"on {self._transport.name}", greeting=word)
+        if not keep:
+            self._processes.append(process)
         return process
 
     def _program(self, argv: Sequence[str], environment: dict[str, str]) -> list[str]:
         """What `env` is given to run `argv`: settings and a command."""
         return [*(f"{name}={value}" for name, value in environment.items()), *argv]
 
-    def _install(
-        self,
-        site: str,
-        wanted: Sequence[str],
-        machine: str,
-        python: tuple[int, int],
-        described: dict[str, Any],
-    ) -> None:
-        glibc = tuple(int(part) for part in (described["glibc"] or "0.0").split(".")[:2])
+    def _install(self, site: str, described: replies.Described) -> None:
         self._progress("fetch runtimes", 0, 1)
+        chosen = choose(described, self._transport.name)
+        if not chosen.versions:
+            raise DeviceError(f"{self._transport.name} cannot be set up: {chosen.why_not}.")
         with tempfile.TemporaryDirectory() as folder:
             wheels = download_wheels(
-                wanted,
-                machine=machine,
-                python=python,
-                glibc=(glibc[0], glibc[1]),
+                chosen.requirements,
+                machine=chosen.machine,
+                python=described.python_version,
+                glibc=described.glibc_version,
                 folder=Path(folder),
-                alone=machine in WITHOUT_NUMPY,
+                alone=chosen.without_numpy,
             )
             pushed = []
             for done, wheel in enumerate(wheels):
                 self._progress("push runtimes", done, len(wheels))
                 pushed.append(self.push(wheel))
             self._progress("unpack runtimes", 0, 1)
-            self._script(_UNPACK, site, self.python, *pushed, timeout=600)
+            script = scripts.UNPACK_WHEELS
+            self._script(script, site, self.python, *pushed, timeout=UNPACK_SECONDS)
+
+    @property
+    def _where(self) -> str:
+        return f"on {self._transport.name}"
 
     def _script(self, script: str, *arguments: str, timeout: float = COMMAND_SECONDS) -> str:
         return self._check(["sh", "-c", script, "sh", *arguments], timeout)
 
     def _check(self, argv: Sequence[str], timeout: float = COMMAND_SECONDS) -> str:
-        done = self._transport.run(shell_line(argv), timeout)
+        done = self._transport.run(argv, timeout)
         if done.status:
-            lines = [line.strip() for line in done.err.splitlines() if line.strip()]
-            reason = lines[-1] if lines else f"exit status {done.status}"
+            reason = last_line(done.err) or f"exit status {done.status}"
             raise DeviceError(
-                f"{self._transport.name} failed at '{argv[0]}' ({reason[:200]}). Check its disk "
-                "space and permissions."
+                f"{self._transport.name} failed at '{argv[0]}' ({reason}). Check its disk space "
+                "and permissions."
             )
         return done.out

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -24,7 +25,7 @@ from edgeshuffle.device.wheels import download_wheels, installed_here, run_tool
 from edgeshuffle.errors import ArtifactError, DeviceError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from edgeshuffle.device import Progress
 
@@ -72,19 +73,43 @@ def root_filesystem(cache: Path, progress: Progress, machine: str = "aarch64") -
     wheels = tuple(installed_here(name) for name in chosen.wheels)
     parts = (str(RECIPE), SUITE, *chosen.packages, *wheels)
     target = cache / f"root-{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:16]}"
-    if target.is_dir():
-        return target
-    work = cache / f"{target.name}-download"
+    with alone(target):
+        if not target.is_dir():
+            _build(target, machine, wheels, progress)
+    return target
+
+
+@contextmanager
+def alone(target: Path) -> Iterator[None]:
+    """Hold the lock on something in the cache, and remove what a killed process left half-made.
+
+    Whoever waited finds it made. Raises DeviceError where the cache cannot be written.
+    """
+    from filelock import FileLock  # noqa: PLC0415 - not needed where images are built
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{target}.lock"):
+            for left in target.parent.glob(f".{target.name}.*"):
+                shutil.rmtree(left, ignore_errors=True)
+            yield
+    except OSError as err:
+        raise DeviceError(
+            f"Cannot write {target} ({err.strerror or err}). Make room, or set XDG_CACHE_HOME to "
+            "another folder."
+        ) from err
+
+
+def _build(target: Path, machine: str, wheels: Sequence[str], progress: Progress) -> None:
+    # Beside the target, where there is room; with a name that `alone` cleans up.
+    work = target.parent / f".{target.name}.download"
     try:
         with atomic_folder(target, overwrite=False) as root:
             assemble(root, work, machine, wheels, progress)
     except ArtifactError as err:
-        # Another process may have been faster; its root is as good.
-        if not target.is_dir():
-            raise DeviceError(str(err)) from err
+        raise DeviceError(str(err)) from err
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return target
 
 
 def assemble(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import binascii
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import numpy as np
 
+from edgeshuffle.device import replies
 from edgeshuffle.errors import DeviceError, MissingExtraError, RuntimeUnavailableError
 from edgeshuffle.runtime import agent
 
@@ -17,43 +19,86 @@ if TYPE_CHECKING:
 
     from edgeshuffle.device import Device, Process
 
+T = TypeVar("T")
+
 AGENT: Final = Path(agent.__file__)
-START_SECONDS: Final = 120.0
 REPLY_SECONDS: Final = 60.0
+# However slow a device says that it is.
+LONGEST_SECONDS: Final = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgentSession:
-    """An agent's process, and what it said when it was ready; `name` is for messages."""
+    """An agent's process, and what it said when it was ready; `name` is for messages.
+
+    Its methods raise DeviceError, also for replies that are not what was asked for.
+    """
 
     name: str
     process: Process
-    ready: dict[str, Any]
+    ready: replies.Ready
 
-    def ask(self, command: dict[str, Any], inferences: int = 0) -> dict[str, Any]:
-        """Have a command answered that takes so many inferences; raises DeviceError."""
-        reply = self.process.ask(command, self._timeout(inferences))
-        if "error" in reply:
-            raise DeviceError(
-                f"{self.name} failed on the device ({reply['error']}). Check the device and run it "
-                "again, or leave this runtime out with --runtime."
-            )
-        return reply
+    def samples(self, n: int) -> replies.Ran:
+        """Times of exactly `n` inferences on the staged image, and the state after them."""
+        ran = self._ask({"cmd": "run", "n": n}, replies.Ran, n)
+        if len(ran.samples_ns) != n:
+            raise self._wrong(replies.Ran, f"{len(ran.samples_ns)} samples instead of {n}")
+        return ran
+
+    def state(self) -> replies.State:
+        """What the device and the process are like at this moment."""
+        return self._ask({"cmd": "state"}, replies.State)
+
+    def profile(self, n: int) -> tuple[replies.OperatorTime, ...]:
+        """Mean times of the operators over `n` inferences; none where the runtime does not tell."""
+        return self._ask({"cmd": "profile", "n": n}, replies.Profile, n).operators
+
+    def energy(self, seconds: float) -> replies.Energy:
+        """Power for so long while idle, and as long while inferring."""
+        return self._ask({"cmd": "energy", "seconds": seconds}, replies.Energy)
 
     def count(self, n: int) -> tuple[dict[str, int], ...]:
-        """Instructions of `n` inferences by class, on a device that counts; raises DeviceError."""
+        """Instructions of `n` inferences by class, on a device that counts."""
         return self.process.count(n, self._timeout(n))
 
-    def run(self, image: np.ndarray) -> np.ndarray:
-        """Float32 logits (num_classes,) of a float32 (1, 3, H, W) image."""
+    def run(self, image: np.ndarray, classes: int | None = None) -> np.ndarray:
+        """Float32 logits (num_classes,) of a float32 (1, 3, H, W) image.
+
+        With `classes`, so many there must be.
+        """
         values = np.ascontiguousarray(image, np.float32)
         encoded = base64.b64encode(values.tobytes()).decode()
-        reply = self.ask({"cmd": "infer", "shape": values.shape, "image": encoded}, 1)
-        return np.array(reply["logits"], np.float32)
+        command = {"cmd": "infer", "shape": values.shape, "image": encoded}
+        reply = self._ask(command, replies.Logits, 1)
+        try:
+            logits = np.frombuffer(base64.b64decode(reply.logits, validate=True), "<f4")
+        except (binascii.Error, ValueError) as err:
+            raise self._wrong(replies.Logits, str(err)) from err
+        if classes is not None and len(logits) != classes:
+            raise self._wrong(replies.Logits, f"{len(logits)} logits instead of {classes}")
+        return logits.astype(np.float32)
+
+    def _ask(self, command: dict[str, Any], kind: type[T], inferences: int = 0) -> T:
+        reply = self.process.ask(command, self._timeout(inferences))
+        if "error" in reply:
+            failed = replies.read(reply, replies.Failed, self._where)
+            raise DeviceError(
+                f"{self.name} failed {self.process.where} ({failed.error}). Check the device and "
+                "run it again, or leave this runtime out with --runtime."
+            )
+        return replies.read(reply, kind, self._where)
+
+    def _wrong(self, kind: type[Any], what: str) -> DeviceError:
+        return replies.wrong(kind, self._where, what)
+
+    @property
+    def _where(self) -> str:
+        return f"of {self.name} {self.process.where}"
 
     def _timeout(self, inferences: int) -> float:
         # The first inference is the slowest one; twenty times that is no longer slow but stuck.
-        return REPLY_SECONDS + 20 * inferences * float(self.ready["first_ns"]) / 1e9
+        seconds = REPLY_SECONDS + 20 * inferences * self.ready.first_ns / 1e9
+        return min(seconds, LONGEST_SECONDS)
 
 
 class Runnable(Protocol):
@@ -80,21 +125,25 @@ def open_agent(
     Raises MissingExtraError, RuntimeUnavailableError and DeviceError.
     """
     for name in (file.runtime, "power"):
-        device.push(AGENT.with_name(f"{name}.py"))
-    argv = [device.python, device.push(AGENT), "--runtime", file.runtime]
+        device.push_program(AGENT.with_name(f"{name}.py"))
+    argv = [device.python, device.push_program(AGENT), "--runtime", file.runtime]
     argv += ["--model", device.push(path), "--threads", str(threads), "--seed", str(seed)]
     if cores:
         argv += ["--cores", ",".join(map(str, cores))]
     process = device.spawn(argv)
-    ready = process.reply(START_SECONDS)
-    if "missing" in ready:
+    name = f"{file.runtime}/{file.precision}"
+    reply = process.reply(replies.START_SECONDS)
+    where = f"of {name} {process.where}"
+    if "error" not in reply:
+        ready = replies.read(reply, replies.Ready, where)
+        return AgentSession(name=name, process=process, ready=ready)
+    failed = replies.read(reply, replies.Failed, where)
+    if failed.missing is not None:
         raise MissingExtraError(
-            f"The runtime '{file.runtime}' needs the package '{ready['missing']}': "
+            f"The runtime '{file.runtime}' needs the package '{failed.missing}': "
             "pip install 'edgeshuffle[runtime]', or leave it out with --runtime."
         )
-    if "error" in ready:
-        raise RuntimeUnavailableError(
-            f"{file.runtime} cannot run {path} ({ready['error']}). Export it again, or leave this "
-            "runtime out with --runtime."
-        )
-    return AgentSession(name=f"{file.runtime}/{file.precision}", process=process, ready=ready)
+    raise RuntimeUnavailableError(
+        f"{file.runtime} cannot run {path} ({failed.error}). Export it again, or leave this "
+        "runtime out with --runtime."
+    )

@@ -4,15 +4,13 @@ Stands alone, beside the runtime's module: needs Python 3.9 or later, numpy and 
 
     python agent.py --runtime ort --model FILE --threads N --seed S [--cores 4,5]
     python agent.py --describe
-    python agent.py --governor performance --keep FILE
-    python agent.py --restore --keep FILE
 
-The other forms need nothing but Python: they print what the device is, or set the clock governor
-where this user may and set back what FILE remembers of it. With a model, the first
-line out is {"ready": true, ...}. Then are answered
+The other form needs nothing but Python: it prints what the device is. With a model, the first line
+out is {"ready": true, ...}. Then are answered
 
     {"cmd": "run", "n": 20}                   the times of n inferences, and the state after them
-    {"cmd": "infer", "shape": [1, 3, H, W], "image": BASE64}   the logits of a float32 image
+    {"cmd": "infer", "shape": [1, 3, H, W], "image": BASE64}   the logits of a float32
+                                              image, as float32 in base64
     {"cmd": "count", "n": 3}                  n inferences, each announced to a counting emulator
     {"cmd": "profile", "n": 20}               mean time of each operator, where the runtime tells
     {"cmd": "energy", "seconds": 2}           power while idle and while inferring, where measured
@@ -51,9 +49,6 @@ def main() -> int:
     """Answer until told to quit; the exit status is 1 where the model cannot be opened."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--describe", action="store_true")
-    parser.add_argument("--governor")
-    parser.add_argument("--restore", action="store_true")
-    parser.add_argument("--keep", type=Path)
     parser.add_argument("--runtime")
     parser.add_argument("--model")
     parser.add_argument("--threads", type=int, default=1)
@@ -63,14 +58,6 @@ def main() -> int:
     reply = _claim_stdout()
     if options.describe:
         reply(describe())
-        return 0
-    if options.restore:
-        reply(_restore(options.keep))
-        return 0
-    if options.governor:
-        # First remembered, then set: whatever ends this process, the next one can restore.
-        options.keep.write_text(json.dumps(governors()))
-        reply({"changed": set_governors(options.governor)})
         return 0
     try:
         session, ready = _open(options)
@@ -133,27 +120,6 @@ def clusters(cpus: Path = CPUS) -> list[list[int]]:
         )
         found.setdefault(speed or 0, []).append(core)
     return [found[speed] for speed in sorted(found)]
-
-
-def governors(cpus: Path = CPUS) -> dict[str, str]:
-    """Clock governors by file."""
-    files = sorted(cpus.glob("cpu[0-9]*/cpufreq/scaling_governor"))
-    return {str(file): _text(file) for file in files if _text(file)}
-
-
-def set_governors(wanted: str, cpus: Path = CPUS) -> dict[str, str]:
-    """Set every governor where that is permitted; those that were changed, as they were."""
-    return {
-        file: governor
-        for file, governor in governors(cpus).items()
-        if governor != wanted and _write(file, wanted)
-    }
-
-
-def restore_governors(kept: dict[str, str]) -> bool:
-    """Set governors back; whether all of them could be."""
-    written = [_write(file, governor) for file, governor in kept.items()]
-    return all(written)
 
 
 def clock_khz(cpus: Path = CPUS) -> int | None:
@@ -293,12 +259,12 @@ def _run(session: Any, n: int) -> list[int]:
     return samples
 
 
-def _infer(session: Any, command: dict[str, Any]) -> list[float]:
+def _infer(session: Any, command: dict[str, Any]) -> str:
     import numpy as np  # noqa: PLC0415
 
     values = np.frombuffer(base64.b64decode(command["image"]), np.float32)
-    logits: list[float] = session.run(values.reshape(command["shape"])).tolist()
-    return logits
+    logits = session.run(values.reshape(command["shape"]))
+    return base64.b64encode(logits.astype("<f4").tobytes()).decode()
 
 
 def _count(session: Any, n: int) -> dict[str, Any]:
@@ -357,26 +323,6 @@ def _status(key: str) -> int | None:
         if line.startswith(key + ":"):
             return int(line.split()[1]) * 1024
     return None
-
-
-def _restore(keep: Path) -> dict[str, Any]:
-    try:
-        kept = json.loads(keep.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {"restored": False}
-    now = governors()
-    done = restore_governors({file: old for file, old in kept.items() if now.get(file) != old})
-    if done:
-        keep.unlink()
-    return {"restored": done}
-
-
-def _write(file: str, text: str) -> bool:
-    try:
-        Path(file).write_text(text + "\n", "utf-8")
-    except OSError:
-        return False
-    return True
 
 
 def _integer(path: Path) -> int | None:

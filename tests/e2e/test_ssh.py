@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 
 import devices
 import pytest
-from running import kept, start
+from running import kept, start, until
 from small_models import run
 
 from edgeshuffle.artifact import Artifact
@@ -27,7 +30,7 @@ def test_a_board_without_packages_gets_its_own(other, demo):
     file = Artifact.load(demo).manifest.files[0]
     with open_device(board.address) as device:
         session = open_agent(device, file, demo / file.path)
-        assert session.ready["runtime_version"]
+        assert session.ready.runtime_version
     assert len(list(board.base.glob("site-*"))) == 1
 
 
@@ -46,8 +49,8 @@ def test_a_32_bit_board_runs_tflite_runtime(other, demo, capsys):
         described = device.describe()
         file = Artifact.load(demo).manifest.files[-1]
         session = open_agent(device, file, demo / file.path)
-    assert described["bits"] == 32
-    assert session.ready["runtime_version"] == "2.14.0"
+    assert described.bits == 32
+    assert session.ready.runtime_version == "2.14.0"
 
 
 def bench(board, demo):
@@ -81,6 +84,16 @@ def test_what_happens_in_mid_run_makes_it_invalid(other, demo, what):
     }
 
 
+def holders(board):
+    """Numbers of the processes that hold the board."""
+    return [int(pid) for pid in pgrep(f"{board.base}/runs/.*/agent/hold.py")]
+
+
+def pgrep(pattern):
+    found = subprocess.run(["pgrep", "-f", pattern], capture_output=True, text=True, check=False)
+    return found.stdout.split()
+
+
 def governor_of(board):
     return board.governor_file.read_text().strip()
 
@@ -93,7 +106,7 @@ def test_the_governor_is_set_and_set_back(other, demo):
         assert governor_of(board) == "performance"
         assert device.info().governor == "performance"
     assert governor_of(board) == "ondemand"
-    assert list(board.base.glob("governors*")) == []
+    assert list(board.base.glob("state/settings*")) == []
 
 
 def test_a_governor_that_a_lost_run_left_is_set_back_at_the_next_contact(other):
@@ -101,7 +114,9 @@ def test_a_governor_that_a_lost_run_left_is_set_back_at_the_next_contact(other):
     board.governor("ondemand")
     device = open_device(board.address)
     device.steady()
-    board.cut()
+    # As if the power failed: nobody on the board can set anything back.
+    for pid in holders(board):
+        os.kill(pid, signal.SIGKILL)
     board.power_off()
     with pytest.raises(DeviceError, match="cannot be reached"), device:
         pass
@@ -109,6 +124,19 @@ def test_a_governor_that_a_lost_run_left_is_set_back_at_the_next_contact(other):
     board.power_on()
     with open_device(board.address):
         assert governor_of(board) == "ondemand"
+
+
+def test_a_link_that_breaks_sets_the_governor_back_at_once(other):
+    board = other()
+    board.governor("ondemand")
+    device = open_device(board.address)
+    device.steady()
+    board.cut()
+    until(lambda: governor_of(board) == "ondemand", 20)
+    with pytest.raises(DeviceError, match="was let go while it was used"), device:
+        pass
+    with open_device(board.address) as again:
+        again.steady()
 
 
 def test_a_governor_that_may_not_be_set_stays(other):

@@ -21,7 +21,7 @@ from standins.adbd import Adbd
 # What Android 9 and later have in /system/bin, as far as it is used.
 TOOLS = (
     *("sh", "cat", "cp", "dirname", "echo", "env", "find", "grep", "gzip", "kill", "ln"),
-    *("mkdir", "mktemp", "mv", "rm", "sha256sum", "test", "touch"),
+    *("mkdir", "mktemp", "mv", "rm", "sha256sum", "sort", "stat", "test", "touch"),
 )
 PROPERTIES = {
     "ro.product.manufacturer": "Google",
@@ -89,6 +89,10 @@ class StandInPhone:
     def base(self) -> Path:
         """Where everything of ours lies."""
         return self.tmp / Path(BASE).name
+
+    def real(self, path: str) -> Path:
+        """Where a path of the phone's is on this machine."""
+        return self.base / Path(path).relative_to(BASE)
 
     def environment(self) -> dict[str, str]:
         """What a client needs to find it."""

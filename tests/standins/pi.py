@@ -56,6 +56,10 @@ class StandInPi:
         """Where everything of ours lies."""
         return self.home / ".cache" / "edgeshuffle"
 
+    def real(self, path: str) -> Path:
+        """Where a path of the board's is on this machine."""
+        return Path(path)
+
     def environment(self) -> dict[str, str]:
         """What a client needs to find it."""
         return {"PATH": f"{self.path}{os.pathsep}{os.environ['PATH']}"}

@@ -235,7 +235,7 @@ def test_noise_on_stdout_does_not_break_the_protocol(tmp_path):
     assert err.count("imported") == err.count("opened") == 4
 
 
-@pytest.mark.parametrize("name", ["agent", "power", *RUNTIMES])
+@pytest.mark.parametrize("name", ["agent", "hold", "power", *RUNTIMES])
 def test_old_boards_have_python_3_9_and_numpy_only(name):
     tree = ast.parse(AGENT.with_name(f"{name}.py").read_text(), feature_version=(3, 9))
     imported = set()

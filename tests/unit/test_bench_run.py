@@ -65,6 +65,8 @@ class Script:
 
 
 class FakeProcess:
+    where = "on the device"
+
     def __init__(self, script, said):
         self.script, self.said, self.samples = script, said, script.samples()
         self.asked = 0
@@ -98,6 +100,9 @@ class FakeDevice:
     def push(self, file):
         self.pushed.append(file)
         return f"there/{file.name}"
+
+    def push_program(self, file):
+        return self.push(file)
 
     def spawn(self, argv):
         index = len(self.spawned)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from edgeshuffle.device import DeviceInfo
+from edgeshuffle.device import DeviceInfo, replies
 from edgeshuffle.device.emulated.boards import BOARDS, Board, write_board
 from edgeshuffle.device.emulated.plugin import compiled, read_counts
 from edgeshuffle.device.process import JsonProcess
@@ -19,6 +20,7 @@ from edgeshuffle.device.rootfs import PYTHON, SITE, root_filesystem
 from edgeshuffle.errors import DeviceError, UnknownNameError
 from edgeshuffle.packaged import cache_folder
 from edgeshuffle.runtime import agent
+from edgeshuffle.signals import deferred
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from edgeshuffle.device import Progress
 
 QEMU: Final = "qemu-aarch64"
-START_SECONDS: Final = 120.0
+AGENT: Final = Path(agent.__file__)
 
 
 class EmulatedProcess(JsonProcess):
@@ -43,7 +45,9 @@ class EmulatedProcess(JsonProcess):
         """Instructions of `n` inferences each, by class; raises DeviceError."""
         reply = self.ask({"cmd": "count", "n": n}, timeout)
         if "error" in reply:
-            raise DeviceError(f"Counting failed on the emulated board ({reply['error']}).")
+            failed = replies.read(reply, replies.Failed, self.where)
+            raise DeviceError(f"Counting failed {self.where} ({failed.error}). Run it again.")
+        replies.read(reply, replies.Marked, self.where)
         return read_counts(self._counts, n)
 
 
@@ -55,6 +59,7 @@ class EmulatedDevice:
         self._board = board
         self._plugin = plugin
         self._processes: list[JsonProcess] = []
+        self._described: replies.Described | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="edgeshuffle-"))
         # qemu looks up every path here first. The big folders are shared between all boards.
         for entry in root.iterdir():
@@ -69,25 +74,38 @@ class EmulatedDevice:
 
     def info(self) -> DeviceInfo:
         """What the board shows of itself."""
-        return DeviceInfo.of({**self.describe(), "emulated": True, "counted": True})
+        return DeviceInfo.of(self.describe())
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> replies.Described:
         """All that the agent tells of the board; raises DeviceError."""
-        process = self.spawn([self.python, self.push(Path(agent.__file__)), "--describe"])
-        described = process.reply(START_SECONDS)
-        # These are the host's, seen through the emulator.
-        return {**described, "load": None, "free_bytes": None, "memory_bytes": None}
+        if self._described is None:
+            process = self.spawn([self.python, self.push_program(AGENT), "--describe"])
+            told = replies.read(
+                process.reply(replies.START_SECONDS), replies.Described, process.where
+            )
+            # The load and room are the host's, seen through the emulator.
+            self._described = replace(
+                told, emulated=True, counted=True, load=None, free_bytes=None, memory_bytes=None
+            )
+        return self._described
 
-    def set_up(self) -> str:
+    def choose(self) -> None:
+        """The runtimes are part of the board's root."""
+
+    def set_up(self, wait: float = 0.0) -> str:  # noqa: ARG002
         """The runtimes are part of the board's root."""
         return str(self._folder / SITE)
 
-    def steady(self) -> None:
+    def steady(self, wait: float = 0.0) -> None:
         """There are no times here, so nothing makes them vary."""
 
     def push(self, file: Path) -> str:
         """A file is visible to the board where it lies."""
         return str(file.absolute())
+
+    def push_program(self, file: Path) -> str:
+        """A program is visible to the board where it lies."""
+        return self.push(file)
 
     def spawn(self, argv: Sequence[str]) -> EmulatedProcess:
         """Start a program of the board; raises DeviceError."""
@@ -114,9 +132,10 @@ class EmulatedDevice:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        while self._processes:
-            self._processes.pop().close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        with deferred():
+            while self._processes:
+                self._processes.pop().close()
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def connect(address: str, progress: Progress) -> EmulatedDevice:

@@ -3,43 +3,55 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from edgeshuffle.atomic import atomic_file
+from edgeshuffle.device.rootfs import alone
 from edgeshuffle.errors import DeviceError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from edgeshuffle.untrusted import UntrustedError, decode, last_line, read_bounded
 
 SOURCE: Final = Path(__file__).with_name("count_instructions.c")
+MAX_COUNTS: Final = 2**20
 
 
 def compiled(cache: Path) -> Path:
     """The plugin's library in `cache`; raises DeviceError where there is no C compiler."""
     digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
     target = cache / f"count_instructions-{digest}.so"
-    if target.exists():
-        return target
+    with alone(target):
+        if not target.exists():
+            _compile(target)
+    return target
+
+
+def _compile(target: Path) -> None:
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         raise DeviceError("Counting instructions needs a C compiler: install the package gcc.")
     with atomic_file(target) as temporary:
         command = [compiler, "-O2", "-shared", "-fPIC", "-o", str(temporary), str(SOURCE)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, check=False)
         if done.returncode:
-            raise DeviceError(f"{compiler} cannot compile {SOURCE.name} ({done.stderr[:200]}).")
-    return target
+            raise DeviceError(
+                f"{compiler} cannot compile {SOURCE.name} ({last_line(done.stderr)}). Check that "
+                "libc6-dev is installed."
+            )
 
 
 def read_counts(path: Path, regions: int) -> tuple[dict[str, int], ...]:
     """Counts by class of the last regions 1 to `regions` in a plugin's file; raises DeviceError."""
-    entries = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    found: Sequence[dict[str, int]] = entries[-regions:]
-    if [entry["region"] for entry in found] != list(range(1, regions + 1)):
+    try:
+        entries = [
+            decode(line, dict[str, int]) for line in read_bounded(path, MAX_COUNTS).splitlines()
+        ]
+    except (UntrustedError, OSError):
+        entries = []
+    found = entries[-regions:]
+    whole = all("instructions" in entry for entry in found)
+    if not whole or [entry.get("region") for entry in found] != list(range(1, regions + 1)):
         raise DeviceError(
             f"The emulator reported other regions than were run ({path}). Use qemu-user of a "
             "version from 7.2 to 8.2."
