@@ -5,150 +5,71 @@ Nothing after this point opens the graph again; everything a runner needs is in 
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import json
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.atomic import refuse_existing
+from edgeshuffle.class_names import parse_class_names
 from edgeshuffle.errors import ArtifactError
+from edgeshuffle.manifest import (
+    LABELS,
+    RUNTIME_OF_FORMAT,
+    SCHEMA_VERSION,
+    Manifest,
+    ModelFile,
+    Precision,
+    Preprocess,
+    TensorInfo,
+)
+from edgeshuffle.untrusted import UntrustedError, read_bounded
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
-SCHEMA_VERSION: Final = 1
+__all__ = [
+    "LABELS",
+    "MANIFEST",
+    "RUNTIME_OF_FORMAT",
+    "SCHEMA_VERSION",
+    "Artifact",
+    "Manifest",
+    "ModelFile",
+    "Precision",
+    "Preprocess",
+    "TensorInfo",
+    "refuse_target",
+    "sha256",
+]
+
 MANIFEST: Final = "manifest.json"
-LABELS: Final = "labels.txt"
-RUNTIME_OF_FORMAT: Final = {"onnx": "ort", "tflite": "litert"}
-
-Precision = Literal["fp32", "int8"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TensorInfo:
-    """A model's input or output: real = (quantized - zero_point) * scale where scale is given."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    layout: str
-    scale: float | None = None
-    zero_point: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Preprocess:
-    """RGB image to tensor: resize the shorter side (bilinear), crop the centre, normalise.
-
-    Sizes in pixels; `mean` and `std` apply to values in 0..1, per RGB channel.
-    """
-
-    resize: int
-    crop: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-
-    def check(self) -> None:
-        """Raise ValueError for what no image can be prepared with."""
-        numbers: tuple[Any, ...] = (self.resize, self.crop, *self.mean, *self.std)
-        if len(numbers) != 8 or not all(isinstance(size, int) for size in numbers[:2]):
-            raise ValueError("sizes must be whole numbers, mean and std three numbers each")
-        if not all(number > 0 for number in (*numbers[:2], *numbers[5:])):
-            raise ValueError("sizes and std must be positive")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelFile:
-    """One model file of the artifact."""
-
-    path: str
-    format: str
-    precision: Precision
-    bytes: int
-    sha256: str
-    input: TensorInfo
-    output: TensorInfo
-    ops: dict[str, int]
-
-    @property
-    def runtime(self) -> str:
-        """The runtime that runs this format: `ort` or `litert`."""
-        return RUNTIME_OF_FORMAT[self.format]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Manifest:
-    """What is in the artifact and how it was made. `macs` counts multiply-accumulates an image."""
-
-    schema_version: int
-    model: str
-    source: dict[str, Any]
-    num_classes: int
-    preprocess: Preprocess
-    passes: tuple[dict[str, Any], ...]
-    quantization: dict[str, Any] | None
-    metrics: dict[str, Any]
-    macs: int
-    parameters: int
-    tools: dict[str, str]
-    files: tuple[ModelFile, ...]
-
-    def to_json(self) -> str:
-        """Stable text: the same manifest gives the same bytes."""
-        return json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str) -> Manifest:
-        """Read what `to_json` wrote; raises ValueError, KeyError or TypeError on anything else."""
-        data = json.loads(text)
-        if data["schema_version"] != SCHEMA_VERSION:
-            raise ValueError(f"schema version {data['schema_version']}, not {SCHEMA_VERSION}")
-        picture: dict[str, Any] = data["preprocess"]
-        for key in ("mean", "std"):
-            picture[key] = tuple(picture[key])
-        data["preprocess"] = Preprocess(**picture)
-        data["preprocess"].check()
-        data["passes"] = tuple(data["passes"])
-        files = []
-        for entry in data["files"]:
-            for end in ("input", "output"):
-                shape = tuple(entry[end]["shape"])
-                entry[end] = TensorInfo(**{**entry[end], "shape": shape})
-            files.append(ModelFile(**entry))
-            if files[-1].format not in RUNTIME_OF_FORMAT:
-                raise ValueError(f"unknown format {files[-1].format!r}")
-            if math.prod(files[-1].input.shape) != 3 * data["preprocess"].crop ** 2:
-                raise ValueError("the preprocessing does not fit the input")
-        data["files"] = tuple(files)
-        return cls(**data)
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """An artifact folder on disk."""
+    """An artifact folder on disk, as it was loaded or written.
+
+    `manifest_sha256` is of the bytes that `manifest` was read from: the identity that measurements
+    point to. `labels` are class names by index, where known.
+    """
 
     folder: Path
     manifest: Manifest
+    manifest_sha256: str
+    labels: tuple[str, ...] | None = None
 
     def path(self, file: ModelFile) -> Path:
         """Where one of the manifest's files lies."""
         return self.folder / file.path
 
-    @property
-    def manifest_sha256(self) -> str:
-        """The identity that measurements point to."""
-        return sha256(self.folder / MANIFEST)
-
-    @property
-    def labels(self) -> tuple[str, ...] | None:
-        """Class names by index, where known; raises ArtifactError."""
-        path = self.folder / LABELS
-        try:
-            return tuple(path.read_text("utf-8").splitlines()) if path.exists() else None
-        except UnicodeDecodeError as err:
-            raise ArtifactError(f"{path} is not UTF-8 text ({err}). Export it again.") from err
+    def check_files(self, files: Iterable[ModelFile]) -> None:
+        """Raise ArtifactError unless these files are still what the manifest says."""
+        for file in files:
+            if not self.path(file).is_file():
+                raise ArtifactError(f"{self.path(file)} is missing. Export it again.")
+            if sha256(self.path(file)) != file.sha256:
+                raise ArtifactError(f"{self.path(file)} was changed. Export it again.")
 
     @classmethod
     def load(cls, folder: Path) -> Artifact:
@@ -159,15 +80,14 @@ class Artifact:
                 f"{folder} has no {MANIFEST}, so it is no artifact. Make one: edgeshuffle export."
             )
         try:
-            manifest = Manifest.from_json(path.read_text("utf-8"))
-        except (ValueError, KeyError, TypeError) as err:
+            raw = read_bounded(path)
+            manifest = Manifest.from_json(raw)
+        except (ValueError, OSError) as err:
             raise ArtifactError(f"{path} cannot be read ({err}). Export it again.") from err
-        for file in manifest.files:
-            if not (folder / file.path).is_file():
-                raise ArtifactError(f"{folder / file.path} is missing. Export it again.")
-            if sha256(folder / file.path) != file.sha256:
-                raise ArtifactError(f"{folder / file.path} was changed. Export it again.")
-        return cls(folder, manifest)
+        labels = _read_labels(folder, manifest)
+        artifact = cls(folder, manifest, hashlib.sha256(raw).hexdigest(), labels)
+        artifact.check_files(manifest.files)
+        return artifact
 
     @classmethod
     def newest(cls, root: Path) -> Artifact:
@@ -180,6 +100,32 @@ class Artifact:
         return cls.load(manifests[-1].parent)
 
 
+def _read_labels(folder: Path, manifest: Manifest) -> tuple[str, ...] | None:
+    """Class names, if the manifest has any: exactly those that it was written with."""
+    path = folder / LABELS
+    if manifest.labels is None:
+        if path.exists():
+            raise ArtifactError(
+                f"{path} is not in the manifest, so its order cannot be trusted. Export it again."
+            )
+        return None
+    try:
+        raw = read_bounded(path)
+        names = parse_class_names(raw)
+    except OSError as err:
+        raise ArtifactError(f"{path} is missing or unreadable. Export it again.") from err
+    except UntrustedError as err:
+        raise ArtifactError(f"{path} cannot be read ({err}). Export it again.") from err
+    if hashlib.sha256(raw).hexdigest() != manifest.labels.sha256:
+        raise ArtifactError(f"{path} was changed. Export it again.")
+    if len(names) != manifest.num_classes:
+        raise ArtifactError(
+            f"{path} names {len(names)} classes, the model has {manifest.num_classes}. Export it "
+            "again."
+        )
+    return names
+
+
 def refuse_target(target: Path, *, overwrite: bool) -> None:
     """Raise ArtifactError if an artifact may not be written to `target`.
 
@@ -190,8 +136,8 @@ def refuse_target(target: Path, *, overwrite: bool) -> None:
     if not target.is_dir() or not any(target.iterdir()):
         return
     try:
-        manifest = Manifest.from_json((target / MANIFEST).read_text("utf-8"))
-    except (OSError, ValueError, KeyError, TypeError) as err:
+        manifest = Manifest.from_json(read_bounded(target / MANIFEST))
+    except (OSError, ValueError) as err:
         raise ArtifactError(
             f"{target} holds files that are not an edgeshuffle artifact, so it is not replaced. "
             "Choose another folder with -o."

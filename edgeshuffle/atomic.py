@@ -1,45 +1,54 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that appear whole or not at all.
+
+They are made in a hidden folder beside their place, which its maker holds locked: what the lock
+does not hold is left from a process that was killed, and the next one removes it.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
 import shutil
 import tempfile
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.errors import ArtifactError
+from edgeshuffle.signals import deferred
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
-
-def _why(err: OSError) -> str:
-    return err.strerror or str(err)
+_NEW: Final = "new"
+_OLD: Final = "old"
+# mkdtemp's.
+_RANDOM: Final = 8
+_LONGEST_NAME: Final = 200
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
 @contextmanager
 def atomic_file(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside `target`, renamed to it when the block ends well.
 
-    Raises ArtifactError where the folder cannot be written or the disk is full.
+    Raises ArtifactError where the folder cannot be written or the disk is full; all other errors
+    of the block are its own and pass.
     """
-    temporary: Path | None = None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    with _staging(target, "Choose another place or make room.") as staging:
         # In a folder of its own, the file gets the usual permissions, which mkstemp's lack.
-        content = temporary / "new"
-        content.touch()
-        yield content
-        content.replace(target)
-    except OSError as err:
-        raise ArtifactError(
-            f"Cannot write {target}: {_why(err)}. Choose another place or make room."
-        ) from err
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+        content = staging.folder / _NEW
+        with staging.writing():
+            content.touch()
+        with staging.block():
+            yield content
+        with staging.writing():
+            content.replace(target)
 
 
 @contextmanager
@@ -47,31 +56,23 @@ def atomic_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
     """Yield a temporary folder beside `target`, renamed to it when the block ends well.
 
     With `overwrite` an existing folder is replaced, and stays as it was if the block fails.
-    Raises ArtifactError where `target` exists without `overwrite`, the parent cannot be written
-    or the disk is full.
+    Raises ArtifactError where `target` exists without `overwrite`, also where another process was
+    faster, the parent cannot be written or the disk is full; all other errors of the block are
+    its own and pass.
     """
     refuse_existing(target, overwrite=overwrite)
     if target.is_symlink():
-        target = target.resolve()
-    temporary: Path | None = None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        content = temporary / "new"
-        content.mkdir()
-        yield content
-        if target.exists():
-            target.rename(temporary / "old")
-        content.rename(target)
-    except OSError as err:
-        raise ArtifactError(
-            f"Cannot write {target}: {_why(err)}. Choose another folder with -o or make room."
-        ) from err
-    finally:
-        if temporary is not None:
-            if not target.exists() and (temporary / "old").exists():
-                (temporary / "old").rename(target)
-            shutil.rmtree(temporary, ignore_errors=True)
+        target = Path(os.path.realpath(target))
+    with _staging(target, "Choose another folder with -o or make room.") as staging:
+        content = staging.folder / _NEW
+        with staging.writing():
+            content.mkdir()
+        with staging.block():
+            yield content
+        with staging.writing(), deferred():
+            while not _moved(content, target):
+                refuse_existing(target, overwrite=overwrite)
+                _set_aside(target, staging.folder)
 
 
 def refuse_existing(target: Path, *, overwrite: bool) -> None:
@@ -80,3 +81,132 @@ def refuse_existing(target: Path, *, overwrite: bool) -> None:
         raise ArtifactError(f"{target} exists already. Use --overwrite to replace it.")
     if target.exists() and not target.is_dir():
         raise ArtifactError(f"{target} is not a folder. Choose another folder with -o.")
+
+
+@dataclass(frozen=True)
+class _Staging:
+    """A folder of this process's own, on the target's file system."""
+
+    folder: Path
+    target: Path
+    advice: str
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Within, all that goes wrong is that the target cannot be written."""
+        return _writing(self.target, self.advice)
+
+    @contextmanager
+    def block(self) -> Iterator[None]:
+        """Within, somebody else's work goes on, in the folder and elsewhere."""
+        try:
+            yield
+        except OSError as err:
+            place = os.fsdecode(err.filename) if isinstance(err.filename, str | bytes) else ""
+            if err.errno in _FULL or place.startswith(str(self.folder)):
+                with self.writing():
+                    raise
+            raise
+
+
+@contextmanager
+def _writing(target: Path, advice: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as err:
+        raise ArtifactError(f"Cannot write {target}: {err.strerror or err}. {advice}") from err
+
+
+@contextmanager
+def _staging(target: Path, advice: str) -> Iterator[_Staging]:
+    lock: int | None = None
+    folder: Path | None = None
+    try:
+        with _writing(target, advice):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with deferred(), _locked(target.parent):
+                _remove_stale(target)
+                folder = Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))
+                lock = os.open(folder, os.O_RDONLY)
+                _lock(lock)
+        yield _Staging(folder, target, advice)
+    finally:
+        with deferred():
+            if folder is not None:
+                _discard(folder, target)
+            if lock is not None:
+                os.close(lock)
+
+
+def _moved(content: Path, target: Path) -> bool:
+    """Rename unless there is something; an empty folder is nothing."""
+    try:
+        content.rename(target)
+    except OSError as err:
+        if err.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            return False
+        raise
+    return True
+
+
+def _set_aside(target: Path, folder: Path) -> None:
+    aside = folder / _OLD
+    shutil.rmtree(aside, ignore_errors=True)
+    # Another process may just have done the same.
+    with contextlib.suppress(FileNotFoundError):
+        target.rename(aside)
+
+
+def _discard(folder: Path, target: Path) -> None:
+    """Remove a staging folder; what it had set aside and not replaced is put back."""
+    with contextlib.suppress(OSError):
+        if (folder / _OLD).exists():
+            _moved(folder / _OLD, target)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_stale(target: Path) -> None:
+    prefix = _prefix(target)
+    entries: list[Path] = []
+    with contextlib.suppress(OSError):
+        entries = list(target.parent.iterdir())
+    for entry in entries:
+        if not (entry.name.startswith(prefix) and len(entry.name) == len(prefix) + _RANDOM):
+            continue
+        with contextlib.suppress(OSError):
+            number = os.open(entry, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
+            try:
+                if _lock(number):
+                    _discard(entry, target)
+            finally:
+                os.close(number)
+
+
+def _prefix(target: Path) -> str:
+    name = target.name
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+    return f".{name}."
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold off the removal of a staging folder that is not locked yet."""
+    number: int | None = None
+    # A folder that may be written but not read, or on a file system without locks, does without.
+    with contextlib.suppress(OSError):
+        number = os.open(folder, os.O_RDONLY)
+        fcntl.flock(number, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if number is not None:
+            os.close(number)
+
+
+def _lock(number: int) -> bool:
+    """Whether it could be locked; some network file systems lock no folders, and keep leftovers."""
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,15 +12,15 @@ from edgeshuffle.device import open_device
 from edgeshuffle.device.session import open_agent
 from edgeshuffle.errors import ArtifactError, DataError, ModelError, RuntimeUnavailableError
 from edgeshuffle.images import open_images
-from edgeshuffle.metrics import decibels, energies, ranks, standard_error
 from edgeshuffle.packaged import TEST_IMAGES
 from edgeshuffle.runtime import RUNTIMES
+from edgeshuffle.tally import Result, Tally
+
+__all__ = ["EvaluateOptions", "Evaluation", "Result", "evaluate"]
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from edgeshuffle.artifact import Artifact, ModelFile
     from edgeshuffle.device import DeviceInfo
@@ -38,11 +37,13 @@ class EvaluateOptions:
 
     Where runtimes have to be put on a device that somebody else uses, `wait` seconds are waited.
     Without `labelled`, labels are not looked at: only agreement and SQNR are measured.
+    `class_order` is `index` or `sorted`: how class folders are told apart.
     """
 
     artifact: Artifact
     data: Path | None = None
     labelled: bool = True
+    class_order: str | None = None
     device: str = "local"
     runtimes: tuple[str, ...] = ()
     limit: int | None = None
@@ -51,46 +52,24 @@ class EvaluateOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
-    """One model file over all images; shares in percent, `_se` their standard errors.
-
-    `agreement` counts images whose largest class is the reference's. `sqnr_db` is None where the
-    logits equal the reference's. `drop` is the reference's top-1 less this one, in points; its
-    standard error is that of the paired difference. `device_agreement` counts images for which a
-    device gives the same largest class as the same file does here, `device_difference` is the
-    largest difference of a logit, in quantization steps of the output for int8. Without labels, too
-    few classes for a top-5, or a device, values are None.
-    """
-
-    file: str
-    runtime: str
-    precision: str
-    n: int
-    top1: float | None
-    top1_se: float | None
-    top5: float | None
-    drop: float | None
-    drop_se: float | None
-    agreement: float
-    agreement_se: float
-    sqnr_db: float | None
-    device_agreement: float | None
-    device_difference: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """Results of one artifact on one set of `n` images; `reference` as `runtime/precision`.
 
-    `device` is None where everything ran in this process.
+    `device` is None where everything ran in this process. `manifest_sha256` is of the manifest that
+    was loaded, and `files_sha256` are those of the files that ran, checked again after they did.
+    `class_order` is the rule by which folders became labels: `names`, `index` or `sorted`; None
+    where labels did not come from folders. `notes` are what the user should know of it.
     """
 
     model: str
     device: DeviceInfo | None
     manifest_sha256: str
+    files_sha256: dict[str, str]
     data: str
     data_sha256: str
     n: int
+    class_order: str | None
+    notes: tuple[str, ...]
     reference: str
     results: tuple[Result, ...]
 
@@ -106,8 +85,9 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
     here, also where the files are evaluated on a device; they then run here too, to be compared.
     `progress` is called with the number of images done and the number of all.
 
-    Raises DataError (images), ArtifactError (no file to run or to compare with), ModelError
-    (logits that are no finite numbers), MissingExtraError, RuntimeUnavailableError, and for a
+    Raises DataError (images), ArtifactError (no file to run or to compare with, or one that was
+    changed meanwhile), ModelError (logits that are no finite numbers, or a reference that gives
+    only zeros), MissingExtraError, RuntimeUnavailableError, and for a
     device UnknownNameError and DeviceError.
     """
     artifact = options.artifact
@@ -119,94 +99,54 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
         file.path: _session(file, artifact.path(file), options.threads)
         for file in (reference, *files)
     }
-    base = _Tally()
-    tallies = {file.path: _Tally() for file in files}
+    base = Tally()
+    tallies = {file.path: Tally() for file in files}
     with ExitStack() as stack:
         info, there = _on_device(options, files, stack)
         for index, image in enumerate(images):
             label = None if labels is None else int(labels[index])
             expected = {path: session.run(image) for path, session in here.items()}
-            base.add(expected[reference.path], expected[reference.path], label)
-            for path, tally in tallies.items():
-                output = expected[path]
-                if there:
-                    output = there[path].run(image, len(output))
+            found = {
+                path: session.run(image, len(expected[path])) for path, session in there.items()
+            } or expected
+            for path, output in (*expected.items(), *found.items()):
                 if not np.isfinite(output).all():
                     raise ModelError(
                         f"{artifact.folder / path} gives logits that are no finite numbers for "
                         f"image {index} of {_data(options)}. Check the weights, and the mean and "
                         "std."
                     )
+            base.add(expected[reference.path], expected[reference.path], label)
+            for path, tally in tallies.items():
+                output = found[path]
                 tally.add(expected[reference.path], output, label)
                 if there:
                     tally.compare(expected[path], output)
             if progress is not None:
                 progress(index + 1, len(images))
+    artifact.check_files((reference, *files))
+    if not base.signal and any(tally.noise for tally in tallies.values()):
+        raise ModelError(
+            f"{artifact.path(reference)} gives zero for every class of every image, so nothing can "
+            "be compared with it. Check the weights."
+        )
     classes = artifact.manifest.num_classes
+    order = images.class_order if labels is not None else None
     return Evaluation(
         model=artifact.manifest.model,
         device=info,
         manifest_sha256=artifact.manifest_sha256,
+        files_sha256={file.path: file.sha256 for file in (reference, *files)},
         data=str(_data(options)),
         data_sha256=images.digest,
         n=len(images),
+        class_order=None if order is None else order.rule,
+        notes=() if order is None or order.note is None else (order.note,),
         reference=f"{reference.runtime}/{reference.precision}",
         results=tuple(
             tallies[file.path].result(file, base, classes, _step(artifact, file)) for file in files
         ),
     )
-
-
-@dataclass(kw_only=True)
-class _Tally:
-    """What is kept of each image's logits, so that memory does not grow with the classes."""
-
-    agree: list[bool] = field(default_factory=list)
-    ranks: list[int] = field(default_factory=list)
-    signal: float = 0.0
-    noise: float = 0.0
-    same: list[bool] = field(default_factory=list)
-    difference: float = 0.0
-
-    def add(
-        self, reference: NDArray[np.float32], output: NDArray[np.float32], label: int | None
-    ) -> None:
-        self.agree.append(bool(np.argmax(reference) == np.argmax(output)))
-        if label is not None:
-            self.ranks.append(int(ranks(output[None], np.array([label]))[0]))
-        signal, noise = energies(reference, output)
-        self.signal += signal
-        self.noise += noise
-
-    def compare(self, here: NDArray[np.float32], there: NDArray[np.float32]) -> None:
-        self.same.append(bool(np.argmax(here) == np.argmax(there)))
-        self.difference = max(self.difference, float(np.abs(here - there).max()))
-
-    def top(self, k: int) -> float:
-        return 100 * float(np.mean(np.array(self.ranks) < k))
-
-    def result(self, file: ModelFile, reference: _Tally, classes: int, step: float) -> Result:
-        n = len(self.agree)
-        agreement = 100 * float(np.mean(self.agree))
-        sqnr = decibels(self.signal, self.noise)
-        top1 = self.top(1) if self.ranks else None
-        lost = (np.array(reference.ranks) < 1).astype(int) - (np.array(self.ranks) < 1)
-        return Result(
-            file=file.path,
-            runtime=file.runtime,
-            precision=file.precision,
-            n=n,
-            top1=top1,
-            top1_se=None if top1 is None else standard_error(top1, n),
-            top5=self.top(5) if self.ranks and classes > 5 else None,
-            drop=100 * float(lost.mean()) if self.ranks else None,
-            drop_se=100 * float(lost.std()) / math.sqrt(n) if self.ranks else None,
-            agreement=agreement,
-            agreement_se=standard_error(agreement, n),
-            sqnr_db=sqnr if math.isfinite(sqnr) else None,
-            device_agreement=100 * float(np.mean(self.same)) if self.same else None,
-            device_difference=self.difference / step if self.same else None,
-        )
 
 
 def _images(options: EvaluateOptions) -> ImageSet:
@@ -219,6 +159,7 @@ def _images(options: EvaluateOptions) -> ImageSet:
         num_classes=artifact.manifest.num_classes,
         class_names=artifact.labels,
         labelled=True,
+        class_order=options.class_order,
         limit=options.limit,
     )
 

@@ -19,15 +19,26 @@ def energies(reference: Logits, output: Logits) -> tuple[float, float]:
 
 
 def decibels(signal: float, noise: float) -> float:
-    """10 log10(signal / noise); infinite without noise, and -infinite without a signal."""
+    """10 log10(signal / noise) of two energies; infinite without noise, and -infinite with noise
+    but without a signal. Raises ValueError for NaN and infinite energies.
+    """
+    if not (math.isfinite(signal) and math.isfinite(noise)):
+        raise ValueError(f"no energies: signal {signal}, noise {noise}")
     if noise == 0:
         return math.inf
     return 10 * math.log10(signal / noise) if signal else -math.inf
 
 
-def finite(db: float) -> float | None:
-    """Decibels for JSON, which has no infinity: None without noise."""
-    return db if math.isfinite(db) else None
+def none_if_equal(db: float) -> float | None:
+    """Decibels for JSON, which has no infinity: None without noise, and for nothing else.
+
+    Raises ValueError for NaN, and for noise without a signal: those are no ratios.
+    """
+    if db == math.inf:
+        return None
+    if not math.isfinite(db):
+        raise ValueError(f"{db} dB is no signal to noise ratio")
+    return db
 
 
 def sqnr_db(reference: Logits, output: Logits) -> float:

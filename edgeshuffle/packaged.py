@@ -1,8 +1,13 @@
-"""Where data lies: what ships with edgeshuffle (cards, labels, the demo) and what it caches."""
+"""Where data lies: what ships with edgeshuffle (cards, labels, the demo) and what it keeps."""
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import stat
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +21,53 @@ CALIBRATION_IMAGES: Final = DEMO / "fashion_mnist_calib.npz"
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: `$XDG_CACHE_HOME/edgeshuffle` or `~/.cache/edgeshuffle`."""
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "edgeshuffle"
+    """Where downloads are kept: `$XDG_CACHE_HOME/edgeshuffle` or `~/.cache/edgeshuffle`.
+
+    Where that cannot be written, a private folder for temporary files.
+    """
+    return _kept("XDG_CACHE_HOME", ".cache")
+
+
+def config_folder() -> Path:
+    """Where settings lie: `$XDG_CONFIG_HOME/edgeshuffle` or `~/.config/edgeshuffle`, likewise."""
+    return _kept("XDG_CONFIG_HOME", ".config")
+
+
+def _kept(variable: str, below_home: str) -> Path:
+    root = os.environ.get(variable)
+    try:
+        folder = (Path(root) if root else Path.home() / below_home) / "edgeshuffle"
+        if _is_usable(folder):
+            return folder
+    except RuntimeError:
+        # A user without an entry in passwd and without $HOME.
+        pass
+    return private_folder() / below_home.removeprefix(".")
+
+
+def _is_usable(folder: Path) -> bool:
+    """Whether it can be written, or be made; makes nothing."""
+    while not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+
+
+@cache
+def private_folder() -> Path:
+    """A folder for temporary files that nobody else can write.
+
+    It is the user's and is used again; where somebody else made one of that name, it is this
+    process's and goes with it.
+    """
+    folder = Path(tempfile.gettempdir()) / f"edgeshuffle-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        private = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
+        if private and found.st_uid == os.getuid():
+            return folder
+    except FileExistsError:
+        pass
+    folder = Path(tempfile.mkdtemp(prefix="edgeshuffle-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

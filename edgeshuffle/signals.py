@@ -1,43 +1,80 @@
-"""Cleaning up in peace: signals that end this program wait until it is done."""
+"""Signals that end the program: the first one unwinds it, and what cleans up is left to finish.
+
+Nothing is blocked in the kernel, so child processes start with their signals as usual.
+"""
 
 from __future__ import annotations
 
 import signal
+import sys
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-_ENDING: Final = ("SIGINT", "SIGTERM", "SIGHUP")
+ENDING: Final = tuple(
+    signal.Signals[name]
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    if name in signal.Signals.__members__
+)
+# An exception that is lost on its way (raised in a destructor, say) must not make a program that
+# nothing can end: after so long, the next signal counts again.
+UNWINDING_S: Final = 30.0
+
+
+@contextmanager
+def ending_once() -> Iterator[None]:
+    """Within, the first SIGINT raises KeyboardInterrupt, SIGTERM and SIGHUP SystemExit.
+
+    The exit status is 128 and the signal's number. Those that follow within `UNWINDING_S` do
+    nothing, as the cleaning-up is under way. Signals that were ignored (nohup) stay so.
+    """
+    unwinding_until = 0.0
+
+    def end(number: int, _: object) -> None:
+        nonlocal unwinding_until
+        if time.monotonic() < unwinding_until:
+            return
+        unwinding_until = time.monotonic() + UNWINDING_S
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        sys.exit(128 + number)
+
+    with _handled(end):
+        yield
 
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Hold back SIGINT, SIGTERM and SIGHUP for the block, and deliver each once at its end.
+    """Within, no signal of `ENDING` interrupts; the first that came is delivered at the end."""
+    came: list[int] = []
+    try:
+        with _handled(lambda number, _: came.append(number)):
+            yield
+    finally:
+        if came:
+            signal.raise_signal(came[0])
 
-    A second Ctrl-C or a second SIGTERM so leaves nothing half cleaned up; what is inside has to
-    end by time limits of its own. Masks would not do: another thread would take the signal, and
-    Python runs the handler in this one all the same. In another thread, which gets no signals,
-    nothing is done.
-    """
+
+@contextmanager
+def _handled(handler: Callable[[int, object], None]) -> Iterator[None]:
+    # Only the main thread may set handlers, and only it is interrupted by them.
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = [signal.Signals[name] for name in _ENDING if name in signal.Signals.__members__]
-    came: list[int] = []
-    before = {number: signal.getsignal(number) for number in numbers}
-    # A handler that was not set by Python could not be set again.
-    mine = [number for number in numbers if before[number] is not None]
-    for number in mine:
-        # What is ignored stays so.
-        if before[number] is not signal.SIG_IGN:
-            signal.signal(number, lambda number, _: came.append(number))
+    # None stands for a handler that is not Python's, which cannot be put back.
+    replaced = {
+        number: before
+        for number in ENDING
+        if (before := signal.getsignal(number)) not in (signal.SIG_IGN, None)
+    }
     try:
+        for number in replaced:
+            signal.signal(number, handler)
         yield
     finally:
-        for number in mine:
-            signal.signal(number, before[number])
-        for late in dict.fromkeys(came):
-            signal.raise_signal(late)
+        for number, before in replaced.items():
+            signal.signal(number, before)

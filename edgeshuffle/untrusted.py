@@ -18,6 +18,7 @@ MAX_BYTES: Final = 64 * 2**20
 SHOWN: Final = 300
 # Control, format (bidirectional overrides among them), surrogate, line and paragraph separators.
 _UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_LAYOUT: Final = {ord("\n"): None, ord("\t"): None}
 
 
 class UntrustedError(ValueError):
@@ -31,6 +32,16 @@ def clean(text: str) -> str:
     return "".join(
         " " if unicodedata.category(letter) in _UNSAFE else letter for letter in text
     ).strip()
+
+
+def clean_lines(text: str) -> str:
+    """Text of several lines as a terminal shows it; line ends and tabs stay, as does the length."""
+    if text.isascii() and text.translate(_LAYOUT).isprintable():
+        return text
+    return "".join(
+        " " if letter not in "\n\t" and unicodedata.category(letter) in _UNSAFE else letter
+        for letter in text
+    )
 
 
 def quoted(text: str | bytes, limit: int = SHOWN) -> str:
@@ -74,6 +85,20 @@ def convert(value: Any, kind: type[T]) -> T:
     try:
         return msgspec.convert(value, kind)
     except (msgspec.MsgspecError, ValueError, OverflowError) as err:
+        raise UntrustedError(quoted(str(err))) from err
+
+
+def decode_toml(raw: bytes, kind: type[T]) -> T:
+    """TOML to a value of `kind`, as strictly as `decode`; raises UntrustedError."""
+    import tomllib  # noqa: PLC0415
+
+    import msgspec  # noqa: PLC0415
+
+    try:
+        return msgspec.convert(_cleaned(tomllib.loads(raw.decode())), kind)
+    except RecursionError as err:
+        raise UntrustedError("nested too deeply") from err
+    except (ValueError, OverflowError) as err:
         raise UntrustedError(quoted(str(err))) from err
 
 

@@ -1,5 +1,8 @@
 """Tiny real models: graphs by onnx.helper, and TFLite files by the flatbuffer schema."""
 
+import dataclasses
+import hashlib
+
 import flatbuffers
 import numpy as np
 import onnx
@@ -15,7 +18,9 @@ from edgeshuffle.artifact import (
     TensorInfo,
     sha256,
 )
+from edgeshuffle.class_names import class_names_text
 from edgeshuffle.cli import main
+from edgeshuffle.manifest import LabelsFile
 
 BUILTIN = schema.BuiltinOperator
 OPTIONS = schema.BuiltinOptions
@@ -169,6 +174,18 @@ def artifact(folder, files, *, num_classes, size, source=None):
         tools={},
         files=tuple(entries),
     )
+    (folder / "manifest.json").write_text(manifest.to_json())
+    return Artifact.load(folder)
+
+
+def named(folder, names):
+    """The artifact in `folder` with these class names."""
+    manifest = Artifact.load(folder).manifest
+    raw = class_names_text(names)
+    (folder / "labels.txt").write_bytes(raw)
+    digest = hashlib.sha256(raw).hexdigest()
+    labels = LabelsFile(path="labels.txt", count=len(names), sha256=digest)
+    manifest = dataclasses.replace(manifest, labels=labels)
     (folder / "manifest.json").write_text(manifest.to_json())
     return Artifact.load(folder)
 

@@ -18,15 +18,16 @@ MODULES = {
 }
 # Each layer may import those before it, and itself.
 LAYERS = [
-    {"errors", "plugins", "packaged", "signals", "untrusted"},
-    {"atomic", "artifact", "graph", "operators", "images", "metrics"},
+    {"errors", "memory", "plugins", "packaged", "quiet", "signals", "untrusted"},
+    {"atomic", "artifact", "class_names", "graph", "images", "limits", "manifest", "metrics",
+     "operators", "tally"},
     {"zoo", "frontend", "passes", "quant", "emit", "runtime", "inspection"},
     {"device", "sensitivity", "compare"},
     {"evaluate"},
     {"bench", "export", "image"},
     {"report", "doctor"},
     {"cli"},
-]
+]  # fmt: skip
 LAYER = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 # Between neighbours of a layer, only these.
 SIDEWAYS = {("emit", "quant"), ("quant", "passes")}
@@ -87,6 +88,13 @@ def test_the_device_side_does_not_know_the_host_side(module):
 @pytest.mark.parametrize("module", [m for m in MODULES if part(m) != "cli"])
 def test_click_is_for_the_command_line_only(module):
     assert "click" not in {imported.split(".")[0] for imported in imports(MODULES[module])}
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m != "edgeshuffle.cli.console"])
+def test_only_the_cleaning_console_writes_to_the_terminal(module):
+    # A report is text, and is cleaned when it is printed.
+    if module != "edgeshuffle.report.terminal":
+        assert "rich.console" not in imports(MODULES[module])
 
 
 @pytest.mark.parametrize("name", ["agent", "hold", "ort", "litert"])

@@ -1,7 +1,8 @@
 """Set up a private virtual environment and run the demo or the tests: needs only Python 3.11+.
 
-    python3 tools/run.py demo      export, evaluate and bench the packaged demo model
-    python3 tools/run.py test      linters, type checker and all tests
+    python3 tools/run.py demo                export, evaluate and bench the packaged demo model
+    python3 tools/run.py test                linters, type checker and all tests
+    python3 tools/run.py campaign [MINUTES]  hostile files, kills and races, with new seeds
 
 Everything goes to `.venv` in this folder. A second run installs nothing anew.
 """
@@ -21,11 +22,13 @@ PYTHON = ENVIRONMENT / "bin" / "python"
 CONSTRAINTS = ROOT / "tools" / "constraints.txt"
 # On Linux, PyPI's torch brings gigabytes of CUDA packages; this is torch's own index without.
 CPU_TORCH = ("--extra-index-url", "https://download.pytorch.org/whl/cpu")
-EXTRAS = {"demo": "export", "test": "dev"}
+EXTRAS = {"demo": "export", "test": "dev", "campaign": "dev"}
+CAMPAIGN_MINUTES = "30"
 COMMANDS = {
     "demo": [
         ["-m", "edgeshuffle", "export", "--width", "1.0", "--int8", "--overwrite"],
         ["-m", "edgeshuffle", "evaluate"],
+        # A shared machine is seldom quiet enough for numbers to be quoted.
         ["-m", "edgeshuffle", "bench", "--allow-invalid"],
     ],
     "test": [
@@ -34,25 +37,30 @@ COMMANDS = {
         ["-m", "mypy"],
         ["-m", "pytest", "--cov", "--cov-fail-under=85"],
     ],
+    "campaign": [["-m", "pytest", "tests/campaign"]],
 }
 
 
 def main() -> int:
     """The exit status of the first command that fails, or 0."""
-    if len(sys.argv) != 2 or sys.argv[1] not in COMMANDS:
+    job, *more = sys.argv[1:] or [""]
+    minutes = more[0] if more else CAMPAIGN_MINUTES
+    if job not in COMMANDS or len(more) > (job == "campaign") or not minutes.isdecimal():
         print(__doc__, file=sys.stderr)
         return 2
     if sys.version_info < (3, 11):  # noqa: UP036 - runs before anything is installed
         print(f"Python 3.11 or later is needed; this is {sys.version.split()[0]}.", file=sys.stderr)
         return 2
-    job = sys.argv[1]
+    environment = dict(os.environ)
+    if job == "campaign":
+        environment["EDGESHUFFLE_CAMPAIGN_MINUTES"] = minutes
     status = set_up(EXTRAS[job])
     for command in COMMANDS[job]:
         if status:
             break
         shown = " ".join(command).removeprefix("-m ")
         print(f"\n$ {shown}", flush=True)
-        status = subprocess.call([PYTHON, *command], cwd=ROOT)
+        status = subprocess.call([PYTHON, *command], cwd=ROOT, env=environment)
     return status
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import signal
+import os
 import sys
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import click
 
 from edgeshuffle import __version__
+from edgeshuffle.cli.terminal import safe_streams
 from edgeshuffle.errors import ArtifactError, EdgeShuffleError
+from edgeshuffle.signals import ending_once
+from edgeshuffle.untrusted import quoted
 
 COMMANDS: Final = {
     "export": "Make fp32 and int8 ONNX and TFLite models without a channel shuffle.",
@@ -25,6 +28,9 @@ COMMANDS: Final = {
     "image": "Build and run container images.",
     "inspect": "Show operators, MACs, parameters, bytes moved and requantizations.",
 }
+INTERRUPTED: Final = "interrupted; nothing half-written is left."
+# A traceback's text may be long, one line is not; the rest is for --debug.
+_LINE: Final = 2000
 
 
 class _Commands(click.Group):
@@ -44,35 +50,66 @@ class _Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
-    def invoke(self, ctx: click.Context) -> Any:
-        # What a time limit or a closed terminal ends cleans up like Ctrl-C.
-        for name in {"SIGTERM", "SIGHUP"} & set(signal.Signals.__members__):
-            signal.signal(signal.Signals[name], _end)
+    def main(self, *args: Any, **extra: Any) -> Any:
         try:
-            return super().invoke(ctx)
-        except EdgeShuffleError as err:
-            click.echo(f"edgeshuffle: {' '.join(str(err).split())}", err=True)
-            sys.exit(err.exit_code)
+            with safe_streams():
+                return super().main(*args, **extra)
         except OSError as err:
-            # Names that no system takes, broken disks: everything expected has its own error.
-            place = f": {str(err.filename)[:200]}" if err.filename else ""
-            click.echo(f"edgeshuffle: {err.strerror or err}{place}", err=True)
-            sys.exit(ArtifactError.exit_code)
-        except KeyboardInterrupt:
-            click.echo("edgeshuffle: interrupted; nothing half-written is left.", err=True)
-            sys.exit(130)
+            # The output itself cannot be written.
+            _end_with(err)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            # What a time limit or a closed terminal ends cleans up like Ctrl-C.
+            with ending_once():
+                return super().invoke(ctx)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except (Exception, KeyboardInterrupt) as err:
+            if ctx.params["debug"]:
+                import traceback  # noqa: PLC0415
+
+                traceback.print_exception(err)
+            _end_with(err)
 
 
-def _end(number: int, _: object) -> None:
-    sys.exit(128 + number)
+def _end_with(err: BaseException) -> NoReturn:
+    message, status = _explained(err)
+    click.echo(f"edgeshuffle: {quoted(message, _LINE)}", err=True)
+    sys.exit(status)
+
+
+def _explained(err: BaseException) -> tuple[str, int]:
+    """What to say of an error, and the exit code."""
+    if isinstance(err, EdgeShuffleError):
+        return str(err), err.exit_code
+    if isinstance(err, KeyboardInterrupt):
+        return INTERRUPTED, 130
+    if isinstance(err, OSError):
+        # Names that no system takes, broken disks: everything expected has its own error.
+        place = f": {quoted(os.fsdecode(err.filename))}" if err.filename else ""
+        return f"{err.strerror or err}{place}", ArtifactError.exit_code
+    if isinstance(err, MemoryError):
+        return "there is not enough memory. Give fewer or smaller images, or close programs.", 1
+    return (
+        f"{type(err).__name__}: {quoted(str(err))}. This is a bug: please report it, with what "
+        "edgeshuffle --debug prints of the same command.",
+        1,
+    )
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="edgeshuffle")
-def main() -> None:
+@click.option(
+    "--debug",
+    is_flag=True,
+    envvar="EDGESHUFFLE_DEBUG",
+    help="Show the traceback behind an error, for bug reports (also EDGESHUFFLE_DEBUG=1).",
+)
+def main(*, debug: bool) -> None:
     """Put ShuffleNetV2 on ARM CPUs: export, quantize, measure.
 
-    Exit codes: 0 done, 2 bad options, 3 missing package, 4 weights, 5 model, 6 data, 7 artifact,
-    8 runtime, 9 device, 10 failed rewrite, 11 accuracy or validity gate, 12 container image,
-    130 interrupted.
+    Exit codes: 0 done, 1 a bug or no memory, 2 bad options, 3 missing package, 4 weights, 5 model,
+    6 data, 7 artifact, 8 runtime, 9 device, 10 failed rewrite, 11 accuracy or validity gate,
+    12 container image, 129 hang-up, 130 interrupted, 143 terminated.
     """

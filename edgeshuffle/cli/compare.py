@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeshuffle.artifact import Artifact
+from edgeshuffle.cli.numbers import FiniteFloat
 from edgeshuffle.cli.output import echo_json
 from edgeshuffle.errors import GateError
 
 if TYPE_CHECKING:
-    from edgeshuffle.compare import Comparison
+    from edgeshuffle.compare import Comparison, Layer
 
 
 @click.command("compare")
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--min-sqnr",
-    type=float,
+    type=FiniteFloat(),
     default=10.0,
     show_default=True,
     metavar="DB",
@@ -80,18 +81,25 @@ def command(
         )
 
 
+def _db(layer: Layer, kind: str) -> str:
+    if kind not in layer.sqnr_db:
+        return "-"
+    db = layer.sqnr_db[kind]
+    return "equal" if db is None else f"{db:.1f}"
+
+
 def _show(found: Comparison) -> None:
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
-    from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    console = Console(highlight=False)
+    from edgeshuffle.cli.console import Console  # noqa: PLC0415
+
+    console = Console()
     title = f"{found.model}, INT8 against float on {found.n} images of {found.data}"
-    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("layer", overflow="fold", min_width=16)
     table.add_column("operator", no_wrap=True)
-    kinds = list(found.layers[-1].sqnr_db)
+    kinds = list(dict.fromkeys(kind for layer in found.layers for kind in layer.sqnr_db))
     for kind in kinds:
         table.add_column(f"{kind} dB", justify="right", no_wrap=True)
     both = any(layer.steps is not None for layer in found.layers)
@@ -102,9 +110,9 @@ def _show(found: Comparison) -> None:
         apart = ["-", "-"]
         if layer.steps is not None and layer.differing is not None:
             apart = [str(layer.steps), f"{layer.differing:.2f}"]
-        cells = ["equal" if db is None else f"{db:.1f}" for db in layer.sqnr_db.values()]
+        cells = [_db(layer, kind) for kind in kinds]
         table.add_row(
-            ("! " if layer.wrong else "") + escape(layer.name),
+            ("! " if layer.wrong else "") + layer.name,
             layer.operator,
             *cells,
             *(apart if both else ()),

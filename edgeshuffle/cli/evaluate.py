@@ -6,16 +6,16 @@ from pathlib import Path
 
 import click
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
 from edgeshuffle.artifact import Artifact
+from edgeshuffle.cli.console import Console
 from edgeshuffle.cli.devices import device_options, wait_option
 from edgeshuffle.cli.output import echo_json
 from edgeshuffle.device.inventory import inventory_file, resolve
 from edgeshuffle.evaluate import EvaluateOptions, Evaluation, Result, evaluate
+from edgeshuffle.images.labels import CLASS_ORDERS
 from edgeshuffle.runtime import RUNTIMES
 
 
@@ -32,6 +32,11 @@ from edgeshuffle.runtime import RUNTIMES
     "--unlabelled",
     is_flag=True,
     help="Look at no labels: agreement and SQNR only.",
+)
+@click.option(
+    "--class-order",
+    type=click.Choice(CLASS_ORDERS),
+    help="Class folders' names are indices, or sort as text [default: names, else indices].",
 )
 @click.option(
     "--runtime",
@@ -53,6 +58,7 @@ def command(
     runtimes: tuple[str, ...],
     limit: int | None,
     threads: int,
+    class_order: str | None,
     wait: int,
     *,
     unlabelled: bool,
@@ -69,6 +75,7 @@ def command(
         data=data,
         device=resolve(device, inventory or inventory_file()),
         labelled=not unlabelled,
+        class_order=class_order,
         runtimes=tuple(dict.fromkeys(runtimes)),
         limit=limit,
         threads=threads,
@@ -80,6 +87,8 @@ def command(
         evaluation = evaluate(
             options, lambda done, total: progress.update(task, completed=done, total=total)
         )
+    for note in evaluation.notes:
+        click.echo(note, err=True)
     if as_json:
         echo_json(evaluation.as_json())
     else:
@@ -89,7 +98,7 @@ def command(
 def _show(evaluation: Evaluation) -> None:
     console = Console()
     title = f"{evaluation.model} on {evaluation.n} images of {evaluation.data}"
-    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("Model", no_wrap=True)
     for heading in ("Top-1 %", "Drop", "Top-5 %", "Agree %", "SQNR dB"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -102,7 +111,7 @@ def _show(evaluation: Evaluation) -> None:
         highlight=False,
     )
     if evaluation.device is not None:
-        console.print(f"Run on {escape(evaluation.device.cpu)}; against the same file here:")
+        console.print(f"Run on {evaluation.device.cpu}; against the same file here:")
         for result in evaluation.results:
             unit = "quantization steps" if result.precision == "int8" else "in a logit"
             console.print(

@@ -9,34 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgeshuffle.cli.numbers import FiniteFloat, Triple
 from edgeshuffle.cli.output import echo_json
 from edgeshuffle.emit import EMITTERS
+from edgeshuffle.images.labels import CLASS_ORDERS
 from edgeshuffle.quant.calibrators import CALIBRATORS
 from edgeshuffle.quant.recipe import DEFAULT, recipe_names
 
 if TYPE_CHECKING:
     from edgeshuffle.export import Exported
-
-
-class _Triple(click.ParamType[Any]):
-    name = "r,g,b"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[float, ...]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            numbers = tuple(float(part) for part in str(value).split(","))
-        except ValueError:
-            numbers = ()
-        if len(numbers) != 3:
-            self.fail(f"'{value}' is not three numbers such as 0.485,0.456,0.406", param, ctx)
-        return numbers
+    from edgeshuffle.manifest import Manifest
 
 
 @click.command("export")
-@click.option("--width", type=float, help="0.5, 1.0, 1.5 or 2.0 [default: the weights', or 1.0].")
+@click.option(
+    "--width",
+    type=FiniteFloat(),
+    help="0.5, 1.0, 1.5 or 2.0 [default: the weights', or 1.0].",
+)
 @click.option(
     "--onnx",
     type=click.Path(path_type=Path),
@@ -49,6 +39,11 @@ class _Triple(click.ParamType[Any]):
     show_default=True,
     metavar="demo|imagenet|FILE",
     help="Packaged demo, public ImageNet checkpoint (downloaded), or .pth/.pt/.safetensors.",
+)
+@click.option(
+    "--key",
+    metavar="NAME",
+    help="Which weights of a checkpoint with several, such as model_ema or ema.module.",
 )
 @click.option("--num-classes", type=click.IntRange(2), help="Checked against the weights.")
 @click.option("--resolution", type=int, help="Input side in pixels [default: the card's].")
@@ -100,7 +95,7 @@ class _Triple(click.ParamType[Any]):
 )
 @click.option(
     "--max-drop",
-    type=click.FloatRange(0),
+    type=FiniteFloat(0),
     metavar="POINTS",
     help="Leave the fewest layers in float that lose no more top-1, or agreement without labels.",
 )
@@ -111,8 +106,25 @@ class _Triple(click.ParamType[Any]):
     metavar="DIR|NPZ",
     help="What --max-drop is checked with [default for the demo: packaged].",
 )
-@click.option("--mean", type=_Triple(), help="Of R,G,B in 0..1 [default: the card's].")
-@click.option("--std", type=_Triple(), help="Likewise.")
+@click.option(
+    "--class-order",
+    type=click.Choice(CLASS_ORDERS),
+    help="Of --eval: class folders' names are indices, or sort as text [default: as evaluate].",
+)
+@click.option(
+    "--min-sqnr",
+    type=FiniteFloat(),
+    metavar="DB",
+    help="Write nothing where an INT8 file has less on calibration images.",
+)
+@click.option(
+    "--min-agreement",
+    type=FiniteFloat(0, 100),
+    metavar="PERCENT",
+    help="Likewise, of labels that are the float model's.",
+)
+@click.option("--mean", type=Triple(), help="Of R,G,B in 0..1 [default: the card's].")
+@click.option("--std", type=Triple(), help="Likewise.")
 @click.option(
     "-o",
     "--output",
@@ -130,6 +142,8 @@ def command(*, as_json: bool, formats: tuple[str, ...], **given: Any) -> None:
     options = ExportOptions(formats=tuple(dict.fromkeys(formats)) or tuple(EMITTERS), **given)
     with stages() as progress:
         exported = export(options, progress)
+    for warning in exported.artifact.manifest.warnings:
+        click.echo(f"Warning: {warning}", err=True)
     if as_json:
         echo_json(_as_json(exported))
     else:
@@ -147,8 +161,9 @@ def _as_json(exported: Exported) -> dict[str, Any]:
 
 def _show(exported: Exported) -> None:
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
+
+    from edgeshuffle.cli.console import Console  # noqa: PLC0415
 
     manifest = exported.artifact.manifest
     for note in exported.notes:
@@ -166,11 +181,24 @@ def _show(exported: Exported) -> None:
         row = [file.path, f"{file.bytes / 2**20:.2f}", str(sum(file.ops.values()))]
         if checked:
             found = checked[file.path]
-            sqnr = "-" if found["sqnr_db"] is None else f"{found['sqnr_db']:.1f}"
+            sqnr = "equal" if found["sqnr_db"] is None else f"{found['sqnr_db']:.1f}"
             row += [f"{found['agreement']:.1f}", sqnr]
         table.add_row(*row)
     Console(width=None if sys.stdout.isatty() else 100).print(table)
     if checked:
         images = manifest.metrics["calibration_images"]
         click.echo(f"Checked on {images} calibration images; measure with: edgeshuffle evaluate")
+    if manifest.proof is not None:
+        click.echo(_of_proof(manifest))
     click.echo(f"Wrote {exported.artifact.folder}/")
+
+
+def _of_proof(manifest: Manifest) -> str:
+    proof = manifest.proof
+    assert proof is not None
+    floats = {file.path for file in manifest.files if file.precision == "fp32"}
+    largest = max(file.largest_difference or 0.0 for file in proof.files if file.path in floats)
+    return (
+        f"Float files equal {proof.source} on {proof.images} real and {proof.random_images} random "
+        f"images (largest difference {largest:.0e} of the logits, {proof.tolerance:.0e} allowed)"
+    )

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from edgeshuffle.artifact import Artifact
+from edgeshuffle.cli.console import Console
 from edgeshuffle.cli.output import echo_json
 from edgeshuffle.inspection import inspect_file
 
@@ -48,16 +47,16 @@ def _files(target: Path | None) -> list[Path]:
 
 
 def _show(inspections: dict[str, Inspection]) -> None:
-    console = Console(highlight=False)
+    console = Console()
     columns = list(inspections.values())
     # Only what tells the files apart, so that four of them fit beside each other.
     shared = ""
     if len(inspections) > 1:
         shared = os.path.commonprefix(list(inspections))  # noqa: RUF071 - of names, not of paths
-    table = Table(title=escape(shared.strip("_")), title_justify="left", box=SIMPLE_HEAD)
+    table = Table(title=shared.strip("_"), title_justify="left", box=SIMPLE_HEAD)
     table.add_column("", no_wrap=True)
     for name in inspections:
-        table.add_column(escape(name.removeprefix(shared)), justify="right", overflow="fold")
+        table.add_column(name.removeprefix(shared), justify="right", overflow="fold")
     table.add_row("MACs (millions)", *(f"{column.macs / 1e6:.1f}" for column in columns))
     table.add_row("Parameters", *(f"{column.parameters:,}" for column in columns))
     table.add_row("Weight bytes", *(f"{column.weight_bytes:,}" for column in columns))
@@ -75,9 +74,8 @@ def _show(inspections: dict[str, Inspection]) -> None:
             console.print(
                 f"{name}: {found.op} to '{found.output}' requantizes: "
                 f"scale {scales} to {found.target.scale:.4g}",
-                markup=False,
                 soft_wrap=True,
             )
         if len(inspection.requantizations) > _SHOWN:
             more = len(inspection.requantizations) - _SHOWN
-            console.print(f"{name}: and {more} more (all with --json)", markup=False)
+            console.print(f"{name}: and {more} more (all with --json)")

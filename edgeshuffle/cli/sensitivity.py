@@ -66,13 +66,14 @@ def command(
 
 def _show(found: Sensitivity, top: int | None) -> None:
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
-    from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    console = Console(highlight=False)
-    title = f"{found.model}, recipe {found.recipe}, on {found.n} images of {found.data}"
-    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    from edgeshuffle.cli.console import Console  # noqa: PLC0415
+
+    console = Console()
+    recipe = f"{found.recipe} ({found.calibrator})"
+    title = f"{found.model}, recipe {recipe}, on {found.n} images of {found.data}"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("INT8 layer", overflow="fold")
     table.add_column("kind", no_wrap=True)
     for heading in ("M MACs", "SQNR dB", "agree %", "noise %"):
@@ -82,7 +83,7 @@ def _show(found: Sensitivity, top: int | None) -> None:
     widest = max((layer.noise_share for layer in shown), default=0) or 1
     for layer in shown:
         table.add_row(
-            escape(layer.name),
+            layer.name,
             layer.kind,
             f"{layer.macs / 1e6:.2f}",
             _db(layer.sqnr_db),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
-from edgeshuffle.errors import ArtifactError, MissingExtraError
+from edgeshuffle.errors import ArtifactError, MissingExtraError, ModelError
 from edgeshuffle.images.calibration import calibration_images
-from edgeshuffle.metrics import agreement, finite
+from edgeshuffle.limits import check_limit
+from edgeshuffle.metrics import agreement, none_if_equal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,7 +52,8 @@ class CompareOptions:
 class Layer:
     """One value, by its name in the float ONNX file.
 
-    `sqnr_db` has a file format's signal to quantization noise ratio, None without noise. `steps` is
+    `sqnr_db` has a file format's signal to quantization noise ratio, None without noise; a format
+    with noise in a value that is zero throughout has no ratio, and is wrong. `steps` is
     the largest difference of the two formats in quantization steps, and `differing` the percentage
     of elements that differ: None for floats, or where there is one format only. `moves` tells that
     no new numbers are computed.
@@ -95,8 +98,11 @@ def compare(options: CompareOptions, progress: Progress | None = None) -> Compar
     """Run the float ONNX and all INT8 files side by side and look at every value.
 
     `progress` is called with a stage, and how much of how much is done. Raises ArtifactError (no
-    float ONNX or no INT8 file), DataError and MissingExtraError.
+    float ONNX or no INT8 file), ModelError (values that are no finite numbers), DataError,
+    MissingExtraError, and UnknownNameError for a limit that is no number.
     """
+    check_limit("--min-sqnr", options.min_sqnr, -math.inf)
+    check_limit("--max-steps", options.max_steps, 0)
     try:
         return _compare(options, progress or (lambda *_: None))
     except ModuleNotFoundError as err:
@@ -153,6 +159,7 @@ def _compare(options: CompareOptions, progress: Progress) -> Comparison:
             if len(steps) == 2 and all(array.dtype == np.int8 for array in steps):
                 apart.setdefault(name, _Apart()).add(*steps)
     progress("compare", len(images), len(images))
+    artifact.check_files(artifact.manifest.files)
     layers = [
         _layer(name, reference.operators[name], taps, noises, apart.get(name), options)
         for name in names
@@ -194,9 +201,13 @@ def _layer(
     apart: _Apart | None,
     options: CompareOptions,
 ) -> Layer:
-    ratios = {kind: noises[kind, name].sqnr_db() for kind in taps if (kind, name) in noises}
+    ratios = {
+        kind: _ratio(name, kind, noises[kind, name]) for kind in taps if (kind, name) in noises
+    }
     wrong = [
         f"{kind} has {db:.1f} dB of {options.min_sqnr:g}"
+        if math.isfinite(db)
+        else f"{kind} is not zero where float is zero throughout"
         for kind, db in ratios.items()
         if db < options.min_sqnr
     ]
@@ -206,11 +217,21 @@ def _layer(
         name=name,
         operator=operator,
         moves=operator in _MOVES,
-        sqnr_db={kind: finite(db) for kind, db in ratios.items()},
+        sqnr_db={kind: none_if_equal(db) for kind, db in ratios.items() if db > -math.inf},
         steps=None if apart is None else apart.most,
         differing=None if apart is None else 100 * apart.differing / apart.count,
         wrong="; ".join(wrong) or None,
     )
+
+
+def _ratio(name: str, kind: str, noise: Noise) -> float:
+    try:
+        return noise.sqnr_db()
+    except ValueError as err:
+        raise ModelError(
+            f"The layer '{name}' holds NaN or infinity in the float ONNX file or the {kind} file. "
+            "Check the weights, and the mean and std; then export it again."
+        ) from err
 
 
 def _files(artifact: Artifact, precision: str) -> dict[str, Path]:

@@ -40,10 +40,11 @@ def bundle(progress: Progress) -> Path:
     cache = cache_folder() / "emulated"
     root = root_filesystem(cache, progress)
     target = cache / f"{root.name.replace('root', 'bundle')}.tar.gz"
-    with alone(target):
-        if not target.exists():
-            progress("build bundle", 0, 1)
-            pack(root, target)
+    if not target.exists():
+        with alone(target):
+            if not target.exists():
+                progress("build bundle", 0, 1)
+                pack(root, target)
     return target
 
 

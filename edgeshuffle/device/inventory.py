@@ -7,56 +7,70 @@ address = "ssh://me@kitchen.local:2222"
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import re
-import tomllib
-from pathlib import Path
-from typing import Final
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.atomic import atomic_file
 from edgeshuffle.device import DEVICES
-from edgeshuffle.errors import UnknownNameError
+from edgeshuffle.errors import ArtifactError, UnknownNameError
+from edgeshuffle.packaged import config_folder, private_folder
+from edgeshuffle.untrusted import UntrustedError, decode_toml, quoted, read_bounded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tomlkit import TOMLDocument
 
 DEFAULTS: Final = {"pi": "ssh://raspberrypi.local", "android": "adb://"}
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_NAME: Final = re.compile(r"\w[\w.-]{0,99}")
+_MOST_BYTES: Final = 1 << 20
+_LOCK_S: Final = 10.0
+
+
+@dataclass(frozen=True)
+class _Device:
+    address: str
 
 
 def inventory_file() -> Path:
     """`devices.toml` in `$XDG_CONFIG_HOME/edgeshuffle` or `~/.config/edgeshuffle`."""
-    root = os.environ.get("XDG_CONFIG_HOME")
-    return (Path(root) if root else Path.home() / ".config") / "edgeshuffle" / "devices.toml"
+    return config_folder() / "devices.toml"
 
 
 def read_inventory(file: Path) -> dict[str, str]:
     """Addresses by name, the defaults included; raises UnknownNameError for a bad file."""
-    if not file.exists():
-        return dict(DEFAULTS)
-    try:
-        tables = tomllib.loads(file.read_text("utf-8"))
-        return {**DEFAULTS, **{name: _address(table["address"]) for name, table in tables.items()}}
-    except (OSError, ValueError, KeyError, TypeError) as err:
-        raise UnknownNameError(
-            f'{file} cannot be read ({err}). Every table needs a line such as address = "ssh://pi".'
-        ) from err
+    return {**DEFAULTS, **_own(file)}
 
 
 def add_device(file: Path, name: str, address: str) -> None:
-    """Give a name to an address; raises UnknownNameError and ArtifactError."""
+    """Give a name to an address; raises UnknownNameError and ArtifactError.
+
+    Comments and other keys of the file stay.
+    """
     if not _NAME.fullmatch(name) or name in DEVICES:
         raise UnknownNameError(
-            f"'{name}' cannot be a device's name. Use letters, digits, - and _, and none of "
-            f"{', '.join(DEVICES)}."
+            f"'{quoted(name)}' cannot be a device's name. Use letters, digits, '-', '.' and '_', "
+            f"and none of {', '.join(DEVICES)}."
         )
-    _write(file, {**_own(file), name: _address(address)})
+    _address(address)
+    with _edited(file) as document:
+        # A table of its own, or the key in the one that is there.
+        document.setdefault(name, {})["address"] = address
 
 
 def remove_device(file: Path, name: str) -> None:
     """Forget a name; raises UnknownNameError where the file does not have it."""
-    own = _own(file)
-    if name not in own:
-        raise UnknownNameError(f"{file} names no device '{name}'. It has: {', '.join(own) or '-'}.")
-    _write(file, {known: address for known, address in own.items() if known != name})
+    with _edited(file) as document:
+        if name not in document:
+            raise UnknownNameError(
+                f"{file} names no device '{quoted(name)}'. It has: {', '.join(document) or '-'}."
+            )
+        del document[name]
 
 
 def resolve(text: str, file: Path) -> str:
@@ -70,28 +84,83 @@ def resolve(text: str, file: Path) -> str:
     close = difflib.get_close_matches(text, known, 1)
     hint = f" Did you mean '{close[0]}'?" if close else ""
     raise UnknownNameError(
-        f"Unknown device '{text}'.{hint} Known: {', '.join(known)}. Name more with: edgeshuffle "
-        "devices add."
+        f"Unknown device '{quoted(text)}'.{hint} Known: {', '.join(known)}. Name more with: "
+        "edgeshuffle devices add."
     )
 
 
 def _own(file: Path) -> dict[str, str]:
-    if not file.exists():
-        return {}
-    names = set(tomllib.loads(file.read_text("utf-8")))
-    return {name: address for name, address in read_inventory(file).items() if name in names}
+    try:
+        devices = decode_toml(_read(file), dict[str, _Device])
+    except UntrustedError as err:
+        raise _unreadable(file, str(err)) from err
+    return {name: _address(device.address) for name, device in devices.items()}
 
 
-def _address(text: object) -> str:
-    if not isinstance(text, str) or text.partition("://")[0] not in DEVICES:
+def _read(file: Path) -> bytes:
+    """The file's text, or none where there is no file."""
+    try:
+        if not os.path.lexists(file):
+            return b""
+        # Reading a pipe or a terminal would wait for somebody to write.
+        if not file.is_file():
+            raise _unreadable(file, "it is no file")
+        return read_bounded(file, _MOST_BYTES)
+    except UntrustedError as err:
+        raise _unreadable(file, str(err)) from err
+    except OSError as err:
+        raise _unreadable(file, err.strerror or str(err)) from err
+
+
+def _document(file: Path) -> TOMLDocument:
+    import tomlkit  # noqa: PLC0415
+
+    try:
+        return tomlkit.parse(_read(file).decode())
+    except ValueError as err:
+        raise _unreadable(file, quoted(str(err))) from err
+
+
+def _unreadable(file: Path, why: str) -> UnknownNameError:
+    return UnknownNameError(
+        f'{file} cannot be read ({why}). Every table needs a line such as address = "ssh://pi". '
+        "Mend it, move it away, or name another file with --devices."
+    )
+
+
+def _address(text: str) -> str:
+    if text.partition("://")[0] not in DEVICES:
         raise UnknownNameError(
-            f"'{text}' is no device's address. Addresses begin with {', '.join(DEVICES)}."
+            f"'{quoted(text)}' is no device's address. Addresses begin with {', '.join(DEVICES)}."
         )
     return text
 
 
-def _write(file: Path, own: dict[str, str]) -> None:
-    # A JSON string is a TOML basic string, too.
-    tables = [f"[{name}]\naddress = {json.dumps(address)}\n" for name, address in own.items()]
-    with atomic_file(file) as temporary:
-        temporary.write_text("\n".join(tables), "utf-8")
+@contextmanager
+def _edited(file: Path) -> Iterator[TOMLDocument]:
+    """Yield the file's content, and write what becomes of it, one process at a time."""
+    import filelock  # noqa: PLC0415
+    import tomlkit  # noqa: PLC0415
+
+    # Beside the file, the lock would be left lying in a folder of the user's.
+    lock = private_folder() / "devices.lock"
+    try:
+        with filelock.FileLock(lock, timeout=_LOCK_S):
+            _own(file)
+            document = _document(file)
+            yield document
+            text = tomlkit.dumps(document)
+            # What could not be read any more is not written.
+            decode_toml(text.encode(), dict[str, _Device])
+            if file.exists() and not os.access(file, os.W_OK):
+                raise ArtifactError(f"{file} is read-only. Name another file with --devices.")
+            with atomic_file(file.resolve()) as temporary:
+                temporary.write_text(text, "utf-8")
+                if file.exists():
+                    shutil.copymode(file, temporary)
+    except UntrustedError as err:
+        raise _unreadable(file, str(err)) from err
+    except filelock.Timeout as err:
+        raise ArtifactError(
+            f"{file} is being changed by another process since {_LOCK_S:.0f} s. Try again."
+        ) from err

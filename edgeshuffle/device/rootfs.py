@@ -73,9 +73,11 @@ def root_filesystem(cache: Path, progress: Progress, machine: str = "aarch64") -
     wheels = tuple(installed_here(name) for name in chosen.wheels)
     parts = (str(RECIPE), SUITE, *chosen.packages, *wheels)
     target = cache / f"root-{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:16]}"
-    with alone(target):
-        if not target.is_dir():
-            _build(target, machine, wheels, progress)
+    # It appears whole, so that whoever only reads it needs no lock and may not even write here.
+    if not target.is_dir():
+        with alone(target):
+            if not target.is_dir():
+                _build(target, machine, wheels, progress)
     return target
 
 
@@ -87,17 +89,21 @@ def alone(target: Path) -> Iterator[None]:
     """
     from filelock import FileLock  # noqa: PLC0415 - not needed where images are built
 
+    lock = FileLock(f"{target}.lock")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{target}.lock"):
-            for left in target.parent.glob(f".{target.name}.*"):
-                shutil.rmtree(left, ignore_errors=True)
-            yield
+        lock.acquire()
     except OSError as err:
         raise DeviceError(
             f"Cannot write {target} ({err.strerror or err}). Make room, or set XDG_CACHE_HOME to "
             "another folder."
         ) from err
+    try:
+        for left in target.parent.glob(f".{target.name}.*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+    finally:
+        lock.release()
 
 
 def _build(target: Path, machine: str, wheels: Sequence[str], progress: Progress) -> None:

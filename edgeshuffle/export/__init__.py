@@ -8,17 +8,22 @@ import math
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edgeshuffle.artifact import LABELS, MANIFEST, Artifact, ModelFile, Precision, refuse_target
 from edgeshuffle.atomic import atomic_folder
+from edgeshuffle.class_names import class_names_text
 from edgeshuffle.emit import EMITTERS
-from edgeshuffle.errors import MissingExtraError
+from edgeshuffle.errors import MissingExtraError, WeightsError
 from edgeshuffle.export.manifest import make_manifest
 from edgeshuffle.export.options import ExportOptions, check, model_name
+from edgeshuffle.export.proof import prove
+from edgeshuffle.export.quality import check_limits, measure, warnings
 from edgeshuffle.export.source import Source, from_onnx, from_zoo
 from edgeshuffle.images import ImageSet, open_images
+from edgeshuffle.manifest import LabelsFile
 from edgeshuffle.packaged import CALIBRATION_IMAGES, TEST_IMAGES
 from edgeshuffle.passes import run_passes
 from edgeshuffle.quant import quantize
@@ -35,8 +40,10 @@ __all__ = ["ExportOptions", "Exported", "export"]
 
 Progress = Callable[[str, int, int], None]
 
-# Enough images to see a broken quantization in the manifest; `evaluate` measures properly.
+# Enough images to see a broken quantization in the manifest; `evaluate` measures properly. A float
+# file needs but a handful.
 _CHECKED_IMAGES: Final = 32
+_FLOAT_IMAGES: Final = 8
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,7 @@ def _export(options: ExportOptions, target: Path, report: Progress) -> Exported:
         refuse_target(target, overwrite=options.overwrite)
     report("rewrite", 0, 1)
     model = to_ir(source.proto)
+    source = dataclasses.replace(source, proto=None)
     logs = run_passes(model)
     check_core(model)
     check_finite(model)
@@ -87,9 +95,11 @@ def _export(options: ExportOptions, target: Path, report: Progress) -> Exported:
         report("calibrate", 0, len(images))
         recipe = load_recipe(options.recipe, options.calibrator)
         quantized = quantize(model, images, recipe, report)
-    whole, budget = quantized, None
+    whole, budget, order = quantized, None, None
     if quantized is not None and options.max_drop is not None:
-        quantized, budget = _within(options, source, model, quantized, report)
+        judges = _evaluation(options, source, model)
+        order = judges.class_order
+        quantized, budget = _within(options.max_drop, judges, model, quantized, report)
 
     report("write", 0, 1)
     with atomic_folder(target, overwrite=options.overwrite) as folder:
@@ -97,39 +107,51 @@ def _export(options: ExportOptions, target: Path, report: Progress) -> Exported:
         if quantized is not None:
             forms.append(_Form("int8", quantized.model, quantized.plan))
         files = _write(forms, source.name, options, folder)
-        if source.labels is not None:
-            text = "".join(f"{label}\n" for label in source.labels)
-            (folder / LABELS).write_text(text, "utf-8")
-        manifest = make_manifest(source, model, logs, files, options, quantized, images, budget)
-        (folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
-        if images is not None:
-            metrics = _check_int8(Artifact(folder, manifest), options, report)
-            manifest = dataclasses.replace(manifest, metrics=metrics)
-            (folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
+        labels = _write_labels(source, files, folder)
+        checked = _checked_images(options, source, images)
+        proved = prove(source.reference, files, folder, checked, partial(report, "check"))
+        metrics: dict[str, Any] = {}
+        odd: tuple[str, ...] = ()
+        if images is not None and checked is not None:
+            metrics = measure(files, proved.logits, checked.digest)
+            check_limits(files, metrics, options)
+            odd = warnings(files, metrics, checked, len(images))
+        manifest = dataclasses.replace(
+            make_manifest(source, model, logs, files, options, quantized, images, budget),
+            labels=labels,
+            proof=proved.proof,
+            metrics=metrics,
+            warnings=odd,
+        )
+        text = manifest.to_json().encode()
+        (folder / MANIFEST).write_bytes(text)
     left = tuple(f"{log.name}: {reason}" for log in logs for reason in log.outcome.left)
     unused = options.calib is not None and not options.int8
     notes = ("calib: not used without --int8",) if unused else ()
-    artifact = Artifact(target, manifest)
+    artifact = Artifact(target, manifest, hashlib.sha256(text).hexdigest(), source.labels)
+    if order is not None and order.note is not None:
+        notes = (*notes, order.note)
     if whole is not None and budget is not None:
         notes = (*notes, *_of_budget(budget, artifact, whole, options))
     return Exported(artifact, (*source.notes, *notes, *left))
 
 
-def _within(
-    options: ExportOptions, source: Source, model: ir.Model, quantized: Quantized, report: Progress
-) -> tuple[Quantized, Budget]:
-    from edgeshuffle.export.budget import keep_in_float  # noqa: PLC0415
-
-    assert options.max_drop is not None
-    images = open_images(
+def _evaluation(options: ExportOptions, source: Source, model: ir.Model) -> ImageSet:
+    return open_images(
         options.evaluation or TEST_IMAGES,
         source.preprocess,
         num_classes=_classes(model),
         class_names=source.labels,
+        class_order=options.class_order,
     )
-    plan, budget = keep_in_float(
-        model, quantized.model, quantized.plan, images, options.max_drop, report
-    )
+
+
+def _within(
+    max_drop: float, images: ImageSet, model: ir.Model, quantized: Quantized, report: Progress
+) -> tuple[Quantized, Budget]:
+    from edgeshuffle.export.budget import keep_in_float  # noqa: PLC0415
+
+    plan, budget = keep_in_float(model, quantized.model, quantized.plan, images, max_drop, report)
     return dataclasses.replace(quantized, plan=plan), budget
 
 
@@ -209,23 +231,26 @@ def _write(
     return tuple(files)
 
 
-def _check_int8(artifact: Artifact, options: ExportOptions, report: Progress) -> dict[str, Any]:
-    from edgeshuffle.evaluate import EvaluateOptions, evaluate  # noqa: PLC0415
+def _write_labels(source: Source, files: tuple[ModelFile, ...], folder: Path) -> LabelsFile | None:
+    if source.labels is None:
+        return None
+    classes = math.prod(files[0].output.shape)
+    if len(source.labels) != classes:
+        raise WeightsError(
+            f"There are {len(source.labels)} class names for {classes} classes. Give the weights "
+            "that they belong to."
+        )
+    raw = class_names_text(source.labels)
+    (folder / LABELS).write_bytes(raw)
+    return LabelsFile(path=LABELS, count=classes, sha256=hashlib.sha256(raw).hexdigest())
 
-    found = evaluate(
-        EvaluateOptions(
-            artifact=artifact,
-            data=options.calib or CALIBRATION_IMAGES,
-            labelled=False,
-            limit=_CHECKED_IMAGES,
-        ),
-        lambda done, total: report("check", done, total),
-    )
-    return {
-        "reference": found.reference,
-        "calibration_images": found.n,
-        "files": {
-            result.file: {"agreement": result.agreement, "sqnr_db": result.sqnr_db}
-            for result in found.results
-        },
-    }
+
+def _checked_images(
+    options: ExportOptions, source: Source, calibration: ImageSet | None
+) -> ImageSet | None:
+    """Some real images, where there are any."""
+    if calibration is not None:
+        return calibration.some(_CHECKED_IMAGES)
+    if options.onnx is None and options.weights == "demo":
+        return open_images(CALIBRATION_IMAGES, source.preprocess, limit=_FLOAT_IMAGES)
+    return None

@@ -40,11 +40,13 @@ class Loss:
 @dataclass(frozen=True, kw_only=True)
 class Budget:
     """What was asked for, and what it took: `before` with every layer in INT8, `after` without
-    `float_layers`, which are named by their outputs. `metric` is `top1_drop` or `disagreement`.
+    `float_layers`, which are named by their outputs. `metric` is `top1_drop` or `disagreement`,
+    `class_order` the rule by which class folders became labels, where they did.
     """
 
     max_drop: float
     metric: str
+    class_order: str | None
     n: int
     before: Loss
     after: Loss
@@ -74,6 +76,7 @@ def keep_in_float(
     budget = Budget(
         max_drop=max_drop,
         metric=metric,
+        class_order=None if images.class_order is None else images.class_order.rule,
         n=len(images),
         before=before,
         after=search.loss(kept),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from importlib import metadata
+from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from edgeshuffle.quant import Quantized
 
 
-_TOOLS: Final = (
-    "ai-edge-litert", "flatbuffers", "numpy", "onnx", "onnx-ir", "onnxruntime", "onnxscript",
-    "onnxsim", "torch",
-)  # fmt: skip
+# What every export needs, and what only some do.
+_TOOLS: Final = ("numpy", "onnx", "onnx-ir", "onnxruntime", "onnxsim", "torch")
+_TOOLS_OF_FORMAT: Final = {"onnx": (), "tflite": ("ai-edge-litert", "flatbuffers")}
+_TOOLS_OF_TORCH: Final = ("onnxscript",)
 
 
 def make_manifest(
@@ -41,7 +41,7 @@ def make_manifest(
     images: ImageSet | None,
     budget: Budget | None,
 ) -> Manifest:
-    """All but the metrics, which are measured on the finished files."""
+    """All but what is measured on the finished files."""
     macs, parameters = _size(model)
     quantization = None
     if quantized is not None and images is not None:
@@ -53,6 +53,8 @@ def make_manifest(
             "onnx_style": options.onnx_style,
             "onnx_activations": options.onnx_activations,
             "calibration_images": len(images),
+            "images_fitted": quantized.fitted,
+            "images_held_out": quantized.held_out,
             "calibration_sha256": images.digest,
             "input": dataclasses.asdict(activations[model.graph.inputs[0].name or ""]),
             "output": dataclasses.asdict(activations[model.graph.outputs[0].name or ""]),
@@ -71,9 +73,31 @@ def make_manifest(
         metrics={},
         macs=macs,
         parameters=parameters,
-        tools={"edgeshuffle": __version__, **{name: metadata.version(name) for name in _TOOLS}},
+        tools=_tools(options),
         files=files,
     )
+
+
+def _tools(options: ExportOptions) -> dict[str, str]:
+    """Versions of what made this export."""
+    names = [*_TOOLS, *(name for kind in options.formats for name in _TOOLS_OF_FORMAT[kind])]
+    if options.onnx is None:
+        names += _TOOLS_OF_TORCH
+    return {"edgeshuffle": __version__, **{name: version_of(name) for name in names}}
+
+
+def version_of(name: str) -> str:
+    """The version of an installed package, also where another distribution provides its module,
+    as `onnxruntime-gpu` does `onnxruntime`.
+    """
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        module = name.replace("-", "_")
+        providers = metadata.packages_distributions().get(module, [])
+        if providers:
+            return metadata.version(providers[0])
+        return str(getattr(import_module(module), "__version__", "unknown"))
 
 
 def _size(model: ir.Model) -> tuple[int, int]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any, Final
 
 from edgeshuffle import zoo
-from edgeshuffle.artifact import Preprocess
+from edgeshuffle.artifact import Preprocess, sha256
+from edgeshuffle.errors import ModelError
 from edgeshuffle.export.options import ExportOptions, model_name
+from edgeshuffle.export.reference import OnnxReference, Reference, TorchReference
 from edgeshuffle.zoo.cards import load_card
 
 CIFAR_RESOLUTION: Final = 32
@@ -16,10 +17,14 @@ CIFAR_RESOLUTION: Final = 32
 
 @dataclass(frozen=True)
 class Source:
-    """A float ONNX model with everything the manifest says of where it came from."""
+    """A float ONNX model with everything the manifest says of where it came from.
+
+    `reference` runs what was given, as it was given.
+    """
 
     name: str
     proto: Any
+    reference: Reference
     preprocess: Preprocess
     labels: tuple[str, ...] | None
     source: dict[str, Any]
@@ -34,6 +39,7 @@ def from_zoo(options: ExportOptions) -> Source:
         num_classes=options.num_classes,
         resolution=options.resolution,
         stem=options.stem,
+        key=options.key,
     )
     from edgeshuffle.frontend.torch_module import to_onnx  # noqa: PLC0415
 
@@ -44,6 +50,7 @@ def from_zoo(options: ExportOptions) -> Source:
     return Source(
         loaded.card.name,
         to_onnx(loaded.module, preprocess.crop),
+        TorchReference(loaded.module),
         preprocess,
         loaded.labels,
         loaded.source,
@@ -60,10 +67,11 @@ def from_onnx(options: ExportOptions) -> Source:
     constants = {tensor.name for tensor in proto.graph.initializer}
     entry = next(value for value in proto.graph.input if value.name not in constants)
     side = entry.type.tensor_type.shape.dim[2].dim_value
-    digest = hashlib.sha256(options.onnx.read_bytes()).hexdigest()
+    digest = sha256(options.onnx)
     return Source(
         model_name(options),
         proto,
+        OnnxReference(options.onnx, digest, options.resolution),
         _preprocess(options, load_card("shufflenet_v2_x1_0").preprocess, side),
         None,
         {"kind": "onnx", "file": options.onnx.name, "sha256": digest},
@@ -75,6 +83,11 @@ def _preprocess(options: ExportOptions, card: Preprocess, resolution: int | None
     crop = card.crop if resolution is None else resolution
     # Small networks see whole pictures; the margin of the card's crop belongs to photographs.
     resize = crop if crop <= zoo.SMALL_INPUT else round(card.resize * crop / card.crop)
-    return Preprocess(
+    preprocess = Preprocess(
         resize=resize, crop=crop, mean=options.mean or card.mean, std=options.std or card.std
     )
+    try:
+        preprocess.check()
+    except ValueError as err:
+        raise ModelError(f"No picture can be prepared for {crop} pixels: {err}.") from err
+    return preprocess

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.errors import ModelError
+from edgeshuffle.memory import bounded_memory
+from edgeshuffle.quiet import quiet_stderr
+from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
     import onnx
     import onnx_ir as ir
+
+
+_SIMPLIFYING_BYTES: Final = 1 << 30
 
 
 def to_ir(proto: onnx.ModelProto) -> ir.Model:
@@ -22,12 +28,16 @@ def to_ir(proto: onnx.ModelProto) -> ir.Model:
     from edgeshuffle.operators import IR_VERSION, check_known  # noqa: PLC0415
 
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # the check reports its progress there
+        # The check reports its progress on stdout. Constants that a model computes of little can
+        # be of any size.
+        with (
+            contextlib.redirect_stdout(io.StringIO()),
+            quiet_stderr(),
+            bounded_memory(_SIMPLIFYING_BYTES + 8 * proto.ByteSize()),
+        ):
             simplified, proven = onnxsim.simplify(proto, check_n=1, skip_fuse_bn=True)
     except Exception as err:  # onnxsim raises RuntimeError and protobuf types
-        raise ModelError(
-            f"The model cannot be simplified ({' '.join(str(err).split())[:200]})."
-        ) from err
+        raise ModelError(f"The model cannot be simplified ({quoted(str(err), 200)}).") from err
     if not proven:
         raise ModelError("The simplified model does not compute what the given one does.")
     model: ir.Model = ir.from_proto(simplified)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Final
 
 import onnx
-from onnx import checker, shape_inference, version_converter
+from onnx import checker, external_data_helper, shape_inference, version_converter
 
 from edgeshuffle.errors import ModelError
+from edgeshuffle.memory import MAX_SIDE
 from edgeshuffle.operators import OPSET
+from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+_MOST_BYTES: Final = 1 << 30
+_MOST_VALUES: Final = 1 << 28
 
 
 def read_onnx(path: Path, resolution: int | None) -> onnx.ModelProto:
@@ -21,8 +28,12 @@ def read_onnx(path: Path, resolution: int | None) -> onnx.ModelProto:
     """
     if not path.is_file():
         raise ModelError(f"There is no ONNX model at {path}. Check the path given to --onnx.")
+    if path.stat().st_size > _MOST_BYTES:
+        raise ModelError(f"{path} is larger than {_MOST_BYTES >> 20} MiB. Give a smaller model.")
     try:
-        proto = onnx.load(path)
+        proto = onnx.load(path, load_external_data=False)
+        _check_external(proto, path)
+        onnx.load_external_data_for_model(proto, str(path.parent))
         checker.check_model(proto)
     except Exception as err:  # protobuf and the checker raise many types for a bad file
         first = (str(err).strip() or type(err).__name__).splitlines()[0]
@@ -38,7 +49,29 @@ def read_onnx(path: Path, resolution: int | None) -> onnx.ModelProto:
                 f"{path} cannot be converted from opset {version} to {OPSET} ({first[:200]}). "
                 f"Export it with opset {OPSET}."
             ) from err
-    return shape_inference.infer_shapes(proto, strict_mode=False)
+    inferred = shape_inference.infer_shapes(proto, strict_mode=False)
+    for value in inferred.graph.value_info:
+        count = math.prod(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+        if count > _MOST_VALUES:
+            raise ModelError(
+                f"{path}: '{quoted(value.name)}' has {count} values, more than {_MOST_VALUES}. "
+                "Export the model for smaller images."
+            )
+    return inferred
+
+
+def _check_external(proto: onnx.ModelProto, path: Path) -> None:
+    """Raise ValueError where weights beside the file are no files, or too large."""
+    size = 0
+    for tensor in external_data_helper._get_all_tensors(proto):
+        if not external_data_helper.uses_external_data(tensor):
+            continue
+        beside = path.parent / external_data_helper.ExternalDataInfo(tensor).location
+        if not beside.is_file():
+            raise ValueError(f"its weights '{quoted(beside.name)}' are not beside it")
+        size = max(size, beside.stat().st_size)
+        if size > _MOST_BYTES:
+            raise ValueError(f"its weights '{quoted(beside.name)}' are too large")
 
 
 def _fix_input(proto: onnx.ModelProto, path: Path, resolution: int | None) -> None:
@@ -72,6 +105,11 @@ def _fix_input(proto: onnx.ModelProto, path: Path, resolution: int | None) -> No
                 "--resolution out or export the model anew."
             )
         side.dim_value = side.dim_value or resolution or 0
+        if side.dim_value > MAX_SIDE:
+            raise ModelError(
+                f"{path} reads images of {side.dim_value} pixels a side, more than {MAX_SIDE}. "
+                "Export it for smaller ones."
+            )
     if sides[0].dim_value != sides[1].dim_value:
         raise ModelError(
             f"{path}: the input is {sides[0].dim_value}x{sides[1].dim_value}; only square inputs "

@@ -8,11 +8,13 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.errors import ImageError
+from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _LAST: Final = 60
+_LONGEST: Final = 1 << 14
 _BINFMT: Final = (
     "This machine cannot run programs of that platform: install an emulator, with the package "
     "qemu-user-static, or: docker run --privileged --rm tonistiigi/binfmt --install all."
@@ -85,7 +87,8 @@ def follow(
     assert stream is not None
     with process:
         try:
-            for line in stream:
+            # A line without an end comes in pieces.
+            for line in iter(lambda: stream.readline(_LONGEST), ""):
                 if tell is None and len(lines) == _LAST:
                     print(lines.popleft(), file=sys.stderr)  # noqa: T201
                 lines.append(line.rstrip())
@@ -98,7 +101,7 @@ def follow(
     advice = _advice(lines) if status else None
     if status and (advice or not forgiving):
         raise ImageError(
-            f"{what} failed ({_reason(lines)[:300]}). "
+            f"{what} failed ({quoted(_reason(lines))}). "
             f"{advice or 'Run it again in a terminal to see all that the engine says.'}"
         )
     if tell is None:

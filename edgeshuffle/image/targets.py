@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.errors import ImageError
+from edgeshuffle.untrusted import UntrustedError, decode, read_bounded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +19,16 @@ PLATFORMS: Final = {
     "linux/arm/v7": ("armv7l", "aarch64", "arm64"),
 }
 BASE_IMAGES: Final = "docker/base-images.json"
+
+
+@dataclass(frozen=True)
+class _Variable:
+    default: str
+
+
+@dataclass(frozen=True)
+class _Bake:
+    variable: dict[str, _Variable]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +89,7 @@ def base_images(checkout: Path) -> dict[str, str]:
     """Base images by build argument, with their digests where known; raises ImageError."""
     file = checkout / BASE_IMAGES
     try:
-        variables = json.loads(file.read_text("utf-8"))["variable"]
-        return {name: str(variable["default"]) for name, variable in variables.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
+        found = decode(read_bounded(file), _Bake)
+    except (OSError, UntrustedError) as err:
         raise ImageError(f"{file} cannot be read ({err}). Restore it with git.") from err
+    return {name: variable.default for name, variable in found.variable.items()}

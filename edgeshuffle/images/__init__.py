@@ -12,6 +12,7 @@ import numpy as np
 from edgeshuffle.errors import DataError
 from edgeshuffle.images.folder import open_folder
 from edgeshuffle.images.npz import open_npz
+from edgeshuffle.images.opened import ChosenPictures
 from edgeshuffle.images.preprocess import preprocess_picture
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgeshuffle.artifact import Preprocess
+    from edgeshuffle.images.labels import ClassOrder
     from edgeshuffle.images.pictures import Pictures
 
 _SEED: Final = 2018
@@ -30,12 +32,14 @@ _SEED: Final = 2018
 class ImageSet:
     """Images in a fixed order; iterating decodes one at a time to float32 (1, 3, crop, crop).
 
-    `labels` are class indices of the same order, int64 (n,), or None where there are none.
+    `labels` are class indices of the same order, int64 (n,), or None where there are none;
+    `class_order` tells how class folders were told apart, where labels came from those.
     """
 
     pictures: Pictures
     preprocess: Preprocess
     labels: NDArray[np.int64] | None
+    class_order: ClassOrder | None = None
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -43,6 +47,17 @@ class ImageSet:
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         for index in range(len(self)):
             yield preprocess_picture(self.pictures.picture(index), self.preprocess)
+
+    def some(self, limit: int) -> ImageSet:
+        """At most so many of them, spread evenly over the classes, if known, and over the set."""
+        strata = np.zeros(len(self), np.int64) if self.labels is None else self.labels
+        chosen = spread(strata, limit)
+        return ImageSet(
+            pictures=ChosenPictures(self.pictures, tuple(chosen.tolist())),
+            preprocess=self.preprocess,
+            labels=None if self.labels is None else self.labels[chosen],
+            class_order=self.class_order,
+        )
 
     @cached_property
     def digest(self) -> str:
@@ -62,13 +77,15 @@ def open_images(
     num_classes: int | None = None,
     class_names: Sequence[str] | None = None,
     labelled: bool = False,
+    class_order: str | None = None,
     limit: int | None = None,
 ) -> ImageSet:
     """Open a flat folder, a folder of class folders, or an .npz file.
 
     An .npz file holds `x` or `images`, uint8 (n, h, w), (n, h, w, 1) or (n, h, w, 3); optionally
     `y` or `labels`, integer (n,); and optionally `classes`, the names of its labels. With `limit`
-    at most so many images are used, spread evenly over the classes and over the set.
+    at most so many images are used, spread evenly over the classes and over the set. `class_order`
+    decides how class folders are told apart (`labels.class_indices`).
 
     Raises DataError where there are no images, or labels are missing though `labelled`, are out
     of range of `num_classes`, or cannot be told from the class folders' names.
@@ -78,8 +95,8 @@ def open_images(
     if not path.exists():
         raise DataError(f"{path} does not exist. Give an image folder or an .npz file.")
     if path.is_dir():
-        opened = open_folder(path, num_classes, class_names)
-    elif path.suffix.lower() == ".npz":
+        opened = open_folder(path, num_classes, class_names, class_order)
+    elif path.suffix.lower() == ".npz" and path.is_file():
         opened = open_npz(path, num_classes, class_names)
     else:
         raise DataError(f"{path} is neither an image folder nor an .npz file.")
@@ -91,15 +108,18 @@ def open_images(
     if opened.labels is not None and num_classes is not None:
         wrong = opened.labels[(opened.labels < 0) | (opened.labels >= num_classes)]
         if wrong.size:
+            by_index = opened.class_order is not None and opened.class_order.rule == "index"
             raise DataError(
                 f"{path} has label {wrong[0]}, but the model's {num_classes} classes are "
-                f"0 to {num_classes - 1}. Give images of the model's classes."
+                f"0 to {num_classes - 1}. Give images of the model's classes"
+                f"{', or --class-order sorted' if by_index else ''}."
             )
     chosen = spread(opened.strata, limit)
     return ImageSet(
         pictures=opened.take(chosen),
         preprocess=preprocess,
         labels=None if opened.labels is None else opened.labels[chosen],
+        class_order=opened.class_order,
     )
 
 

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
-def open_folder(path: Path, num_classes: int | None, class_names: Sequence[str] | None) -> Opened:
+def open_folder(
+    path: Path,
+    num_classes: int | None,
+    class_names: Sequence[str] | None,
+    class_order: str | None = None,
+) -> Opened:
     entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
     flat = tuple(entry for entry in entries if _is_image(entry.name) and entry.is_file())
     classes = {entry.name: _images_below(entry) for entry in entries if entry.is_dir()}
@@ -33,12 +38,20 @@ def open_folder(path: Path, num_classes: int | None, class_names: Sequence[str] 
     if flat:
         return Opened(source=flat, labels=None, strata=np.zeros(len(flat), np.int64))
     sizes = [len(images) for images in classes.values()]
-    indices = class_indices(tuple(classes), num_classes=num_classes, class_names=class_names)
-    labels = None
-    if indices is not None:
+    mapped = class_indices(
+        tuple(classes), num_classes=num_classes, class_names=class_names, order=class_order
+    )
+    labels = order = None
+    if mapped is not None:
+        indices, order = mapped
         labels = np.repeat(np.array([indices[name] for name in classes], np.int64), sizes)
     strata = np.repeat(np.arange(len(classes)), sizes)
-    return Opened(source=nested, labels=labels, strata=strata if labels is None else labels)
+    return Opened(
+        source=nested,
+        labels=labels,
+        strata=strata if labels is None else labels,
+        class_order=order,
+    )
 
 
 def _is_image(name: str) -> bool:

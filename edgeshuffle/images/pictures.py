@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import stat
+import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 from PIL import Image
 
 from edgeshuffle.errors import DataError
+from edgeshuffle.untrusted import quoted, read_bounded
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+
+_MOST_BYTES: Final = 256 << 20
 
 
 class Pictures(Protocol):
@@ -37,19 +43,38 @@ class FilePictures:
 
     def picture(self, index: int) -> Image.Image:
         path = self.paths[index]
+        self._check(path)
         try:
-            with Image.open(path) as image:
-                return _rgb(image)
+            # Pillow's remarks on odd files are for its users; what it calls a bomb is refused.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                with Image.open(path) as image:
+                    return _rgb(image)
         # Pillow's decoders let errors of many types out of a damaged file.
         except Exception as err:
-            raise DataError(f"{path} cannot be read as a picture ({err}). Remove it.") from err
+            raise DataError(
+                f"{path} cannot be read as a picture ({quoted(str(err))}). Remove it."
+            ) from err
 
     def content(self, index: int) -> bytes:
         path = self.paths[index]
+        self._check(path)
         try:
-            return path.read_bytes()
+            return read_bounded(path, _MOST_BYTES)
         except OSError as err:
             raise DataError(f"{path} cannot be read ({err.strerror}). Remove it.") from err
+
+    def _check(self, path: Path) -> None:
+        """Refuse what would not end (pipes and the like), or would fill the memory."""
+        try:
+            found = path.stat()
+        except OSError as err:
+            raise DataError(f"{path} cannot be read ({err.strerror}). Remove it.") from err
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_BYTES:
+            raise DataError(
+                f"{path} is no file, or larger than {_MOST_BYTES >> 20} MiB. Remove it."
+            )
 
 
 @dataclass(frozen=True, eq=False)

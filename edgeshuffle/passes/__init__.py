@@ -1,4 +1,7 @@
-"""Graph rewrites that keep the float result, each a module with `run(model) -> Outcome`."""
+"""Graph rewrites that keep the float result.
+
+Each is a module with `run(model) -> Outcome`, and `ensures(model)`, what holds from then on.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,15 @@ if TYPE_CHECKING:
 
 
 class Pass(Protocol):
-    """Rewrites the model in place; a second run finds nothing left to do."""
+    """Rewrites the model in place; a second run finds nothing left to do.
+
+    `ensures` is the postcondition: None where it holds, or else where it does not. No later pass
+    may break it.
+    """
 
     def run(self, model: ir.Model) -> Outcome: ...
+
+    def ensures(self, model: ir.Model) -> str | None: ...
 
 
 PASSES: Table[Pass] = Table(
@@ -47,9 +56,10 @@ def run_passes(
     names: Sequence[str] = tuple(PASSES),
     after: Callable[[str, ir.Model], None] | None = None,
 ) -> tuple[PassLog, ...]:
-    """Run the named passes in order, checking the model after each; `after` sees every stage.
+    """Run the named passes in order; `after` sees every stage.
 
-    Raises ModelError for a model that cannot be handled, PassError where a pass breaks the model.
+    After each, the model is checked, and what this pass and all before it ensure. Raises ModelError
+    for a model that cannot be handled, PassError where a pass breaks the model or a postcondition.
     """
     import onnx  # noqa: PLC0415
     import onnx_ir as ir  # noqa: PLC0415
@@ -63,6 +73,7 @@ def run_passes(
             for value, given in zip(model.graph.outputs, outputs, strict=True):
                 value.name = given
             onnx.checker.check_model(ir.to_proto(model), full_check=True)
+            _check_ensured(model, name, [log.name for log in logs])
         except EdgeShuffleError:
             raise
         except Exception as err:
@@ -74,3 +85,15 @@ def run_passes(
         if after is not None:
             after(name, model)
     return tuple(logs)
+
+
+def _check_ensured(model: ir.Model, name: str, before: list[str]) -> None:
+    so_far = ", ".join(before) or "no other pass"
+    for known in (*before, name):
+        reason = PASSES[known].ensures(model)
+        if reason is not None:
+            promise = "its postcondition" if known == name else f"that of {known}"
+            raise PassError(
+                f"The pass {name}, after {so_far}, left {promise} broken: {reason}. Please report "
+                "it with the model."
+            )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from edgeshuffle import graph as g
+from edgeshuffle.operators import where
 from edgeshuffle.passes.outcome import Outcome
 
 
@@ -40,6 +41,14 @@ def run(model: ir.Model) -> Outcome:
         node.attributes["pads"] = ir.AttrInt64s("pads", begins + ends)
         count += 1
     return Outcome(count)
+
+
+def ensures(model: ir.Model) -> str | None:
+    """No operator pads by itself."""
+    for node in model.graph:
+        if "auto_pad" in node.attributes:
+            return f"{where(node)} has auto_pad"
+    return None
 
 
 def _kernel(node: ir.Node) -> tuple[int, ...]:

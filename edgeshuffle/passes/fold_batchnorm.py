@@ -27,6 +27,14 @@ def run(model: ir.Model) -> Outcome:
     return Outcome(len(folded))
 
 
+def ensures(model: ir.Model) -> str | None:
+    """No batch norm is left."""
+    for node in model.graph:
+        if node.op_type == "BatchNormalization":
+            return f"{where(node)} is left"
+    return None
+
+
 def _fold(graph: ir.Graph, norm: ir.Node) -> None:
     source = norm.inputs[0]
     assert source is not None

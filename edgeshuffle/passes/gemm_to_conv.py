@@ -13,26 +13,54 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeshuffle import graph as g
+from edgeshuffle.operators import where
 from edgeshuffle.passes.outcome import Outcome
 
 
 def run(model: ir.Model) -> Outcome:
     """Rewrite every Gemm or MatMul whose first input is (1, C) with constant weights."""
-    count = 0
+    count, left = 0, []
     for node in list(model.graph):
-        if node.op_type in ("Gemm", "MatMul") and _rewrite(model.graph, node):
+        if node.op_type not in ("Gemm", "MatMul"):
+            continue
+        obstacle = _obstacle(node)
+        if obstacle is None:
+            _rewrite(model.graph, node)
             count += 1
+        else:
+            left.append(f"{where(node)} {obstacle}")
     g.drop_dead(model)
-    return Outcome(count)
+    return Outcome(count, tuple(left))
 
 
-def _rewrite(graph: ir.Graph, node: ir.Node) -> bool:
+def ensures(model: ir.Model) -> str | None:
+    """Each Gemm or MatMul that is left is none on pooled features."""
+    for node in model.graph:
+        if node.op_type in ("Gemm", "MatMul") and _obstacle(node) is None:
+            return f"{where(node)} is left"
+    return None
+
+
+def _obstacle(node: ir.Node) -> str | None:
+    """Why a Gemm or MatMul is no 1x1 convolution; None if it is one."""
     source, weight = node.inputs[0], g.constant(node.inputs[1])
-    if source is None or weight is None or weight.ndim != 2 or g.integer(node, "transA", 0):
-        return False
+    if weight is None or weight.ndim != 2:
+        return "has no constant 2-D weight"
+    if source is None or g.integer(node, "transA", 0):
+        return "transposes its input"
     shape = g.shape_of(source)
     if len(shape) != 2 or shape[0] != 1:
-        return False
+        return f"reads {list(shape)}, which is no (1, C)"
+    if len(node.inputs) > 2 and node.inputs[2] is not None and g.constant(node.inputs[2]) is None:
+        return "has a bias that is not constant"
+    return None
+
+
+def _rewrite(graph: ir.Graph, node: ir.Node) -> None:
+    source, weight = node.inputs[0], g.constant(node.inputs[1])
+    assert source is not None
+    assert weight is not None
+    shape = g.shape_of(source)
     weight = np.asarray(weight, np.float64)
     if not g.integer(node, "transB", 0):
         weight = weight.T
@@ -42,8 +70,7 @@ def _rewrite(graph: ir.Graph, node: ir.Node) -> bool:
     last = node
     if len(node.inputs) > 2 and node.inputs[2] is not None:
         given = g.constant(node.inputs[2])
-        if given is None:
-            return False
+        assert given is not None
         bias = bias + given.reshape(-1) * (1.0 if beta is None else beta.as_float())
     elif node.op_type == "MatMul":
         add = g.sole_consumer(node.outputs[0])
@@ -86,7 +113,6 @@ def _rewrite(graph: ir.Graph, node: ir.Node) -> bool:
     ir.convenience.replace_all_uses_with(old, flat, replace_graph_outputs=True)
     graph.remove([last] if last is node else [last, node], safe=True)
     _sink(graph, flat)
-    return True
 
 
 def _sink(graph: ir.Graph, flat: ir.Value) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from edgeshuffle import graph as g
+from edgeshuffle.operators import where
 from edgeshuffle.passes.outcome import Outcome
 
 
@@ -35,6 +36,14 @@ def run(model: ir.Model) -> Outcome:
         count += 1
     g.drop_dead(model)
     return Outcome(count)
+
+
+def ensures(model: ir.Model) -> str | None:
+    """Each mean over the whole picture is a GlobalAveragePool."""
+    for node in model.graph:
+        if _is_global_mean(node):
+            return f"{where(node)} is a mean over the whole picture"
+    return None
 
 
 def _is_global_mean(node: ir.Node) -> bool:

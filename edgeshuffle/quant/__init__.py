@@ -26,12 +26,15 @@ _BY_CHANNEL: Final = frozenset({"equalize", "output_ranges"})
 @dataclass(frozen=True, eq=False)
 class Quantized:
     """A plan, the model that it is for (with the float result of the given one), and the steps of
-    the recipe that were taken.
+    the recipe that were taken. It was made from `fitted` images; `held_out` others told whether the
+    steps help.
     """
 
     model: ir.Model
     plan: QuantPlan
     steps: tuple[str, ...]
+    fitted: int
+    held_out: int
 
 
 def quantize(
@@ -41,9 +44,10 @@ def quantize(
 
     A recipe with steps is tried on a part of the images and compared with the recipe without them
     on the others: too few images can make steps harmful. Where it is not clearly better, the steps
-    that need the most images are left out, or all are. `progress` is called
-    with a stage, and how much of how much is done. Raises DataError without images, and ModelError
-    where the network computes NaN or infinity.
+    that need the most images are left out, or all are. Accepted steps are not fitted again on all
+    images: that takes as long once more, and changed the SQNR on test images by -0.5 dB (demo x0.5)
+    and +0.3 dB (x1.0). `progress` is called with a stage, and how much of how much is done. Raises
+    DataError without images, and ModelError where the network computes NaN or infinity.
     """
     from edgeshuffle.quant.hold_out import hold_out, sqnr  # noqa: PLC0415
 
@@ -56,7 +60,8 @@ def quantize(
     for steps in (recipe.steps, tuple(s for s in recipe.steps if s not in _BY_CHANNEL)):
         tried = _follow(model, fit, dataclasses.replace(recipe, steps=steps), report)
         if sqnr(model, tried.model, tried.plan, others) >= least + _CLEARLY_DB:
-            return tried
+            # Of a single image there are no others.
+            return dataclasses.replace(tried, held_out=len(others) if len(images) > 1 else 0)
     return _follow(model, images, dataclasses.replace(recipe, steps=()), report)
 
 
@@ -67,4 +72,4 @@ def _follow(model: ir.Model, images: Images, recipe: Recipe, report: Progress) -
     draft = Draft(model.clone(), images, recipe, report)
     for name in recipe.steps:
         REFINERS[name].refine(draft)
-    return Quantized(draft.model, draft.plan, recipe.steps)
+    return Quantized(draft.model, draft.plan, recipe.steps, len(images), 0)

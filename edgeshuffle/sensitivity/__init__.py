@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgeshuffle.errors import ArtifactError, MissingExtraError
+from edgeshuffle.errors import ArtifactError, MissingExtraError, ModelError
 from edgeshuffle.images.calibration import calibration_images
+from edgeshuffle.quant.calibrators import CALIBRATORS
+from edgeshuffle.quant.recipe import DEFAULT, Recipe, load_recipe
+from edgeshuffle.quant.refiners import REFINERS
+from edgeshuffle.untrusted import UntrustedError, decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +29,8 @@ if TYPE_CHECKING:
 class SensitivityOptions:
     """Which artifact's layers, on which images.
 
-    `data` None is the demo's calibration images, `recipe` None the artifact's own.
+    `data` None is the demo's calibration images, `recipe` None the artifact's own with its own
+    calibrator.
     """
 
     artifact: Artifact
@@ -42,6 +48,7 @@ class Sensitivity:
 
     model: str
     recipe: str
+    calibrator: str
     data: str
     n: int
     sqnr_db: float | None
@@ -71,26 +78,30 @@ def sensitivity(options: SensitivityOptions, progress: Progress | None = None) -
 
 def _sensitivity(options: SensitivityOptions, progress: Progress) -> Sensitivity:
     from edgeshuffle.emit.trial import Trial  # noqa: PLC0415
-    from edgeshuffle.metrics import agreement, finite, sqnr_db  # noqa: PLC0415
+    from edgeshuffle.metrics import agreement, none_if_equal, sqnr_db  # noqa: PLC0415
     from edgeshuffle.quant import quantize  # noqa: PLC0415
-    from edgeshuffle.quant.recipe import DEFAULT, load_recipe  # noqa: PLC0415
     from edgeshuffle.sensitivity.layers import logits, rank  # noqa: PLC0415
 
     manifest = options.artifact.manifest
-    own = (manifest.quantization or {}).get("recipe", {}).get("name", DEFAULT)
-    recipe = load_recipe(options.recipe or own)
+    recipe = _recipe(options)
     data, images = calibration_images(options.artifact, options.data, options.limit)
     model = _float_model(options.artifact)
     quantized = quantize(model, images, recipe, progress)
     kept = list(images)
     expected = logits(Trial(model, None), kept)
+    if not expected.any():
+        raise ModelError(
+            f"{options.artifact.folder}: the float file gives zero for every class of every image, "
+            "so no noise can be compared with it. Check the weights."
+        )
     found = logits(Trial(quantized.model, quantized.plan), kept)
     return Sensitivity(
         model=manifest.model,
         recipe=recipe.name,
+        calibrator=recipe.calibrator,
         data=str(data),
         n=len(kept),
-        sqnr_db=finite(sqnr_db(expected, found)),
+        sqnr_db=none_if_equal(sqnr_db(expected, found)),
         agreement=agreement(expected, found),
         layers=rank(
             quantized.model,
@@ -102,6 +113,24 @@ def _sensitivity(options: SensitivityOptions, progress: Progress) -> Sensitivity
     )
 
 
+def _recipe(options: SensitivityOptions) -> Recipe:
+    """The one that is asked for, or exactly what the artifact was quantized by."""
+    quantization = options.artifact.manifest.quantization
+    if options.recipe is not None or quantization is None:
+        return load_recipe(options.recipe or DEFAULT)
+    try:
+        recipe = decode(json.dumps(quantization.get("recipe")), Recipe)
+    except UntrustedError as err:
+        raise ArtifactError(
+            f"{options.artifact.folder}: the manifest's recipe cannot be read ({err}). Export it "
+            "again, or give --recipe."
+        ) from err
+    for known, names in ((CALIBRATORS, (recipe.calibrator,)), (REFINERS, recipe.steps)):
+        for name in names:
+            known[name]
+    return recipe
+
+
 def _float_model(artifact: Artifact) -> ir.Model:
     from edgeshuffle.frontend import to_ir  # noqa: PLC0415
     from edgeshuffle.frontend.onnx_file import read_onnx  # noqa: PLC0415
@@ -111,6 +140,7 @@ def _float_model(artifact: Artifact) -> ir.Model:
     for file in artifact.manifest.files:
         if file.format == "onnx" and file.precision == "fp32":
             model = to_ir(read_onnx(artifact.path(file), None))
+            artifact.check_files([file])
             run_passes(model)
             check_core(model)
             return model

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgeshuffle import graph as g
 from edgeshuffle.emit.trial import Trial
-from edgeshuffle.metrics import agreement, decibels, energies, finite
+from edgeshuffle.metrics import agreement, decibels, energies, none_if_equal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -64,7 +64,7 @@ def rank(
             name=node.outputs[0].name or "",
             kind=_kind(node),
             macs=macs(node),
-            sqnr_db=finite(decibels(signal, noise)),
+            sqnr_db=none_if_equal(decibels(signal, noise)),
             noise_share=100 * noise / total,
             agreement=agreed,
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeshuffle.errors import WeightsError
+from edgeshuffle.untrusted import quoted
 from edgeshuffle.zoo import demo
 from edgeshuffle.zoo.cards import Card, card_of_width
 
@@ -37,14 +38,16 @@ def load(
     num_classes: int | None = None,
     resolution: int | None = None,
     stem: str | None = None,
+    key: str | None = None,
 ) -> Loaded:
     """Build ShuffleNetV2 and load `weights` (`demo`, `imagenet` or a file) strictly.
 
-    What is None is inferred from the checkpoint, and must agree with it where given. Raises
-    WeightsError, UnknownNameError.
+    What is None is inferred from the checkpoint, and must agree with it where given; `key` names
+    one of several sets of weights in it. Raises WeightsError, UnknownNameError.
     """
+    from edgeshuffle.zoo.download import download  # noqa: PLC0415
     from edgeshuffle.zoo.stem import choose_stem  # noqa: PLC0415
-    from edgeshuffle.zoo.weights import download, read_checkpoint, recognise  # noqa: PLC0415
+    from edgeshuffle.zoo.weights import read_checkpoint, recognise  # noqa: PLC0415
 
     packaged = weights in ("demo", "imagenet")
     wanted = card_of_width(width if width is not None else 1.0)
@@ -54,7 +57,7 @@ def load(
         path = download(wanted)
     else:
         path = Path(weights)
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_checkpoint(path, key)
     card = recognise(checkpoint)
     if width is not None and card.width != wanted.width:
         raise WeightsError(
@@ -72,6 +75,9 @@ def load(
     )
     notes = [chosen.note] if chosen.note and not packaged else []
     module.use_stem(chosen.stem)
+    if checkpoint.others and key is None:
+        others = ", ".join(f"'{name}'" for name in checkpoint.others)
+        notes.append(f"weights: '{checkpoint.key}' of {path.name}, not {others} (--key chooses)")
     labels = None
     preprocess = card.preprocess
     if weights == "demo":
@@ -79,6 +85,10 @@ def load(
         notes.append("weights: packaged demo (Fashion-MNIST, 10 classes); see --weights")
     elif weights == "imagenet":
         labels = card.labels
+        notes.append(
+            f"weights: sha256 {checkpoint.sha256} (the publisher tells its first "
+            f"{4 * len(card.weights.sha256_prefix)} bits; the rest is the first download's)"
+        )
     source = {
         "kind": weights if packaged else "checkpoint",
         "file": path.name,
@@ -86,6 +96,7 @@ def load(
         "card": card.name,
         "card_sha256": card.sha256,
         "stem": chosen.stem,
+        **({"key": checkpoint.key} if checkpoint.key else {}),
     }
     return Loaded(module.eval(), card, preprocess, labels, source, tuple(notes))
 
@@ -107,10 +118,9 @@ def _filled(card: Card, checkpoint: Checkpoint) -> ShuffleNetV2:
     try:
         module.load_state_dict({k: v.float() for k, v in checkpoint.state.items()})
     except RuntimeError as err:
-        detail = " ".join(str(err).split())
+        detail = quoted(str(err))
         raise WeightsError(
-            f"{path} does not fit {card.name}: {detail[:300]}. Its keys and shapes must be "
-            "torchvision's."
+            f"{path} does not fit {card.name}: {detail}. Its keys and shapes must be torchvision's."
         ) from err
     for key, value in module.state_dict().items():
         if not torch.isfinite(value).all():

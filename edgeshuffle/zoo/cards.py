@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeshuffle.artifact import Preprocess
+from edgeshuffle.class_names import parse_class_names
 from edgeshuffle.errors import UnknownNameError
 from edgeshuffle.packaged import MODELS
 
@@ -84,4 +85,4 @@ def card_of_width(width: float) -> Card:
 
 def read_labels(name: str) -> tuple[str, ...]:
     """Class names by index, from `models/labels`."""
-    return tuple((MODELS / "labels" / f"{name}.txt").read_text("utf-8").splitlines())
+    return parse_class_names((MODELS / "labels" / f"{name}.txt").read_bytes())

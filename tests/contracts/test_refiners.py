@@ -7,6 +7,7 @@ import onnx_ir as ir
 import pytest
 from networks import Graph, network, noise, relative_error, run_ir, run_onnx
 
+from edgeshuffle import quant
 from edgeshuffle.emit import EMITTERS
 from edgeshuffle.errors import DataError, ModelError, UnknownNameError
 from edgeshuffle.frontend import to_ir
@@ -103,6 +104,23 @@ def test_accurate_is_never_worse_than_fast(seed, count):
         made = quantize(reference, IMAGES[:count], load_recipe(recipe))
         found[recipe] = sqnr(expected, made.model, made.plan)
     assert found["accurate"] >= found["fast"]
+
+
+@pytest.mark.parametrize(("recipe", "count"), [("accurate", 100), ("accurate", 2), ("fast", 9)])
+def test_it_says_how_many_images_made_the_plan(monkeypatch, recipe, count):
+    followed = []
+
+    def spy(model, images, *others):
+        made = follow(model, images, *others)
+        followed.append((made.plan, len(images)))
+        return made
+
+    follow = quant._follow
+    monkeypatch.setattr(quant, "_follow", spy)
+    made = quantize(strange(0), IMAGES[:count], load_recipe(recipe))
+    assert [n for plan, n in followed if plan is made.plan] == [made.fitted]
+    assert made.fitted + made.held_out == count
+    assert (made.held_out > 0) == bool(made.steps)
 
 
 @pytest.mark.parametrize("recipe", recipe_names())

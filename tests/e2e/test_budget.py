@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 from small_models import run
 
 from edgeshuffle.artifact import Artifact
@@ -60,6 +61,19 @@ def test_points_of_top_1(images, tmp_path, capsys):
     assert any("met without layers in float" in note for note in shown["notes"])
     assert shown["quantization"]["budget"]["metric"] == "top1_drop"
     assert shown["quantization"]["budget"]["float_layers"] == []
+
+
+def test_the_rule_that_made_labels_of_folders_is_kept(images, tmp_path):
+    with np.load(images / "labelled.npz") as data:
+        for index, (pixels, label) in enumerate(zip(data["x"][:40], data["y"][:40], strict=True)):
+            folder = tmp_path / "eval" / str(label)
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(folder / f"{index}.png")
+    given = (*GIVEN, "--format", "onnx", "--eval", tmp_path / "eval", "--max-drop", 50)
+    assert run("export", *given, "-o", tmp_path / "index") == 0
+    assert budget(tmp_path / "index")["class_order"] == "index"
+    assert run("export", *given, "--class-order", "sorted", "-o", tmp_path / "sorted") == 0
+    assert budget(tmp_path / "sorted")["class_order"] == "sorted"
 
 
 def test_a_budget_that_cannot_be_met(images, tmp_path, capsys, monkeypatch):

@@ -11,10 +11,10 @@ from onnx import numpy_helper
 from small_models import run
 
 from edgeshuffle.artifact import Artifact, sha256
-from edgeshuffle.compare import CompareOptions, compare
+from edgeshuffle.compare import CompareOptions, _layer, compare
 from edgeshuffle.compare.noise import Noise
 from edgeshuffle.emit.flatbuffer import packed
-from edgeshuffle.errors import ArtifactError, DataError, GateError
+from edgeshuffle.errors import ArtifactError, DataError, GateError, ModelError
 from edgeshuffle.evaluate import EvaluateOptions, evaluate
 from edgeshuffle.packaged import CALIBRATION_IMAGES
 
@@ -125,6 +125,30 @@ def test_one_format_and_none(tmp_path, capsys):
 def test_images_that_are_not_there(demo, tmp_path, capsys):
     assert run("compare", demo, "--data", tmp_path / "none") == DataError.exit_code
     assert "does not exist" in capsys.readouterr().err
+
+
+def judged(expected, found, min_sqnr=10.0):
+    noise = Noise(alike=True)
+    noise.add(np.array(expected), np.array(found))
+    options = CompareOptions(artifact=None, min_sqnr=min_sqnr)
+    taps = {"onnx": None}
+    return _layer("v", "Conv", taps, {("onnx", "v"): noise}, None, options)
+
+
+def test_noise_where_float_is_zero_is_wrong_and_not_equal():
+    layer = judged([[0.0, 0]], [[0.0, 1]], min_sqnr=-1e9)
+    assert layer.sqnr_db == {}
+    assert layer.wrong == "onnx is not zero where float is zero throughout"
+    equal = judged([[0.0, 0]], [[0.0, 0]])
+    assert equal.sqnr_db == {"onnx": None}
+    assert equal.wrong is None
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_values_that_are_no_finite_numbers_are_refused(broken):
+    for pair in (([[1.0, broken]], [[1.0, 1]]), ([[1.0, 1]], [[1.0, broken]])):
+        with pytest.raises(ModelError, match="'v' holds NaN or infinity"):
+            judged(*pair)
 
 
 def test_the_noise_of_scaled_channels():

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from small_models import artifact, onnx_classifier, run, tflite_classifier
+from small_models import artifact, named, onnx_classifier, run, tflite_classifier
 
 from edgeshuffle.errors import (
     ArtifactError,
@@ -141,14 +141,75 @@ def test_chosen_runtime_is_still_compared_with_the_onnx_reference(folder, tmp_pa
 
 
 def test_class_folders_follow_the_artifacts_labels(folder, tmp_path):
-    small = make(folder)
-    (folder / "labels.txt").write_text("\n".join("jihgfedcba") + "\n")
+    make(folder)
+    small = named(folder, "jihgfedcba")
     best = int(LOGITS[0].argmax())
     right = tmp_path / "photos" / "jihgfedcba"[best]
     right.mkdir(parents=True)
     Image.fromarray(PIXELS[0]).save(right / "1.png")
     found = evaluate(EvaluateOptions(artifact=small, data=tmp_path / "photos"))
     assert found.results[0].top1 == 100
+
+
+@pytest.fixture
+def numbered(folder, tmp_path):
+    """Twelve classes, and a folder for each of them, named by number."""
+    weight = RANDOM.standard_normal((12, 3)).astype(np.float32)
+    onnx_classifier(folder / "model_fp32.onnx", weight, np.zeros(12, np.float32), SIZE)
+    artifact(folder, [("model_fp32.onnx", "fp32")], num_classes=12, size=SIZE)
+    best = np.argmax(PIXELS[:, 0, 0] / 255 @ weight.T, axis=1)
+    for index in range(12):
+        (tmp_path / "photos" / str(index)).mkdir(parents=True)
+    for index, pixels in enumerate(PIXELS):
+        Image.fromarray(pixels).save(tmp_path / "photos" / str(best[index]) / f"{index}.png")
+    return best
+
+
+def ordered(folder, tmp_path, capsys, *arguments):
+    data = ("--data", tmp_path / "photos", "--json")
+    assert run("evaluate", folder, *data, *arguments) == 0
+    shown = capsys.readouterr()
+    found = json.loads(shown.out)
+    return found["results"][0]["top1"], found["class_order"], shown.err
+
+
+def test_numbers_are_indices_and_a_note_says_so(folder, tmp_path, numbered, capsys):
+    top1, rule, notes = ordered(folder, tmp_path, capsys)
+    assert (top1, rule) == (100, "index")
+    assert "'10' is class 10; torchvision's ImageFolder makes it 2" in notes
+    top1, rule, notes = ordered(folder, tmp_path, capsys, "--class-order", "index")
+    assert (top1, rule, notes) == (100, "index", "")
+
+
+def test_class_order_sorted_takes_numbers_as_text(folder, tmp_path, numbered, capsys):
+    top1, rule, notes = ordered(folder, tmp_path, capsys, "--class-order", "sorted")
+    place = {name: index for index, name in enumerate(sorted(map(str, range(12))))}
+    same = np.mean([place[str(label)] == label for label in numbered])
+    assert top1 == pytest.approx(100 * same)
+    assert (rule, notes) == ("sorted", "")
+
+
+def test_the_hash_is_that_of_the_artifact_that_was_evaluated(folder, tmp_path):
+    small = make(folder)
+    before = small.manifest_sha256
+    (folder / "manifest.json").write_text(small.manifest.to_json() + " ")
+    found = evaluate(EvaluateOptions(artifact=small, data=tmp_path / "data.npz"))
+    assert found.manifest_sha256 == before
+    assert found.files_sha256 == {file.path: file.sha256 for file in small.manifest.files}
+
+
+def test_a_file_that_was_exchanged_meanwhile_gives_no_numbers(folder, tmp_path):
+    small = make(folder)
+    onnx_classifier(folder / "model_int8.onnx", -WEIGHT, BIAS, SIZE, GRID)
+    with pytest.raises(ArtifactError, match=r"model_int8.onnx was changed"):
+        evaluate(EvaluateOptions(artifact=small, data=tmp_path / "data.npz"))
+
+
+def test_noise_against_a_reference_of_zeros_is_no_equality(folder, tmp_path):
+    onnx_classifier(folder / "model_fp32.onnx", 0 * WEIGHT, 0 * BIAS, SIZE)
+    small = make(folder)
+    with pytest.raises(ModelError, match="gives zero for every class"):
+        evaluate(EvaluateOptions(artifact=small, data=tmp_path / "data.npz"))
 
 
 def test_table_of_the_newest_artifact(folder, tmp_path, capsys, monkeypatch):

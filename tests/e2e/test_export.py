@@ -212,9 +212,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (("--mean", "nan,0,0"), "--mean must be"),
             (("--mean", "1e39,0,0"), "--mean must be"),
-            (("--std", "1,inf,1"), "--std must be"),
             (("--std", "1e-45,1,1"), "--std must be"),
             (("--onnx", "x.onnx", "--stem", "cifar"), "leave out --stem"),
             (("--onnx", "x.onnx", "--num-classes", 7), "leave out --num-classes"),

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 from small_models import run
 
 from edgeshuffle.artifact import Artifact
-from edgeshuffle.errors import ArtifactError, DataError
+from edgeshuffle.errors import ArtifactError, DataError, UnknownNameError
+from edgeshuffle.quant.recipe import load_recipe
 from edgeshuffle.sensitivity import SensitivityOptions, sensitivity
 
 
@@ -40,10 +43,30 @@ def test_the_macs_are_the_manifest_s(found, demo):
 def test_a_table_with_a_chart(demo, capsys):
     assert run("sensitivity", demo, "--limit", 5, "--recipe", "fast", "--top", 3) == 0
     shown = capsys.readouterr().out
-    assert "recipe fast, on 5 images" in shown
+    assert "recipe fast (mse), on 5 images" in shown
     assert "########################" in shown
     assert "and 54 layers with less noise" in shown
     assert "All 57 together: SQNR" in shown
+
+
+def test_the_artifact_s_own_recipe_and_calibrator_are_used(demo, tmp_path):
+    folder = tmp_path / "own"
+    shutil.copytree(demo, folder)
+    data = json.loads((folder / "manifest.json").read_text())
+    own = asdict(load_recipe("fast", "percentile"))
+    data["quantization"]["recipe"] = own
+    (folder / "manifest.json").write_text(json.dumps(data))
+    found = sensitivity(SensitivityOptions(artifact=Artifact.load(folder), limit=4))
+    assert (found.recipe, found.calibrator) == ("fast", "percentile")
+    one = {layer.name: layer.sqnr_db for layer in found.layers}
+    options = SensitivityOptions(artifact=Artifact.load(demo), recipe="fast", limit=4)
+    other = {layer.name: layer.sqnr_db for layer in sensitivity(options).layers}
+    assert one != other
+    for field, value in (("calibrator", "none"), ("steps", ["none"]), ("steps", 3)):
+        data["quantization"]["recipe"] = {**own, field: value}
+        (folder / "manifest.json").write_text(json.dumps(data))
+        with pytest.raises((ArtifactError, UnknownNameError)):
+            sensitivity(SensitivityOptions(artifact=Artifact.load(folder), limit=4))
 
 
 def test_json(demo, capsys):

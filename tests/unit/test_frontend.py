@@ -7,6 +7,7 @@ from networks import Graph, noise, relative_error, run_ir, run_onnx
 from onnx import TensorProto, helper
 
 from edgeshuffle.errors import ModelError
+from edgeshuffle.export import ExportOptions, export
 from edgeshuffle.frontend import to_ir
 from edgeshuffle.frontend.onnx_file import read_onnx
 from edgeshuffle.operators import check_core
@@ -115,3 +116,10 @@ def turned(graph):
     x = graph.transpose(graph.conv("input", 4), 0, 1, 3, 2)
     graph.channels[x], graph.sizes[x] = 4, 8
     return x
+
+
+def test_more_pixels_than_a_picture_may_have_are_refused(tmp_path):
+    graph = Graph(size=5000)
+    onnx.save(graph.classifier(graph.conv("input", 2)), tmp_path / "large.onnx")
+    with pytest.raises(ModelError, match="No picture can be prepared for 5000 pixels"):
+        export(ExportOptions(onnx=tmp_path / "large.onnx", output=tmp_path / "out"))

@@ -175,7 +175,7 @@ def test_a_silent_link_ends_a_hold(board, state):
 
 def test_a_folder_that_cannot_be_written_is_said(board, tmp_path):
     (tmp_path / "file").write_text("")
-    with holding(board, tmp_path / "file" / "state") as (process, reply):
+    with holding(board, tmp_path / "file" / "state") as (_, reply):
         assert reply["held"] is False
         assert "Not a directory" in reply["problem"]
     assert governors(board) == {"ondemand"}

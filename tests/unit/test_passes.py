@@ -10,6 +10,7 @@ from onnx import helper
 from edgeshuffle.errors import ModelError, PassError
 from edgeshuffle.frontend import to_ir
 from edgeshuffle.passes import PASSES, run_passes
+from edgeshuffle.passes.outcome import Outcome
 
 
 def ops(model):
@@ -162,4 +163,35 @@ def test_a_pass_that_breaks_the_model_is_named(monkeypatch):
 
     monkeypatch.setattr(PASSES["keepdims_mean"], "run", cut)
     with pytest.raises(PassError, match="keepdims_mean failed after explicit_padding"):
+        run_passes(model)
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_a_pass_that_does_nothing_breaks_its_postcondition(monkeypatch, name):
+    graph = Graph()
+    x = graph.relu(add_norm(graph, graph.conv("input", 6, 3)))
+    graph.nodes[0].attribute.remove(next(a for a in graph.nodes[0].attribute if a.name == "pads"))
+    graph.nodes[0].attribute.append(helper.make_attribute("auto_pad", "SAME_UPPER"))
+    mean = graph.add("ReduceMean", graph.shuffle(x), graph.ints(2, 3), keepdims=0)[0]
+    out = graph.add("Gemm", mean, graph.constant(np.ones((6, 4), np.float32)))[0]
+    model = ir.from_proto(onnx.shape_inference.infer_shapes(graph.model(out)))
+    run_passes(model.clone())
+    before = ", ".join(list(PASSES)[: list(PASSES).index(name)]) or "no other pass"
+    monkeypatch.setattr(PASSES[name], "run", lambda model: Outcome(0))
+    with pytest.raises(PassError, match=f"The pass {name}, after {before}, left its post"):
+        run_passes(model)
+
+
+def test_a_pass_that_breaks_what_another_ensured_is_named(monkeypatch):
+    graph = Graph()
+    model = to_ir(graph.classifier(graph.conv("input", 6, 3)))
+
+    def pad_again(model):
+        node = next(iter(model.graph))
+        del node.attributes["pads"]
+        node.attributes["auto_pad"] = ir.AttrString("auto_pad", "SAME_UPPER")
+        return Outcome(0)
+
+    monkeypatch.setattr(PASSES["keepdims_mean"], "run", pad_again)
+    with pytest.raises(PassError, match=r"keepdims_mean, .* left that of explicit_padding broken"):
         run_passes(model)

@@ -6,61 +6,84 @@ import threading
 
 import pytest
 
-from edgeshuffle.signals import deferred
-
-NUMBERS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+from edgeshuffle.signals import deferred, ending_once
 
 
-class Came(Exception):  # noqa: N818
-    pass
+def send(name):
+    os.kill(os.getpid(), signal.Signals[name])
 
 
-@pytest.fixture(autouse=True)
-def handlers():
-    def end(number, _):
-        raise Came(number)
-
-    before = {number: signal.signal(number, end) for number in NUMBERS}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+def ended_by(*names):
+    with ending_once():
+        for name in names:
+            send(name)
 
 
-def clean_up(*numbers, done=None):
-    """Clean up while these signals come; fails at the end where there is no list for it."""
-    with deferred():
-        for number in numbers:
-            os.kill(os.getpid(), number)
-        if done is None:
-            raise ValueError("list is missing")
-        done.append(1)
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_the_first_signal_raises(name, status):
+    with pytest.raises(SystemExit) as ended:
+        ended_by(name)
+    assert ended.value.code == status
+    with pytest.raises(KeyboardInterrupt):
+        ended_by("SIGINT")
 
 
-@pytest.mark.parametrize("number", NUMBERS)
-def test_a_signal_waits_for_the_end_and_comes_once(number):
+def test_a_second_signal_does_not_break_the_cleaning_up():
+    cleaned = []
+
+    def interrupted():
+        try:
+            send("SIGTERM")
+        finally:
+            for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+                send(name)
+            cleaned.append(True)
+
+    with pytest.raises(SystemExit), ending_once():
+        interrupted()
+    assert cleaned
+
+
+def test_a_signal_counts_again_when_the_first_ones_exception_was_lost(monkeypatch):
+    monkeypatch.setattr("edgeshuffle.signals.UNWINDING_S", 0.0)
+    with ending_once():
+        for _ in range(2):
+            with pytest.raises(SystemExit):
+                send("SIGTERM")
+
+
+def test_deferred_signals_come_at_the_end():
     done = []
-    with pytest.raises(Came):
-        clean_up(number, number, number, done=done)
-    assert done == [1]
+
+    def work():
+        with deferred():
+            send("SIGTERM")
+            send("SIGINT")
+            done.append("inside")
+        done.append("after")
+
+    with pytest.raises(SystemExit) as ended, ending_once():
+        work()
+    assert ended.value.code == 143
+    assert done == ["inside"]
 
 
-def test_afterwards_signals_come_at_once():
-    with deferred():
-        pass
-    with pytest.raises(Came):
-        os.kill(os.getpid(), signal.SIGTERM)
+def test_a_signal_that_was_ignored_stays_so():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        ended_by("SIGHUP")
+        with deferred():
+            send("SIGHUP")
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
-def test_an_error_inside_is_not_lost():
-    with pytest.raises(Came) as caught:
-        clean_up(signal.SIGTERM)
-    assert str(caught.value.__context__) == "list is missing"
-
-
-def test_what_is_ignored_stays_so():
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    with deferred():
-        os.kill(os.getpid(), signal.SIGHUP)
+def test_handlers_are_put_back():
+    before = signal.getsignal(signal.SIGTERM)
+    with ending_once(), deferred():
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_another_thread_may_clean_up_too():

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 from pathlib import Path
 
 import pytest
@@ -11,7 +9,6 @@ from safetensors.torch import save_file
 
 from edgeshuffle import zoo
 from edgeshuffle.errors import UnknownNameError, WeightsError
-from edgeshuffle.zoo import weights as zoo_weights
 from edgeshuffle.zoo.cards import card_names, card_of_width, load_card
 from edgeshuffle.zoo.shufflenet_v2 import ShuffleNetV2
 from edgeshuffle.zoo.stem import infer_stem
@@ -153,39 +150,3 @@ def test_a_pickle_that_runs_code_is_not_run(tmp_path):
 
 def test_demo_weights_that_are_not_packaged_say_what_to_do():
     refused("no packaged demo weights for shufflenet_v2_x2_0.*--weights", weights="demo", width=2.0)
-
-
-@pytest.fixture
-def public(tmp_path, monkeypatch):
-    """A card whose public weights are a local file."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    path = tmp_path / "server" / "x.pth"
-    path.parent.mkdir()
-    torch.save(network(0.5).state_dict(), path)
-    card = load_card("shufflenet_v2_x0_5")
-    prefix = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
-    source = dataclasses.replace(card.weights, url=path.as_uri(), sha256_prefix=prefix)
-    return path, dataclasses.replace(card, weights=source)
-
-
-def test_downloads_are_verified_and_cached(public):
-    path, card = public
-    first = zoo_weights.download(card)
-    assert first.read_bytes() == path.read_bytes()
-    path.unlink()
-    assert zoo_weights.download(card) == first
-
-
-def test_a_replaced_download_is_refused_and_not_kept(public):
-    path, card = public
-    path.write_bytes(b"something else")
-    with pytest.raises(WeightsError, match="does not start with"):
-        zoo_weights.download(card)
-    assert list(zoo_weights.cache_folder().iterdir()) == []
-
-
-def test_no_network_is_one_clear_line(public):
-    path, card = public
-    path.unlink()
-    with pytest.raises(WeightsError, match=r"Cannot download .*--weights FILE"):
-        zoo_weights.download(card)

@@ -21,9 +21,10 @@ def compiled(cache: Path) -> Path:
     """The plugin's library in `cache`; raises DeviceError where there is no C compiler."""
     digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
     target = cache / f"count_instructions-{digest}.so"
-    with alone(target):
-        if not target.exists():
-            _compile(target)
+    if not target.exists():
+        with alone(target):
+            if not target.exists():
+                _compile(target)
     return target
 
 

@@ -45,3 +45,11 @@ def run(model: ir.Model) -> Outcome:
     g.drop_dead(model)
     model.graph.sort()
     return Outcome(before - sum(is_move(node) for node in model.graph), traced.reasons)
+
+
+def ensures(model: ir.Model) -> str | None:
+    """No moving operator is left that another order of weights would save."""
+    moves = sum(is_move(node) for node in model.graph)
+    traced = trace(model.graph)
+    needed = plan(arrange(model.graph, traced)).moves + traced.kept_moves
+    return f"{moves} moving operators are left where {needed} do" if needed < moves else None

@@ -54,7 +54,8 @@ def role_of(reading: Reading) -> Role:
     if node.op_type == "Conv":
         if g.is_depthwise(node):
             return Role.CHANNELWISE
-        dense = g.integer(node, "group", 1) == 1 and g.constant(node.inputs[1]) is not None
+        known = all(g.constant(value) is not None for value in node.inputs[1:] if value is not None)
+        dense = g.integer(node, "group", 1) == 1 and known
         return Role.FREE if dense else Role.FIXED
     if node.op_type == "Clip":
         limits = [g.constant(value) for value in node.inputs[1:]]

@@ -103,12 +103,17 @@ class _Tracer:
         return self.elements[value]
 
     def move(self, node: ir.Node) -> bool:
-        """Execute a moving operator; False where its parameters are not constant."""
+        """Execute a moving operator.
+
+        False where its parameters are not constant, or it means something else than it does here.
+        """
         inputs = [value for _, value in g.data_inputs(node)]
         constants = [g.constant(value) for value in node.inputs[1:]]
         if node.op_type != "Concat" and (len(inputs) != 1 or any(c is None for c in constants)):
             return False
         outputs = _MOVE[node.op_type](node, [self._elements(value) for value in inputs])
+        if [array.shape for array in outputs] != [g.shape_of(value) for value in node.outputs]:
+            return False
         for value, array in zip(node.outputs, outputs, strict=True):
             self.elements[value] = array
         return True
@@ -127,8 +132,14 @@ class _Tracer:
         self.result.readings.append(reading)
 
     def _channels(self, value: ir.Value) -> tuple[np.ndarray, np.ndarray] | None:
+        """The made value and the channel of each plane; None unless all are whole channels.
+
+        A plane is one if its elements follow each other, and it begins where a channel of its size
+        begins. It then ends there, too, as a made value is a whole number of channels. Height and
+        width must be the channel's own, and all made values of one rank, to be concatenated.
+        """
         elements = self.elements[value]
-        if elements.ndim not in (2, 4) or elements.shape[0] != 1:
+        if elements.ndim not in (2, 4) or elements.shape[0] != 1 or not elements.size:
             return None
         planes = elements.reshape(elements.shape[1], -1)
         begin, size = planes[:, 0].astype(np.int64), planes.shape[1]
@@ -136,9 +147,13 @@ class _Tracer:
             return None
         made = np.searchsorted(self.first, begin, side="right") - 1
         offset = begin - np.asarray(self.first)[made]
-        for number in np.unique(made):
-            shape = g.shape_of(self.result.values[number])
-            if len(shape) not in (2, 4) or int(np.prod(shape[2:])) != size:
+        if (offset % size).any():
+            return None
+        shapes = [g.shape_of(self.result.values[number]) for number in np.unique(made)]
+        if len({len(shape) for shape in shapes}) > 1:
+            return None
+        for shape in shapes:
+            if len(shape) not in (2, 4) or shape[0] != 1 or int(np.prod(shape[2:])) != size:
                 return None
             if len(shape) == 4 and elements.ndim == 4 and shape[2:] != elements.shape[2:]:
                 return None

@@ -1,0 +1,210 @@
+"""What `manifest.json` says: typed, bounded, and checked whenever one is read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from edgeshuffle.untrusted import UntrustedError, decode
+
+SCHEMA_VERSION: Final = 1
+LABELS: Final = "labels.txt"
+RUNTIME_OF_FORMAT: Final = {"onnx": "ort", "tflite": "litert"}
+# Sides of pictures in pixels, and all other counts of a manifest.
+MAX_SIDE: Final = 4096
+_MAX_COUNT: Final = 2**31 - 1
+_MAX_BYTES: Final = 2**32
+_MAX_MANIFEST: Final = 16 * 2**20
+_MAX_VALUE: Final = 1e6
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,199}")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+Precision = Literal["fp32", "int8"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorInfo:
+    """A model's input or output: real = (quantized - zero_point) * scale where scale is given."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    layout: str
+    scale: float | None = None
+    zero_point: int | None = None
+
+    def check(self) -> None:
+        """Raise ValueError for what no tensor of an image classifier can be."""
+        if not 1 <= len(self.shape) <= 6 or not all(0 < n <= _MAX_COUNT for n in self.shape):
+            raise ValueError(f"'{self.name}' cannot have the shape {list(self.shape)[:6]}")
+        if self.scale is not None and not (math.isfinite(self.scale) and self.scale > 0):
+            raise ValueError(f"'{self.name}' cannot have the scale {self.scale}")
+        if self.zero_point is not None and not -128 <= self.zero_point <= 255:
+            raise ValueError(f"'{self.name}' cannot have the zero point {self.zero_point}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocess:
+    """RGB image to tensor: resize the shorter side (bilinear), crop the centre, normalise.
+
+    Sizes in pixels; `mean` and `std` apply to values in 0..1, per RGB channel.
+    """
+
+    resize: int
+    crop: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def check(self) -> None:
+        """Raise ValueError for what no image can be prepared with."""
+        if not all(0 < side <= MAX_SIDE for side in (self.resize, self.crop)):
+            raise ValueError(f"`resize` and `crop` must be from 1 to {MAX_SIDE} pixels")
+        if not all(abs(value) <= _MAX_VALUE for value in (*self.mean, *self.std)):
+            raise ValueError(f"mean and std must be numbers of at most {_MAX_VALUE:g}")
+        if not all(value > 0 for value in self.std):
+            raise ValueError("std must be positive")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFile:
+    """One model file of the artifact."""
+
+    path: str
+    format: str
+    precision: Precision
+    bytes: int
+    sha256: str
+    input: TensorInfo
+    output: TensorInfo
+    ops: dict[str, int]
+
+    @property
+    def runtime(self) -> str:
+        """The runtime that runs this format: `ort` or `litert`."""
+        return RUNTIME_OF_FORMAT[self.format]
+
+    def check(self) -> None:
+        """Raise ValueError for what no export wrote: a path, another ending, sizes below 1."""
+        if self.format not in RUNTIME_OF_FORMAT:
+            raise ValueError(f"unknown format '{self.format}'")
+        if not _NAME.fullmatch(self.path) or not self.path.endswith(f".{self.format}"):
+            raise ValueError(f"'{self.path}' is no name of a file of the format {self.format}")
+        if not 0 < self.bytes <= _MAX_BYTES:
+            raise ValueError(f"'{self.path}' cannot have {self.bytes} bytes")
+        if not _SHA256.fullmatch(self.sha256):
+            raise ValueError(f"'{self.path}' has no sha256")
+        self.input.check()
+        self.output.check()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelsFile:
+    """The file of class names, one a line, by index."""
+
+    path: str
+    count: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProvedFile:
+    """A written file in the runtime that runs it, against the source model.
+
+    `largest_difference` is that of a logit, over the root mean square of the source's logits for
+    the same image: of all images for float, of the real ones for INT8, which was calibrated for no
+    others. None where the source's logits are all zero and the file's are not.
+    """
+
+    path: str
+    runtime: str
+    version: str
+    largest_difference: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """How the written files were compared with the model that was given, before any rewrite.
+
+    `source` says what ran it. Compared were `images` real images of the digest `images_sha256`, and
+    `random_images` of standard normal noise drawn from `seed`. Each float file differs by at most
+    `tolerance`; INT8 files differ by their quantization, and `metrics` says how much.
+    """
+
+    source: str
+    images: int
+    images_sha256: str | None
+    random_images: int
+    seed: int
+    tolerance: float
+    files: tuple[ProvedFile, ...]
+
+
+@dataclass(frozen=True)
+class _Version:
+    schema_version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What is in the artifact and how it was made. `macs` counts multiply-accumulates an image.
+
+    `warnings` are what the export found to be wrong with its INT8 files or their calibration.
+    """
+
+    schema_version: int
+    model: str
+    source: dict[str, Any]
+    num_classes: int
+    preprocess: Preprocess
+    passes: tuple[dict[str, Any], ...]
+    quantization: dict[str, Any] | None
+    metrics: dict[str, Any]
+    macs: int
+    parameters: int
+    tools: dict[str, str]
+    files: tuple[ModelFile, ...]
+    labels: LabelsFile | None = None
+    proof: Proof | None = None
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        """Stable text: the same manifest gives the same bytes."""
+        data = dataclasses.asdict(self)
+        return json.dumps(data, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Manifest:
+        """Read what `to_json` wrote; raises ValueError on anything else, in one clean line."""
+        version = decode(text, _Version, max_bytes=_MAX_MANIFEST).schema_version
+        if version != SCHEMA_VERSION:
+            raise UntrustedError(f"schema version {version}, not {SCHEMA_VERSION}")
+        manifest = decode(text, cls, max_bytes=_MAX_MANIFEST)
+        manifest.check()
+        return manifest
+
+    def check(self) -> None:
+        """Raise ValueError where the parts are impossible or do not fit each other."""
+        self.preprocess.check()
+        counts = (self.num_classes, self.macs + 1, self.parameters + 1)
+        if not all(0 < count <= _MAX_BYTES**2 for count in counts):
+            raise ValueError("counts must be positive")
+        if self.num_classes > _MAX_COUNT:
+            raise ValueError(f"{self.num_classes} classes are too many")
+        names = [file.path.casefold() for file in self.files]
+        if len(set(names)) < len(names):
+            raise ValueError("two model files have the same name")
+        for file in self.files:
+            file.check()
+            if math.prod(file.input.shape) != 3 * self.preprocess.crop**2:
+                raise ValueError("the preprocessing does not fit the input")
+            if math.prod(file.output.shape) != self.num_classes:
+                raise ValueError(f"'{file.path}' does not give {self.num_classes} classes")
+        if self.labels is not None:
+            if not _SHA256.fullmatch(self.labels.sha256) or self.labels.path != LABELS:
+                raise ValueError("the class names have no sha256 or another file")
+            if self.labels.count != self.num_classes:
+                raise ValueError(f"{self.labels.count} class names, {self.num_classes} classes")
