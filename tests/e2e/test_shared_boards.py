@@ -7,7 +7,9 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import devices
 import pytest
@@ -16,6 +18,7 @@ from small_models import run
 
 from edgeshuffle.artifact import Artifact
 from edgeshuffle.device import open_device
+from edgeshuffle.device.session import open_agent
 from edgeshuffle.errors import DeviceError
 
 
@@ -122,8 +125,6 @@ def test_a_model_named_like_a_program_of_ours_does_not_become_one(board, demo, t
     evil = tmp_path / "ort.py"
     evil.write_text("raise SystemExit('run')")
     file = next(f for f in Artifact.load(demo).manifest.files if f.runtime == "ort")
-    from edgeshuffle.device.session import open_agent
-
     with open_device(board.address) as device:
         pushed = board.real(device.push(evil))
         session = open_agent(device, file, demo / file.path)
@@ -132,34 +133,32 @@ def test_a_model_named_like_a_program_of_ours_does_not_become_one(board, demo, t
         assert pushed.name != "ort.py"
 
 
-def test_a_login_shell_that_greets(board, demo, capsys):
-    # As by a .bashrc that prints: before anything else, to every command.
+def logs_in_with(board, script):
+    """Have the board run this for every command that it is sent."""
+    shell = board.folder / "login"
+    shell.write_text(f"#!/bin/sh\n{script}\n")
+    shell.chmod(0o755)
     settings = board.folder / "sshd_config"
-    greeting = board.folder / "greet"
-    greeting.write_text(
-        "#!/bin/sh\necho 'Welcome to /tmp!'; echo\nexec sh -c \"$SSH_ORIGINAL_COMMAND\"\n"
-    )
-    greeting.chmod(0o755)
-    settings.write_text(settings.read_text() + f'ForceCommand "{greeting}"\n')
+    settings.write_text(settings.read_text() + f"ForceCommand {shell}\n")
     board.power_off()
     board.power_on()
+
+
+def test_a_login_shell_that_greets(board, demo, capsys):
+    # As by a .bashrc that prints: before anything else, to every command.
+    logs_in_with(board, "echo 'Welcome to /tmp!'; echo\nexec sh -c \"$SSH_ORIGINAL_COMMAND\"")
     assert run("devices", "test", board.address, "--json") == 0
     assert json.loads(capsys.readouterr().out)["machine"] == "aarch64"
+    file = Artifact.load(demo).manifest.files[0]
     with open_device(board.address) as device:
         device.steady()
-        file = Artifact.load(demo).manifest.files[0]
-        from edgeshuffle.device.session import open_agent
-
         assert open_agent(device, file, demo / file.path).state().peak_rss_bytes
     assert [path.name for path in board.home.iterdir()] == [".cache"]
     assert clean(board)
 
 
 def test_a_login_shell_that_runs_nothing(board, capsys):
-    settings = board.folder / "sshd_config"
-    settings.write_text(settings.read_text() + 'ForceCommand "echo no shell for you"\n')
-    board.power_off()
-    board.power_on()
+    logs_in_with(board, "echo no shell for you; exit 1")
     assert run("devices", "test", board.address) == DeviceError.exit_code
     assert "no shell for you). Check its user's login shell" in capsys.readouterr().err
 
@@ -169,7 +168,7 @@ def test_a_temporary_folder_of_any_name(board, tmp_path, name):
     strange = tmp_path / name
     strange.mkdir()
     done = subprocess.run(
-        ["python3", "-m", "edgeshuffle", "devices", "test", board.address],
+        [sys.executable, "-m", "edgeshuffle", "devices", "test", board.address],
         env={**os.environ, "TMPDIR": str(strange), "XDG_RUNTIME_DIR": str(strange)},
         capture_output=True,
         text=True,
@@ -180,8 +179,6 @@ def test_a_temporary_folder_of_any_name(board, tmp_path, name):
 
 
 def sockets():
-    from pathlib import Path
-
     return set(Path("/tmp").glob("edgeshuffle-*/link"))
 
 
