@@ -92,7 +92,7 @@ def exporter(storage, built, tmp_path_factory):
     """What the exporter image is without torch: the command line on the runner image's Python."""
     folder = tmp_path_factory.mktemp("exporter")
     wheels = download_wheels(
-        ["click", "rich", "pillow"],
+        ["click", "filelock", "msgspec", "pillow", "rich", "tomlkit"],
         machine="aarch64",
         python=rootfs.PYTHON,
         glibc=rootfs.GLIBC,
