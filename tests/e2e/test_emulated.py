@@ -114,7 +114,7 @@ def test_a_registry_that_cannot_be_reached_leaves_nothing(monkeypatch, tmp_path)
     with pytest.raises(DeviceError, match="apt-get cannot fetch") as caught:
         open_device("emulated://pi5")
     assert "\n" not in str(caught.value)
-    assert not list(tmp_path.rglob("root-*"))
+    assert [path.suffix for path in tmp_path.rglob("*root-*")] == [".lock"]
 
 
 def test_two_boards_at_once_do_not_disturb_each_other(demo):
@@ -140,3 +140,10 @@ def test_an_image_arrives_there_whole(demo):
     with open_device("emulated://pi4") as device:
         there = open_agent(device, file, artifact.path(file)).run(image)
     np.testing.assert_array_equal(here, there)
+
+
+def test_a_board_is_asked_once_what_it_is():
+    with open_device("emulated://pi5") as device:
+        assert device.describe() is device.describe()
+        assert device.info().counted
+        assert len(device._processes) == 1

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from edgeshuffle.device import open_device
 from edgeshuffle.device.hold import holder
+from edgeshuffle.errors import DeviceError
 from edgeshuffle.runtime import hold
 
 # The program with a made-up kernel.
@@ -179,3 +181,26 @@ def test_a_folder_that_cannot_be_written_is_said(board, tmp_path):
         assert reply["held"] is False
         assert "Not a directory" in reply["problem"]
     assert governors(board) == {"ondemand"}
+
+
+def test_this_machine_is_held_by_one_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    with open_device("local") as first, open_device("local") as second:
+        first.steady()
+        with pytest.raises(DeviceError, match=rf"in use: .*\(process {os.getpid()}\) since 2"):
+            second.steady()
+    with open_device("local") as again:
+        again.steady()
+
+
+def test_a_lost_hold_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    device = open_device("local")
+    device.steady()
+    os.kill(device._hold._process.pid, signal.SIGTERM)
+    deadline = time.monotonic() + 20
+    while device._hold._process.is_silent:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    with pytest.raises(DeviceError, match="was let go while it was used"), device:
+        pass
