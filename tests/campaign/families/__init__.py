@@ -24,11 +24,11 @@ class Family:
 
 
 FAMILIES = {
-    "options": Family(options.case, 950),
-    "files": Family(files.case, 450),
-    "records": Family(records.case, 450),
-    "manifests": Family(manifests.case, 350),
-    "devices_toml": Family(devices_toml.case, 250),
-    "replies": Family(replies.case, 160),
-    "graphs": Family(graphs.case, 100),
+    "options": Family(options.case, 1000),
+    "files": Family(files.case, 360),
+    "records": Family(records.case, 500),
+    "manifests": Family(manifests.case, 330),
+    "devices_toml": Family(devices_toml.case, 200),
+    "replies": Family(replies.case, 120),
+    "graphs": Family(graphs.case, 60),
 }
