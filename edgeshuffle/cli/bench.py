@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     help="Repeat for several [default: all].",
 )
 @click.option(
-    "--threads", type=click.IntRange(1, 1024), default=1, show_default=True, help="Of the runtime."
+    "--threads", type=click.IntRange(1, 256), default=1, show_default=True, help="Of the runtime."
 )
 @click.option(
     "--quick",

@@ -47,7 +47,7 @@ from edgeshuffle.runtime import RUNTIMES
 )
 @click.option("--limit", type=click.IntRange(1), help="Use this many images, spread over the set.")
 @click.option(
-    "--threads", type=click.IntRange(1), default=1, show_default=True, help="Of the runtime."
+    "--threads", type=click.IntRange(1, 256), default=1, show_default=True, help="Of the runtime."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
