@@ -6,7 +6,6 @@ Nothing is blocked in the kernel, so child processes start with their signals as
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -30,21 +29,28 @@ def ending_once() -> Iterator[None]:
     """Within, the first SIGINT raises KeyboardInterrupt, SIGTERM and SIGHUP SystemExit.
 
     The exit status is 128 and the signal's number. Those that follow within `UNWINDING_S` do
-    nothing, as the cleaning-up is under way. Signals that were ignored (nohup) stay so.
+    nothing, as the cleaning-up is under way. Signals that were ignored (nohup) stay so. Where
+    native code makes another error of the exception (an extension that is being imported says
+    ImportError), the block still ends with the signal's.
     """
     unwinding_until = 0.0
+    ending: BaseException | None = None
 
     def end(number: int, _: object) -> None:
-        nonlocal unwinding_until
+        nonlocal unwinding_until, ending
         if time.monotonic() < unwinding_until:
             return
         unwinding_until = time.monotonic() + UNWINDING_S
-        if number == signal.SIGINT:
-            raise KeyboardInterrupt
-        sys.exit(128 + number)
+        ending = KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
+        raise ending
 
     with _handled(end):
-        yield
+        try:
+            yield
+        except Exception as err:
+            if ending is None or time.monotonic() >= unwinding_until:
+                raise
+            raise ending from err
 
 
 @contextmanager

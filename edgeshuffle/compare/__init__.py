@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import numpy as np
 
-from edgeshuffle.errors import ArtifactError, MissingExtraError, ModelError
+from edgeshuffle.errors import ArtifactError, MissingExtraError, ModelError, RuntimeUnavailableError
 from edgeshuffle.images.calibration import calibration_images
 from edgeshuffle.limits import check_limit
 from edgeshuffle.metrics import agreement, none_if_equal
+from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
         def __call__(self, image: np.ndarray) -> dict[str, np.ndarray]: ...
 
+
+T = TypeVar("T")
 
 _MOVES: Final = frozenset({"Concat", "Split", "Slice", "Gather", "MaxPool", "Flatten"})
 
@@ -120,13 +123,14 @@ def _compare(options: CompareOptions, progress: Progress) -> Comparison:
 
     artifact = options.artifact
     data, images = calibration_images(artifact, options.data, options.limit)
-    reference = OnnxTaps(_files(artifact, "fp32").get("onnx") or _absent(artifact, "float ONNX"))
-    openers: dict[str, Callable[[Path, dict[str, str]], _Taps]] = {
+    floats = _files(artifact, "fp32").get("onnx") or _absent(artifact, "float ONNX")
+    reference = _opened(OnnxTaps, floats)
+    openers: dict[str, Callable[..., _Taps]] = {
         "onnx": OnnxTaps,
         "tflite": TfliteTaps,
     }
     taps = {
-        kind: openers[kind](path, reference.operators)
+        kind: _opened(openers[kind], path, reference.operators)
         for kind, path in _files(artifact, "int8").items()
     }
     if not taps:
@@ -240,6 +244,19 @@ def _files(artifact: Artifact, precision: str) -> dict[str, Path]:
         for file in artifact.manifest.files
         if file.precision == precision
     }
+
+
+def _opened(opener: Callable[..., T], path: Path, *more: Any) -> T:
+    try:
+        return opener(path, *more)
+    except ModuleNotFoundError:
+        raise
+    # Parsers and runtimes have errors of their own for a file that is not what it should be.
+    except Exception as err:
+        raise RuntimeUnavailableError(
+            f"{path} cannot be run with its layers shown ({quoted(str(err)) or repr(err)}). Export "
+            "it again."
+        ) from err
 
 
 def _absent(artifact: Artifact, what: str) -> Path:

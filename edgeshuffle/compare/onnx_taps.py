@@ -48,7 +48,8 @@ class OnnxTaps:
             if name not in given
         )
         options = ort.SessionOptions()
-        options.log_severity_level = 3
+        # Errors are raised; printed besides, they would be lines of nobody's.
+        options.log_severity_level = 4
         self._session = ort.InferenceSession(
             proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )

@@ -14,7 +14,13 @@ from edgeshuffle.artifact import Artifact, sha256
 from edgeshuffle.compare import CompareOptions, _layer, compare
 from edgeshuffle.compare.noise import Noise
 from edgeshuffle.emit.flatbuffer import packed
-from edgeshuffle.errors import ArtifactError, DataError, GateError, ModelError
+from edgeshuffle.errors import (
+    ArtifactError,
+    DataError,
+    GateError,
+    ModelError,
+    RuntimeUnavailableError,
+)
 from edgeshuffle.evaluate import EvaluateOptions, evaluate
 from edgeshuffle.packaged import CALIBRATION_IMAGES
 
@@ -120,6 +126,25 @@ def test_one_format_and_none(tmp_path, capsys):
     capsys.readouterr()
     assert run("compare", tmp_path / "lite") == ArtifactError.exit_code
     assert "has no float ONNX file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["onnx", "tflite"])
+def test_a_file_that_is_none_is_one_line(demo, tmp_path, capsys, kind):
+    """Its hash fits, so that only the runtime can tell."""
+    folder = tmp_path / "broken"
+    shutil.copytree(demo, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for entry in manifest["files"]:
+        if entry["format"] == kind and entry["precision"] == "int8":
+            file = folder / entry["path"]
+            file.write_bytes(file.read_bytes()[:-5000])
+            entry["bytes"], entry["sha256"] = file.stat().st_size, sha256(file)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert run("compare", folder, "--limit", 1) == RuntimeUnavailableError.exit_code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "cannot be run" in err
+    assert err.count("\n") == 1
 
 
 def test_images_that_are_not_there(demo, tmp_path, capsys):

@@ -271,3 +271,9 @@ class TestErrors:
         np.savez(tmp_path / "data.npz", x=PIXELS, y=LABELS + 1)
         with pytest.raises(DataError, match="label 10"):
             evaluate(EvaluateOptions(artifact=make(folder), data=tmp_path / "data.npz"))
+
+
+@pytest.mark.parametrize("command", ["evaluate", "bench"])
+def test_more_threads_than_any_board_has_cores_are_refused(command, capsys):
+    assert run(command, "--threads", 1000) == 2
+    assert "256" in capsys.readouterr().err

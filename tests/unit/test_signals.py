@@ -28,6 +28,20 @@ def test_the_first_signal_raises(name, status):
         ended_by("SIGINT")
 
 
+@pytest.mark.parametrize(("name", "kind"), [("SIGINT", KeyboardInterrupt), ("SIGTERM", SystemExit)])
+def test_what_native_code_makes_of_a_signal_is_still_that_signal(name, kind):
+    def extension():
+        try:
+            send(name)
+        except BaseException as err:
+            raise ImportError("initialization failed") from err
+
+    with pytest.raises(kind), ending_once():
+        extension()
+    with pytest.raises(ImportError), ending_once():
+        raise ImportError("of its own")
+
+
 def test_a_second_signal_does_not_break_the_cleaning_up():
     cleaned = []
 
