@@ -87,7 +87,7 @@ def _streams(case: Case, outcome: Outcome) -> Iterator[Failure]:
     lines = outcome.err.splitlines()
     command = case.arguments[0] if case.arguments else ""
     for name, text in (("stdout", outcome.out), ("stderr", outcome.err)):
-        rude = next((c for c in text if c != "\n" and _rude(c)), None)
+        rude = next((c for c in text if c not in "\n\t" and _rude(c)), None)
         if rude is not None:
             at = text.index(rude)
             yield Failure(
