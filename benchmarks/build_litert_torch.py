@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from edgeshuffle.zoo.shufflenet_v2 import ShuffleNetV2
+from edgeshuffle.converter.zoo.shufflenet_v2 import ShuffleNetV2
 
 
 def main() -> None:

@@ -35,12 +35,12 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from edgeshuffle.export import ExportOptions, export
-from edgeshuffle.export.source import from_zoo
-from edgeshuffle.images import open_images
+from edgeshuffle.converter.export import ExportOptions, export
+from edgeshuffle.converter.export.source import from_zoo
+from edgeshuffle.dataset import open_images
 from edgeshuffle.metrics import decibels, energies, standard_error
 from edgeshuffle.packaged import CALIBRATION_IMAGES, TEST_IMAGES
-from edgeshuffle.quant.recipe import recipe_names
+from edgeshuffle.converter.quant.recipe import recipe_names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

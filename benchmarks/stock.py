@@ -38,9 +38,9 @@ from edgeshuffle.artifact import Artifact
 from edgeshuffle.device import open_device
 from edgeshuffle.device.session import open_agent
 from edgeshuffle.errors import EdgeShuffleError
-from edgeshuffle.images import open_images
-from edgeshuffle.zoo.cards import card_of_width
-from edgeshuffle.zoo.shufflenet_v2 import STEMS, ShuffleNetV2, Stem
+from edgeshuffle.dataset import open_images
+from edgeshuffle.converter.zoo.cards import card_of_width
+from edgeshuffle.converter.zoo.shufflenet_v2 import STEMS, ShuffleNetV2, Stem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,12 +12,12 @@ COPY tools/build_root.py tools/
 COPY docker/runner-*.lock docker/
 COPY edgeshuffle/__init__.py edgeshuffle/atomic.py edgeshuffle/errors.py edgeshuffle/plugins.py \
      edgeshuffle/packaged.py edgeshuffle/untrusted.py edgeshuffle/
-COPY edgeshuffle/device/__init__.py edgeshuffle/device/bundle.py edgeshuffle/device/rootfs.py \
-     edgeshuffle/device/wheels.py edgeshuffle/device/
+COPY edgeshuffle/device/__init__.py edgeshuffle/payload/bundle.py edgeshuffle/payload/rootfs.py \
+     edgeshuffle/payload/wheels.py edgeshuffle/device/
 RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf \
     python3 tools/build_root.py --bundle arm64 /out
 
 FROM scratch
 COPY --from=assemble /out/ /
-COPY edgeshuffle/runtime/agent.py edgeshuffle/runtime/ort.py edgeshuffle/runtime/litert.py \
-     edgeshuffle/runtime/power.py /
+COPY edgeshuffle/agent/agent.py edgeshuffle/agent/ort.py edgeshuffle/agent/litert.py \
+     edgeshuffle/agent/power.py /

@@ -14,7 +14,7 @@ from standins import docker, images, phone, pi
 
 from edgeshuffle.device import open_device
 from edgeshuffle.device.emulated.boards import BOARDS
-from edgeshuffle.device.rootfs import root_filesystem
+from edgeshuffle.payload.rootfs import root_filesystem
 from edgeshuffle.errors import DeviceError
 from edgeshuffle.packaged import cache_folder
 

@@ -11,8 +11,8 @@ import onnxruntime as ort
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeshuffle.zoo.cards import card_of_width
-from edgeshuffle.zoo.shufflenet_v2 import ShuffleNetV2
+from edgeshuffle.converter.zoo.cards import card_of_width
+from edgeshuffle.converter.zoo.shufflenet_v2 import ShuffleNetV2
 
 # Small layers on many threads wait for each other, long on a machine that has other work.
 torch.set_num_threads(1)

@@ -7,7 +7,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 
-from edgeshuffle.bench.reading import read_measured
+from edgeshuffle.runner.bench.reading import read_measured
 
 
 @dataclass

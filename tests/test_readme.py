@@ -56,4 +56,4 @@ def test_snippets_import_what_exists():
         if line.startswith("from "):
             exec(line, {})
     compile(snippet, "README.md", "exec")
-    assert "edgeshuffle.export" in sys.modules
+    assert "edgeshuffle.converter.export" in sys.modules

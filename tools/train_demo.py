@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgeshuffle.zoo.shufflenet_v2 import ShuffleNetV2
+from edgeshuffle.converter.zoo.shufflenet_v2 import ShuffleNetV2
 
 CHANNELS = {"0.5": (24, 48, 96, 192, 1024), "1.0": (24, 116, 232, 464, 1024)}
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)

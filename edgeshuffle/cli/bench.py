@@ -11,10 +11,10 @@ from edgeshuffle.cli.devices import device_options, wait_option
 from edgeshuffle.cli.numbers import FiniteFloat
 from edgeshuffle.device.inventory import inventory_file, resolve
 from edgeshuffle.errors import GateError
-from edgeshuffle.runtime import RUNTIMES
+from edgeshuffle.agent import RUNTIMES
 
 if TYPE_CHECKING:
-    from edgeshuffle.bench.plan import Mode
+    from edgeshuffle.runner.bench.plan import Mode
 
 
 @click.command("bench")
@@ -94,7 +94,7 @@ def command(
     a result is INVALID, the exit code is 11.
     """
     from edgeshuffle.artifact import Artifact  # noqa: PLC0415
-    from edgeshuffle.bench import BenchOptions, bench  # noqa: PLC0415
+    from edgeshuffle.runner.bench import BenchOptions, bench  # noqa: PLC0415
     from edgeshuffle.cli.progress import stages  # noqa: PLC0415
     from edgeshuffle.report import REPORTS  # noqa: PLC0415
 

@@ -13,7 +13,7 @@ from edgeshuffle.cli.output import echo_json
 from edgeshuffle.errors import GateError
 
 if TYPE_CHECKING:
-    from edgeshuffle.compare import Comparison, Layer
+    from edgeshuffle.runner.compare import Comparison, Layer
 
 
 @click.command("compare")
@@ -62,7 +62,7 @@ def command(
     the first.
     """
     from edgeshuffle.cli.progress import stages  # noqa: PLC0415
-    from edgeshuffle.compare import CompareOptions, compare  # noqa: PLC0415
+    from edgeshuffle.runner.compare import CompareOptions, compare  # noqa: PLC0415
 
     loaded = Artifact.load(artifact) if artifact else Artifact.newest(Path("build"))
     options = CompareOptions(

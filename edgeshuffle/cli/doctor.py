@@ -13,7 +13,7 @@ from edgeshuffle.cli.output import echo_json
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edgeshuffle.device.wheels import Choice
+    from edgeshuffle.payload.wheels import Choice
 
 
 @click.command("doctor")
@@ -27,7 +27,7 @@ def command(device: str, inventory: Path | None, *, as_json: bool) -> None:
     from edgeshuffle.cli.progress import stages  # noqa: PLC0415
     from edgeshuffle.device import open_device  # noqa: PLC0415
     from edgeshuffle.device.inventory import inventory_file, resolve  # noqa: PLC0415
-    from edgeshuffle.doctor import examine  # noqa: PLC0415
+    from edgeshuffle.device.doctor import examine  # noqa: PLC0415
     from edgeshuffle.errors import DeviceError, GateError  # noqa: PLC0415
 
     address = resolve(device, inventory or inventory_file())

@@ -14,9 +14,9 @@ from edgeshuffle.cli.console import Console
 from edgeshuffle.cli.devices import device_options, wait_option
 from edgeshuffle.cli.output import echo_json
 from edgeshuffle.device.inventory import inventory_file, resolve
-from edgeshuffle.evaluate import EvaluateOptions, Evaluation, Result, evaluate
-from edgeshuffle.images.labels import CLASS_ORDERS
-from edgeshuffle.runtime import RUNTIMES
+from edgeshuffle.runner.evaluate import EvaluateOptions, Evaluation, Result, evaluate
+from edgeshuffle.dataset.labels import CLASS_ORDERS
+from edgeshuffle.agent import RUNTIMES
 
 
 @click.command("evaluate")

@@ -11,13 +11,13 @@ import click
 
 from edgeshuffle.cli.numbers import FiniteFloat, Triple
 from edgeshuffle.cli.output import echo_json
-from edgeshuffle.emit import EMITTERS
-from edgeshuffle.images.labels import CLASS_ORDERS
-from edgeshuffle.quant.calibrators import CALIBRATORS
-from edgeshuffle.quant.recipe import DEFAULT, recipe_names
+from edgeshuffle.converter.emit import EMITTERS
+from edgeshuffle.dataset.labels import CLASS_ORDERS
+from edgeshuffle.converter.quant.calibrators import CALIBRATORS
+from edgeshuffle.converter.quant.recipe import DEFAULT, recipe_names
 
 if TYPE_CHECKING:
-    from edgeshuffle.export import Exported
+    from edgeshuffle.converter.export import Exported
     from edgeshuffle.manifest import Manifest
 
 
@@ -137,7 +137,7 @@ if TYPE_CHECKING:
 def command(*, as_json: bool, formats: tuple[str, ...], **given: Any) -> None:
     """Make fp32 and int8 ONNX and TFLite models without a channel shuffle."""
     from edgeshuffle.cli.progress import stages  # noqa: PLC0415
-    from edgeshuffle.export import ExportOptions, export  # noqa: PLC0415
+    from edgeshuffle.converter.export import ExportOptions, export  # noqa: PLC0415
 
     options = ExportOptions(formats=tuple(dict.fromkeys(formats)) or tuple(EMITTERS), **given)
     with stages() as progress:

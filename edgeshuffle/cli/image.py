@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from edgeshuffle.cli.output import echo_json
-from edgeshuffle.image.engines import ENGINES
-from edgeshuffle.image.targets import PLATFORMS, TARGETS, own_platform
+from edgeshuffle.containers.engines import ENGINES
+from edgeshuffle.containers.targets import PLATFORMS, TARGETS, own_platform
 
 _ENGINE = click.option(
     "--engine", type=click.Choice(list(ENGINES)), help="[default: the first that works]"
@@ -60,7 +60,7 @@ def build_command(
     as_json: bool,
 ) -> None:
     """Build TARGET (runner, exporter or bundle) for ARM, on any machine."""
-    from edgeshuffle.image import BuildOptions, build  # noqa: PLC0415
+    from edgeshuffle.containers import BuildOptions, build  # noqa: PLC0415
 
     options = BuildOptions(
         target=target,
@@ -102,7 +102,7 @@ def run_command(
 
     Write -- before the command: edgeshuffle image run --platform linux/arm64 -- bench
     """
-    from edgeshuffle.image import RunOptions, run  # noqa: PLC0415
+    from edgeshuffle.containers import RunOptions, run  # noqa: PLC0415
 
     done = run(
         RunOptions(

@@ -14,10 +14,10 @@ from rich.table import Table
 from edgeshuffle.artifact import Artifact
 from edgeshuffle.cli.console import Console
 from edgeshuffle.cli.output import echo_json
-from edgeshuffle.inspection import inspect_file
+from edgeshuffle.runner.inspect import inspect_file
 
 if TYPE_CHECKING:
-    from edgeshuffle.inspection import Inspection
+    from edgeshuffle.runner.inspect import Inspection
 
 _SHOWN = 8
 

@@ -9,10 +9,10 @@ import click
 
 from edgeshuffle.artifact import Artifact
 from edgeshuffle.cli.output import echo_json
-from edgeshuffle.quant.recipe import recipe_names
+from edgeshuffle.converter.quant.recipe import recipe_names
 
 if TYPE_CHECKING:
-    from edgeshuffle.sensitivity import Sensitivity
+    from edgeshuffle.converter.sensitivity import Sensitivity
 
 _BAR: Final = 24
 
@@ -52,7 +52,7 @@ def command(
     noisiest layers in float.
     """
     from edgeshuffle.cli.progress import stages  # noqa: PLC0415
-    from edgeshuffle.sensitivity import SensitivityOptions, sensitivity  # noqa: PLC0415
+    from edgeshuffle.converter.sensitivity import SensitivityOptions, sensitivity  # noqa: PLC0415
 
     loaded = Artifact.load(artifact) if artifact else Artifact.newest(Path("build"))
     options = SensitivityOptions(artifact=loaded, data=data, recipe=recipe, limit=limit)

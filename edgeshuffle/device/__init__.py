@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from edgeshuffle.device.replies import Described
-    from edgeshuffle.device.wheels import Choice
+    from edgeshuffle.payload.wheels import Choice
 
     Progress = Callable[[str, int, int], None]
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from edgeshuffle.device.bundle import bundle
+from edgeshuffle.payload.bundle import bundle
 from edgeshuffle.device.command import Done, finish
 from edgeshuffle.device.remote import COMMAND_SECONDS, UNPACK_SECONDS, RemoteDevice
 from edgeshuffle.device.scripts import UNPACK_ARCHIVE

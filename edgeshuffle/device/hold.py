@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.device import replies
 from edgeshuffle.errors import DeviceError
-from edgeshuffle.runtime import hold as program
+from edgeshuffle.agent import hold as program
 from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from edgeshuffle.device import DeviceInfo, hold, replies
 from edgeshuffle.device.process import JsonProcess
 from edgeshuffle.errors import DeviceError, UnknownNameError
 from edgeshuffle.packaged import cache_folder
-from edgeshuffle.runtime.agent import describe
-from edgeshuffle.runtime.hold import restore_if_free
+from edgeshuffle.agent.agent import describe
+from edgeshuffle.agent.hold import restore_if_free
 from edgeshuffle.signals import deferred
 
 if TYPE_CHECKING:

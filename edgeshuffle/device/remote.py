@@ -16,9 +16,9 @@ from edgeshuffle.artifact import sha256
 from edgeshuffle.device import DeviceInfo, hold, replies, scripts
 from edgeshuffle.device.process import JsonProcess
 from edgeshuffle.device.transport import shell_line
-from edgeshuffle.device.wheels import choose, download_wheels, wanted
+from edgeshuffle.payload.wheels import choose, download_wheels, wanted
 from edgeshuffle.errors import DeviceError
-from edgeshuffle.runtime import agent
+from edgeshuffle.agent import agent
 from edgeshuffle.signals import deferred
 from edgeshuffle.untrusted import last_line
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from edgeshuffle.device import Progress
     from edgeshuffle.device.transport import Transport
-    from edgeshuffle.device.wheels import Choice
+    from edgeshuffle.payload.wheels import Choice
 
 COMMAND_SECONDS: Final = 60.0
 UNPACK_SECONDS: Final = 600.0

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgeshuffle.device import replies
 from edgeshuffle.errors import DeviceError, MissingExtraError, RuntimeUnavailableError
-from edgeshuffle.runtime import agent
+from edgeshuffle.agent import agent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from edgeshuffle.plugins import Table
 
 if TYPE_CHECKING:
-    from edgeshuffle.bench import BenchReport, InstructionReport
+    from edgeshuffle.runner.bench import BenchReport, InstructionReport
 
 
 class Report(Protocol):

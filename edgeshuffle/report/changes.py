@@ -9,8 +9,8 @@ from edgeshuffle.report.numbers import interval, number, percent
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edgeshuffle.bench.compare import Change, CountChange
-    from edgeshuffle.bench.stats import Estimate
+    from edgeshuffle.runner.bench.compare import Change, CountChange
+    from edgeshuffle.runner.bench.stats import Estimate
 
 
 def time_change(change: Change) -> Iterator[str]:

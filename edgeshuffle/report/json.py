@@ -6,14 +6,14 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from edgeshuffle.bench import InstructionReport
-from edgeshuffle.bench.compare import significant
-from edgeshuffle.bench.instructions import doubts
-from edgeshuffle.bench.verdict import Verdict
+from edgeshuffle.runner.bench import InstructionReport
+from edgeshuffle.runner.bench.compare import significant
+from edgeshuffle.runner.bench.instructions import doubts
+from edgeshuffle.runner.bench.verdict import Verdict
 
 if TYPE_CHECKING:
-    from edgeshuffle.bench import BenchReport, MeasuredCase
-    from edgeshuffle.bench.stats import Estimate
+    from edgeshuffle.runner.bench import BenchReport, MeasuredCase
+    from edgeshuffle.runner.bench.stats import Estimate
 
 # 2: an interval's low and high may be null.
 SCHEMA_VERSION: Final = 2

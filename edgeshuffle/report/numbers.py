@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgeshuffle.bench.stats import Estimate
+    from edgeshuffle.runner.bench.stats import Estimate
 
 
 def number(value: float) -> str:

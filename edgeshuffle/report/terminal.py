@@ -9,14 +9,14 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from edgeshuffle.bench import InstructionReport
-from edgeshuffle.bench.instructions import doubts
+from edgeshuffle.runner.bench import InstructionReport
+from edgeshuffle.runner.bench.instructions import doubts
 from edgeshuffle.report.changes import count_change, time_change
 from edgeshuffle.report.numbers import interval, number
 
 if TYPE_CHECKING:
-    from edgeshuffle.bench import BenchReport, MeasuredCase
-    from edgeshuffle.bench.stats import Estimate
+    from edgeshuffle.runner.bench import BenchReport, MeasuredCase
+    from edgeshuffle.runner.bench.stats import Estimate
 
 # More than the columns need: on a narrower terminal the lines wrap, but no number is cut.
 WIDTH: Final = 200

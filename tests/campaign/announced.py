@@ -26,13 +26,13 @@ def main() -> None:
 
 def _hurry() -> None:
     """A full run of two seconds a file instead of sixty."""
-    from edgeshuffle.bench.plan import BUDGETS
+    from edgeshuffle.runner.bench.plan import BUDGETS
 
     BUDGETS["full"] = dataclasses.replace(BUDGETS["full"], seconds=2)
 
 
 def _watch(log: int) -> None:
-    from edgeshuffle.bench.run import SETTLED_SAMPLES
+    from edgeshuffle.runner.bench.run import SETTLED_SAMPLES
     from edgeshuffle.device.process import JsonProcess
 
     answered = JsonProcess.ask

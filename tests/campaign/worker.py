@@ -63,16 +63,16 @@ def warm_up() -> None:
     for name in _IMPORTED:
         import_module(f"edgeshuffle.cli.{name}")
     for name in (
-        *("edgeshuffle.bench", "edgeshuffle.compare", "edgeshuffle.export", "edgeshuffle.frontend"),
+        *("edgeshuffle.runner.bench", "edgeshuffle.runner.compare", "edgeshuffle.converter.export", "edgeshuffle.converter.frontend"),
         *(
-            "edgeshuffle.passes",
-            "edgeshuffle.quant",
+            "edgeshuffle.converter.passes",
+            "edgeshuffle.converter.quant",
             "edgeshuffle.report.json",
-            "edgeshuffle.doctor",
+            "edgeshuffle.device.doctor",
         ),
         *("edgeshuffle.report.terminal", "edgeshuffle.device.ssh", "edgeshuffle.device.local"),
-        *("edgeshuffle.sensitivity", "edgeshuffle.emit.onnx", "edgeshuffle.emit.tflite"),
-        *("edgeshuffle.runtime.ort", "edgeshuffle.runtime.litert", "edgeshuffle.zoo.weights"),
+        *("edgeshuffle.converter.sensitivity", "edgeshuffle.converter.emit.onnx", "edgeshuffle.converter.emit.tflite"),
+        *("edgeshuffle.agent.ort", "edgeshuffle.agent.litert", "edgeshuffle.converter.zoo.weights"),
         *("torch", "onnx", "onnxsim", "onnxruntime", "ai_edge_litert.interpreter", "rich.console"),
         *("onnxscript", "safetensors", "onnx.reference", "rich.progress", "rich.table"),
     ):

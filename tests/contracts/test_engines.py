@@ -15,9 +15,9 @@ from small_models import run
 
 from edgeshuffle import __version__
 from edgeshuffle.errors import ImageError
-from edgeshuffle.image.engines import ENGINES, choose_engine, docker
-from edgeshuffle.image.process import follow
-from edgeshuffle.image.targets import TARGETS, base_images, tag
+from edgeshuffle.containers.engines import ENGINES, choose_engine, docker
+from edgeshuffle.containers.process import follow
+from edgeshuffle.containers.targets import TARGETS, base_images, tag
 
 CHECKOUT = Path(__file__).parents[2]
 BAKE = (CHECKOUT / "docker/docker-bake.hcl").read_text()

@@ -6,9 +6,9 @@ import pytest
 import torch
 from networks import network, noise, relative_error, run_ir, run_onnx
 
-from edgeshuffle.frontend import to_ir
-from edgeshuffle.frontend.torch_module import to_onnx
-from edgeshuffle.passes import PASSES, run_passes
+from edgeshuffle.converter.frontend import to_ir
+from edgeshuffle.converter.frontend.torch_module import to_onnx
+from edgeshuffle.converter.passes import PASSES, run_passes
 
 # Units times two: each reads half its input in new order and joins its two halves for the next.
 SPLITS = CONCATS = 16

@@ -8,16 +8,16 @@ import pytest
 from networks import Graph, network, noise, relative_error, run_ir, run_onnx
 
 from edgeshuffle import quant
-from edgeshuffle.emit import EMITTERS
+from edgeshuffle.converter.emit import EMITTERS
 from edgeshuffle.errors import DataError, ModelError, UnknownNameError
-from edgeshuffle.frontend import to_ir
-from edgeshuffle.frontend.torch_module import to_onnx
-from edgeshuffle.operators import check_core
-from edgeshuffle.passes import run_passes
-from edgeshuffle.quant import quantize
-from edgeshuffle.quant.draft import Draft
-from edgeshuffle.quant.recipe import load_recipe, recipe_names
-from edgeshuffle.quant.refiners import REFINERS
+from edgeshuffle.converter.frontend import to_ir
+from edgeshuffle.converter.frontend.torch_module import to_onnx
+from edgeshuffle.converter.operators import check_core
+from edgeshuffle.converter.passes import run_passes
+from edgeshuffle.converter.quant import quantize
+from edgeshuffle.converter.quant.draft import Draft
+from edgeshuffle.converter.quant.recipe import load_recipe, recipe_names
+from edgeshuffle.converter.quant.refiners import REFINERS
 
 SIZE = 64
 IMAGES = [noise(SIZE, seed) for seed in range(200)]

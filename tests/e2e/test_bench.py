@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from small_models import THREE_MODELS, artifact, run, three_models
 
-from edgeshuffle.bench.plan import BUDGETS
-from edgeshuffle.bench.reading import read_measured
+from edgeshuffle.runner.bench.plan import BUDGETS
+from edgeshuffle.runner.bench.reading import read_measured
 from edgeshuffle.errors import (
     ArtifactError,
     GateError,
@@ -87,7 +87,7 @@ def test_json_has_every_file_and_nothing_else(folder, capsys):
 def test_the_table_of_the_newest_artifact_and_one_runtime(folder, capsys, monkeypatch):
     monkeypatch.chdir(folder.parent.parent)
     # What this machine does meanwhile decides the verdict, so none of its limits may matter here.
-    monkeypatch.setattr("edgeshuffle.bench.verdict.SPREAD", 0)
+    monkeypatch.setattr("edgeshuffle.runner.bench.verdict.SPREAD", 0)
     assert run("bench", "--runtime", "ort", "--threads", 2) == GateError.exit_code
     out, err = capsys.readouterr()
     assert err == (
@@ -191,8 +191,8 @@ class TestErrors:
     def test_a_full_disk(self, folder, full):
         # A short warm-up leaves room for blocks.
         script = (
-            "import sys\nfrom edgeshuffle.bench import run\nfrom edgeshuffle.cli import main\n"
-            "sys.modules['edgeshuffle.bench.run'].SETTLED_VARIATION = 9\nmain(sys.argv[1:])"
+            "import sys\nfrom edgeshuffle.runner.bench import run\nfrom edgeshuffle.cli import main\n"
+            "sys.modules['edgeshuffle.runner.bench.run'].SETTLED_VARIATION = 9\nmain(sys.argv[1:])"
         )
         done = subprocess.run(
             [sys.executable, "-c", script, "bench", folder, "--runtime", "litert"],
@@ -224,7 +224,7 @@ class TestErrors:
         assert run("bench", folder, "--runtime", "litert", "--allow-invalid") == 0
         capsys.readouterr()
         path, _ = kept(folder)
-        monkeypatch.setattr("edgeshuffle.bench.load", pytest.fail)
+        monkeypatch.setattr("edgeshuffle.runner.bench.load", pytest.fail)
         other = (folder, "--threads", 2, "--against", path)
         self.refused(capsys, ArtifactError, "cannot be compared: threads is 2 in one", *other)
         (tmp_path / "bad.jsonl").write_text("{}\n")

@@ -15,8 +15,8 @@ import pytest
 from running import start
 from small_models import run, three_models
 
-from edgeshuffle.bench.plan import BUDGETS
-from edgeshuffle.bench.reading import read_measured
+from edgeshuffle.runner.bench.plan import BUDGETS
+from edgeshuffle.runner.bench.reading import read_measured
 from edgeshuffle.errors import DeviceError
 
 NAMES = [("ort", "fp32"), ("ort", "int8"), ("litert", "fp32")]

@@ -11,7 +11,7 @@ from small_models import run
 
 from edgeshuffle.artifact import Artifact
 from edgeshuffle.errors import DataError, GateError, UnknownNameError
-from edgeshuffle.evaluate import EvaluateOptions, evaluate
+from edgeshuffle.runner.evaluate import EvaluateOptions, evaluate
 from edgeshuffle.packaged import TEST_IMAGES
 
 GIVEN = ("--width", 0.5, "--resolution", 64, "--int8", "--recipe", "fast")
@@ -77,7 +77,7 @@ def test_the_rule_that_made_labels_of_folders_is_kept(images, tmp_path):
 
 
 def test_a_budget_that_cannot_be_met(images, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("edgeshuffle.export.budget._MOST", 0.02)
+    monkeypatch.setattr("edgeshuffle.converter.export.budget._MOST", 0.02)
     given = ("--max-drop", 0, "--eval", images / "unlabelled.npz", "-o", tmp_path / "none")
     assert run("export", *GIVEN, *given) == GateError.exit_code
     err = capsys.readouterr().err

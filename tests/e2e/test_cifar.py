@@ -8,8 +8,8 @@ import pytest
 from small_models import run
 
 from edgeshuffle.artifact import Artifact
-from edgeshuffle.compare import CompareOptions, compare
-from edgeshuffle.evaluate import EvaluateOptions, evaluate
+from edgeshuffle.runner.compare import CompareOptions, compare
+from edgeshuffle.runner.evaluate import EvaluateOptions, evaluate
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 CHECKPOINT = DATA / "cifar10_shufflenetv2_x0_5-1308b4e9.pt"

@@ -11,9 +11,9 @@ from onnx import numpy_helper
 from small_models import run
 
 from edgeshuffle.artifact import Artifact, sha256
-from edgeshuffle.compare import CompareOptions, _layer, compare
-from edgeshuffle.compare.noise import Noise
-from edgeshuffle.emit.flatbuffer import packed
+from edgeshuffle.runner.compare import CompareOptions, _layer, compare
+from edgeshuffle.runner.compare.noise import Noise
+from edgeshuffle.converter.emit.flatbuffer import packed
 from edgeshuffle.errors import (
     ArtifactError,
     DataError,
@@ -21,7 +21,7 @@ from edgeshuffle.errors import (
     ModelError,
     RuntimeUnavailableError,
 )
-from edgeshuffle.evaluate import EvaluateOptions, evaluate
+from edgeshuffle.runner.evaluate import EvaluateOptions, evaluate
 from edgeshuffle.packaged import CALIBRATION_IMAGES
 
 

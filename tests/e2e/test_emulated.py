@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from small_models import run
 
-from edgeshuffle.bench.reading import read_measured
+from edgeshuffle.runner.bench.reading import read_measured
 from edgeshuffle.device import emulated, open_device
 from edgeshuffle.errors import DeviceError, UnknownNameError
 
@@ -110,7 +110,7 @@ def test_a_registry_that_cannot_be_reached_leaves_nothing(monkeypatch, tmp_path)
     if shutil.which("qemu-aarch64") is None or shutil.which("apt-get") is None:
         pytest.skip("qemu-user or apt-get is not installed")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("edgeshuffle.device.rootfs.MIRROR", "http://127.0.0.1:9/debian")
+    monkeypatch.setattr("edgeshuffle.payload.rootfs.MIRROR", "http://127.0.0.1:9/debian")
     with pytest.raises(DeviceError, match="apt-get cannot fetch") as caught:
         open_device("emulated://pi5")
     assert "\n" not in str(caught.value)
@@ -129,7 +129,7 @@ def test_two_boards_at_once_do_not_disturb_each_other(demo):
 def test_an_image_arrives_there_whole(demo):
     from edgeshuffle.artifact import Artifact
     from edgeshuffle.device.session import open_agent
-    from edgeshuffle.runtime import RUNTIMES
+    from edgeshuffle.agent import RUNTIMES
 
     artifact = Artifact.load(demo)
     file = next(

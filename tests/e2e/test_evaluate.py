@@ -14,7 +14,7 @@ from edgeshuffle.errors import (
     RuntimeUnavailableError,
     UnknownNameError,
 )
-from edgeshuffle.evaluate import EvaluateOptions, evaluate
+from edgeshuffle.runner.evaluate import EvaluateOptions, evaluate
 
 SIZE, CLASSES, N = 4, 10, 60
 GRID = (0.25, 128)
@@ -224,7 +224,7 @@ def test_table_of_the_newest_artifact(folder, tmp_path, capsys, monkeypatch):
 
 
 def test_demo_artifact_brings_its_images(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("edgeshuffle.evaluate.TEST_IMAGES", tmp_path / "data.npz")
+    monkeypatch.setattr("edgeshuffle.runner.evaluate.TEST_IMAGES", tmp_path / "data.npz")
     demo = make(folder, source={"kind": "demo"})
     assert evaluate(EvaluateOptions(artifact=demo)).n == N
 

@@ -20,11 +20,11 @@ from small_models import run
 
 from edgeshuffle.artifact import Artifact
 from edgeshuffle.errors import ArtifactError, DataError, ModelError, UnknownNameError, WeightsError
-from edgeshuffle.evaluate import EvaluateOptions, evaluate
-from edgeshuffle.frontend.torch_module import to_onnx
-from edgeshuffle.images import open_images
-from edgeshuffle.inspection import inspect_file
-from edgeshuffle.runtime import RUNTIMES
+from edgeshuffle.runner.evaluate import EvaluateOptions, evaluate
+from edgeshuffle.converter.frontend.torch_module import to_onnx
+from edgeshuffle.dataset import open_images
+from edgeshuffle.runner.inspect import inspect_file
+from edgeshuffle.agent import RUNTIMES
 
 SIZE = 64
 
@@ -349,7 +349,7 @@ def test_ctrl_c_leaves_nothing(given, tmp_path, stage, images):
     script = tmp_path / "export.py"
     # The library call tells how far it is; the command line shows it to people.
     script.write_text(
-        "import sys, edgeshuffle.export as module\n"
+        "import sys, edgeshuffle.converter.export as module\n"
         "from edgeshuffle.cli import main\n"
         "quantize = module.quantize\n"
         "def tell(model, images, recipe, progress):\n"

@@ -11,8 +11,8 @@ import pytest
 from small_models import run
 
 from edgeshuffle.errors import MissingExtraError
-from edgeshuffle.export.manifest import version_of
-from edgeshuffle.runtime import RUNTIMES
+from edgeshuffle.converter.export.manifest import version_of
+from edgeshuffle.agent import RUNTIMES
 
 # Modules and distributions that are not installed, as far as the command can tell.
 WITHOUT = """

@@ -20,7 +20,7 @@ import edgeshuffle
 from edgeshuffle.artifact import Artifact
 from edgeshuffle.device import open_device, rootfs
 from edgeshuffle.device.emulated.boards import BOARDS, write_board
-from edgeshuffle.device.wheels import download_wheels
+from edgeshuffle.payload.wheels import download_wheels
 from edgeshuffle.errors import ArtifactError, DeviceError, ImageError
 
 CHECKOUT = Path(__file__).parents[2]

@@ -15,8 +15,8 @@ from running import agents, clean, kept, start, until
 from small_models import run
 
 from edgeshuffle.artifact import Artifact, sha256
-from edgeshuffle.bench import BenchOptions
-from edgeshuffle.bench import bench as run_bench
+from edgeshuffle.runner.bench import BenchOptions
+from edgeshuffle.runner.bench import bench as run_bench
 from edgeshuffle.device import open_device
 from edgeshuffle.errors import DeviceError
 

@@ -10,8 +10,8 @@ from small_models import run
 
 from edgeshuffle.artifact import Artifact
 from edgeshuffle.errors import ArtifactError, DataError, UnknownNameError
-from edgeshuffle.quant.recipe import load_recipe
-from edgeshuffle.sensitivity import SensitivityOptions, sensitivity
+from edgeshuffle.converter.quant.recipe import load_recipe
+from edgeshuffle.converter.sensitivity import SensitivityOptions, sensitivity
 
 
 @pytest.fixture(scope="module")

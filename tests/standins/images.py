@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeshuffle.device import rootfs
-from edgeshuffle.image.targets import BASE_IMAGES
+from edgeshuffle.containers.targets import BASE_IMAGES
 
 BASE = rootfs.Architecture(
     debian="amd64",

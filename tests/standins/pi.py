@@ -19,7 +19,7 @@ from pathlib import Path
 
 from edgeshuffle.device.emulated import QEMU
 from edgeshuffle.device.emulated.boards import BOARDS, write_board
-from edgeshuffle.device.rootfs import root_filesystem
+from edgeshuffle.payload.rootfs import root_filesystem
 from edgeshuffle.packaged import cache_folder
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"

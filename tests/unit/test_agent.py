@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from small_models import OnnxGraph, onnx_classifier, tflite_classifier
 
-from edgeshuffle.runtime import RUNTIMES, agent, power
+from edgeshuffle.agent import RUNTIMES, agent, power
 
 AGENT = Path(agent.__file__)
 WEIGHT = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -282,7 +282,7 @@ class TestSensors:
     def test_memory_that_was_used_once_stays_in_the_peak(self):
         code = (
             "import numpy as np\n"
-            "from edgeshuffle.runtime.agent import peak_rss_bytes\n"
+            "from edgeshuffle.agent.agent import peak_rss_bytes\n"
             "print(peak_rss_bytes())\n"
             "np.ones(2**26, np.uint8)\n"
             "print(peak_rss_bytes())\n"

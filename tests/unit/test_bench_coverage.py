@@ -11,7 +11,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from edgeshuffle.bench.stats import ratio_of_medians, summarize
+from edgeshuffle.runner.bench.stats import ratio_of_medians, summarize
 
 NOISE, BLOCK_EFFECT, DRIFT = 0.05, 0.02, 0.02
 RUNS = {"smallest": 3000, "quick": 3000, "full": 2000}

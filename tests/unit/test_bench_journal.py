@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from small_models import artifact
 
-from edgeshuffle.bench import journal as journals
-from edgeshuffle.bench.events import from_line
-from edgeshuffle.bench.journal import lock, new_journal, records_folder, writable_folder
+from edgeshuffle.runner.bench import journal as journals
+from edgeshuffle.runner.bench.events import from_line
+from edgeshuffle.runner.bench.journal import lock, new_journal, records_folder, writable_folder
 from edgeshuffle.errors import ArtifactError
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "bench"
@@ -81,7 +81,7 @@ class TestWriting:
         path = tmp_path / "records.jsonl"
         path.write_bytes(HEAD[0])
         script = (
-            "import sys, pathlib\nfrom edgeshuffle.bench.journal import lock\n"
+            "import sys, pathlib\nfrom edgeshuffle.runner.bench.journal import lock\n"
             "lock(pathlib.Path(sys.argv[1]))\nprint('locked', flush=True)\nsys.stdin.read()"
         )
         with subprocess.Popen(

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from edgeshuffle.bench import events
-from edgeshuffle.bench.events import from_line, to_line
-from edgeshuffle.bench.journal import lock
-from edgeshuffle.bench.reading import read_measured
-from edgeshuffle.bench.recording import begin
-from edgeshuffle.bench.resume import CutOff, find
+from edgeshuffle.runner.bench import events
+from edgeshuffle.runner.bench.events import from_line, to_line
+from edgeshuffle.runner.bench.journal import lock
+from edgeshuffle.runner.bench.reading import read_measured
+from edgeshuffle.runner.bench.recording import begin
+from edgeshuffle.runner.bench.resume import CutOff, find
 from edgeshuffle.errors import DeviceError
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "bench"

@@ -12,21 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_models import artifact
 
-from edgeshuffle.bench import _run
-from edgeshuffle.bench.history import History
-from edgeshuffle.bench.journal import Journal
-from edgeshuffle.bench.plan import BUDGETS, BenchOptions, plan, rounds
-from edgeshuffle.bench.reading import read_measured
-from edgeshuffle.bench.recording import Recording
-from edgeshuffle.bench.run import (
+from edgeshuffle.runner.bench import _run
+from edgeshuffle.runner.bench.history import History
+from edgeshuffle.runner.bench.journal import Journal
+from edgeshuffle.runner.bench.plan import BUDGETS, BenchOptions, plan, rounds
+from edgeshuffle.runner.bench.reading import read_measured
+from edgeshuffle.runner.bench.recording import Recording
+from edgeshuffle.runner.bench.run import (
     SETTLED_SAMPLES,
     SWITCH_SAMPLES,
     WARMUP_SAMPLES,
     load,
     measure,
 )
-from edgeshuffle.bench.stats import summarize
-from edgeshuffle.bench.verdict import judge, settled
+from edgeshuffle.runner.bench.stats import summarize
+from edgeshuffle.runner.bench.verdict import judge, settled
 from edgeshuffle.errors import (
     ArtifactError,
     DeviceError,
@@ -441,7 +441,7 @@ class TestSustained:
         assert 60 <= sum(map(sum, record.blocks)) / 1e9 < 60.4
 
     def test_the_samples_of_a_tiny_model_are_bounded(self, small, monkeypatch):
-        # `edgeshuffle.bench.plan` is the function, too.
-        monkeypatch.setattr(sys.modules["edgeshuffle.bench.plan"], "MAX_SAMPLES", 3200)
+        # `edgeshuffle.runner.bench.plan` is the function, too.
+        monkeypatch.setattr(sys.modules["edgeshuffle.runner.bench.plan"], "MAX_SAMPLES", 3200)
         (record,), _ = run(small, FakeDevice(Script(1000)), mode="sustained", minutes=60)
         assert sum(map(len, record.blocks)) == 3200

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeshuffle.bench.stats import ratio_of_medians, summarize, variation
+from edgeshuffle.runner.bench.stats import ratio_of_medians, summarize, variation
 
 times = st.integers(1, 10**9)
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeshuffle.bench.reading import read_measured
-from edgeshuffle.bench.record import State
-from edgeshuffle.bench.stats import summarize
-from edgeshuffle.bench.verdict import drift, judge
+from edgeshuffle.runner.bench.reading import read_measured
+from edgeshuffle.runner.bench.record import State
+from edgeshuffle.runner.bench.stats import summarize
+from edgeshuffle.runner.bench.verdict import drift, judge
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "bench"
 

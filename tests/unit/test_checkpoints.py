@@ -14,10 +14,10 @@ from networks import network
 from safetensors.torch import save_file
 from small_models import run
 
-from edgeshuffle import zoo
+from edgeshuffle.converter import zoo
 from edgeshuffle.errors import WeightsError
 from edgeshuffle.memory import bounded_memory
-from edgeshuffle.zoo.weights import read_checkpoint
+from edgeshuffle.converter.zoo.weights import read_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_a_checkpoint_costs_no_more_than_it_holds(tmp_path, make):
     path = tmp_path / "big.pth"
     make(path)
     script = (
-        "import re, sys\nfrom edgeshuffle import zoo\n"
+        "import re, sys\nfrom edgeshuffle.converter import zoo\n"
         "from edgeshuffle.errors import WeightsError\n"
         "try:\n    zoo.load(width=None, weights=sys.argv[1])\n"
         "except WeightsError as err:\n    print(err)\n"

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from edgeshuffle.errors import DataError, UnknownNameError
-from edgeshuffle.images import open_images
-from edgeshuffle.images.labels import class_indices
+from edgeshuffle.dataset import open_images
+from edgeshuffle.dataset.labels import class_indices
 from edgeshuffle.manifest import Preprocess
 
 NUMBERS = [str(number) for number in range(12)]

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeshuffle.quant.compensate import compensated
-from edgeshuffle.quant.walk import Layer
+from edgeshuffle.converter.quant.compensate import compensated
+from edgeshuffle.converter.quant.walk import Layer
 
 IMAGES, PLACES, SIZE, ROWS = 32, 20, 6, 4
 

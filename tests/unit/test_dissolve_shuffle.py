@@ -6,9 +6,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from networks import Graph, noise, relative_error, run_ir, run_onnx
 
-from edgeshuffle.frontend import to_ir
-from edgeshuffle.passes import PASSES, run_passes
-from edgeshuffle.passes.dissolve_shuffle.trace import is_move
+from edgeshuffle.converter.frontend import to_ir
+from edgeshuffle.converter.passes import PASSES, run_passes
+from edgeshuffle.converter.passes.dissolve_shuffle.trace import is_move
 
 FORMS = ("5d", "4d", "3d", "gather")
 

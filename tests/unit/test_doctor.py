@@ -6,9 +6,9 @@ import pytest
 from small_models import run
 
 from edgeshuffle.device.replies import Described, read
-from edgeshuffle.device.wheels import Choice
-from edgeshuffle.doctor import examine
-from edgeshuffle.runtime.agent import describe
+from edgeshuffle.payload.wheels import Choice
+from edgeshuffle.device.doctor import examine
+from edgeshuffle.agent.agent import describe
 
 GOOD = {
     "machine": "aarch64",

@@ -11,8 +11,8 @@ from networks import network
 
 from edgeshuffle.errors import WeightsError
 from edgeshuffle.packaged import cache_folder
-from edgeshuffle.zoo.cards import load_card
-from edgeshuffle.zoo.download import download
+from edgeshuffle.converter.zoo.cards import load_card
+from edgeshuffle.converter.zoo.download import download
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_a_file_that_was_there_before_is_kept_to_as_well(public):
 
 def test_an_endless_download_ends(public, monkeypatch):
     path, card = public
-    monkeypatch.setattr("edgeshuffle.zoo.download._MOST_BYTES", path.stat().st_size - 1)
+    monkeypatch.setattr("edgeshuffle.converter.zoo.download._MOST_BYTES", path.stat().st_size - 1)
     with pytest.raises(WeightsError, match="is larger than"):
         download(card)
 
@@ -96,7 +96,7 @@ def test_somebody_elses_download_is_waited_for(public, monkeypatch):
     import filelock
 
     _, card = public
-    monkeypatch.setattr("edgeshuffle.zoo.download._LOCK_S", 0.1)
+    monkeypatch.setattr("edgeshuffle.converter.zoo.download._LOCK_S", 0.1)
     cache_folder().mkdir(parents=True)
     with (
         filelock.FileLock(cache_folder() / "x.pth.lock"),

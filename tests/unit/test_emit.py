@@ -8,16 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import Graph, noise, relative_error, run_onnx
 
-from edgeshuffle.emit import EMITTERS
-from edgeshuffle.emit.onnx import clamp_is_implied
-from edgeshuffle.frontend import to_ir
-from edgeshuffle.inspection import inspect_file
-from edgeshuffle.operators import check_core
-from edgeshuffle.passes import run_passes
-from edgeshuffle.quant import quantize
-from edgeshuffle.quant.plan import QParams
-from edgeshuffle.quant.recipe import load_recipe
-from edgeshuffle.runtime import RUNTIMES
+from edgeshuffle.converter.emit import EMITTERS
+from edgeshuffle.converter.emit.onnx import clamp_is_implied
+from edgeshuffle.converter.frontend import to_ir
+from edgeshuffle.runner.inspect import inspect_file
+from edgeshuffle.converter.operators import check_core
+from edgeshuffle.converter.passes import run_passes
+from edgeshuffle.converter.quant import quantize
+from edgeshuffle.converter.quant.plan import QParams
+from edgeshuffle.converter.quant.recipe import load_recipe
+from edgeshuffle.agent import RUNTIMES
 
 
 def prepared(proto):

@@ -16,7 +16,7 @@ import pytest
 from edgeshuffle.device import open_device
 from edgeshuffle.device.hold import holder
 from edgeshuffle.errors import DeviceError
-from edgeshuffle.runtime import hold
+from edgeshuffle.agent import hold
 
 # The program with a made-up kernel.
 RUN = """

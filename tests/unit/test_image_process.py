@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from edgeshuffle.errors import ImageError
-from edgeshuffle.image.process import follow
-from edgeshuffle.image.targets import BASE_IMAGES, base_images
+from edgeshuffle.containers.process import follow
+from edgeshuffle.containers.targets import BASE_IMAGES, base_images
 
 
 def test_a_line_without_an_end_comes_in_pieces():

@@ -8,8 +8,8 @@ from PIL import Image
 
 from edgeshuffle.artifact import Preprocess
 from edgeshuffle.errors import DataError
-from edgeshuffle.images import open_images, spread
-from edgeshuffle.images.labels import class_indices
+from edgeshuffle.dataset import open_images, spread
+from edgeshuffle.dataset.labels import class_indices
 
 PLAIN = Preprocess(resize=8, crop=8, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 

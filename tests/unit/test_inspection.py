@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 from small_models import BUILTIN, TYPES, OnnxGraph, TfliteGraph, artifact, onnx_classifier, run
 
 from edgeshuffle.errors import ModelError
-from edgeshuffle.inspection import Grid, inspect_file
+from edgeshuffle.runner.inspect import Grid, inspect_file
 
 CONV_MACS = 8 * 8 * 4 * 3 * 3 * 3  # 4 outputs of 3x3x3, stride 1
 DEPTHWISE_MACS = 8 * 8 * 4 * 9
@@ -193,8 +193,8 @@ def test_tflite_quantize_chains_requantize(tmp_path):
 
 def test_shufflenet_agrees_with_its_card(tmp_path):
     torch = pytest.importorskip("torch")
-    from edgeshuffle.zoo.cards import load_card
-    from edgeshuffle.zoo.shufflenet_v2 import ShuffleNetV2
+    from edgeshuffle.converter.zoo.cards import load_card
+    from edgeshuffle.converter.zoo.shufflenet_v2 import ShuffleNetV2
 
     card = load_card("shufflenet_v2_x1_0")
     assert card.macs == pytest.approx(146e6, rel=0.01)

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from small_models import run
 
 from edgeshuffle.errors import ModelError, UnknownNameError
-from edgeshuffle.frontend.onnx_file import read_onnx
+from edgeshuffle.converter.frontend.onnx_file import read_onnx
 
 
 def constant(name, values):
@@ -60,8 +60,8 @@ def test_constants_that_a_model_blows_up_are_refused(tmp_path, make):
     path = make(tmp_path / "big.onnx")
     script = (
         "import re, sys\nfrom pathlib import Path\n"
-        "from edgeshuffle.frontend import to_ir\nfrom edgeshuffle.errors import ModelError\n"
-        "from edgeshuffle.frontend.onnx_file import read_onnx\n"
+        "from edgeshuffle.converter.frontend import to_ir\nfrom edgeshuffle.errors import ModelError\n"
+        "from edgeshuffle.converter.frontend.onnx_file import read_onnx\n"
         "try:\n    to_ir(read_onnx(Path(sys.argv[1]), None))\n"
         "except ModelError as err:\n    print(len(str(err).splitlines()))\n"
         "print(re.search(r'VmHWM:\\s*(\\d+)', Path('/proc/self/status').read_text())[1])\n"

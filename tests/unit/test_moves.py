@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from networks import Graph, noise, relative_error, run_ir, run_onnx
 
-from edgeshuffle.frontend import to_ir
-from edgeshuffle.passes import PASSES
+from edgeshuffle.converter.frontend import to_ir
+from edgeshuffle.converter.passes import PASSES
 
 SIDE = 4
 

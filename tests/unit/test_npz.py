@@ -17,8 +17,8 @@ from PIL import Image
 
 from edgeshuffle.artifact import Preprocess
 from edgeshuffle.errors import DataError
-from edgeshuffle.images import open_images, spread
-from edgeshuffle.images.npy import UnreadableError, members
+from edgeshuffle.dataset import open_images, spread
+from edgeshuffle.dataset.npy import UnreadableError, members
 
 PLAIN = Preprocess(resize=8, crop=8, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
@@ -46,8 +46,8 @@ def test_pictures_and_digest_are_the_arrays(tmp_path, write, shape, order, held,
     write(tmp_path / "a.npz", x=np.asarray(pixels, order=order), y=np.arange(50) % 5)
     write(tmp_path / "plain.npz", x=pixels, y=np.arange(50) % 5)
     plain = open_images(tmp_path / "plain.npz", PLAIN, limit=7)
-    monkeypatch.setattr("edgeshuffle.images.npy._CHUNK", 100)
-    monkeypatch.setattr("edgeshuffle.images.packed._HELD", 1 << 20 if held else 0)
+    monkeypatch.setattr("edgeshuffle.dataset.npy._CHUNK", 100)
+    monkeypatch.setattr("edgeshuffle.dataset.packed._HELD", 1 << 20 if held else 0)
     images = open_images(tmp_path / "a.npz", PLAIN, limit=7)
     chosen = spread(np.arange(50) % 5, 7)
     np.testing.assert_array_equal(
@@ -83,7 +83,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
     bomb = archive(tmp_path / "bomb.npz", shape=(320, 1024, 1024), zeros=320 << 20)
     script = (
         "import re, sys\nfrom pathlib import Path\n"
-        "from edgeshuffle.artifact import Preprocess\nfrom edgeshuffle.images import open_images\n"
+        "from edgeshuffle.artifact import Preprocess\nfrom edgeshuffle.dataset import open_images\n"
         "try:\n    open_images(Path(sys.argv[1]), Preprocess(resize=8, crop=8, mean=(0,)*3, "
         "std=(1,)*3), limit=1)\nexcept Exception as err:\n    print(err)\n"
         "print(re.search(r'VmHWM:\\s*(\\d+)', Path('/proc/self/status').read_text())[1])\n"
@@ -160,7 +160,7 @@ def test_pictures_that_would_fill_the_memory_are_refused(tmp_path, monkeypatch):
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
         with pytest.raises(DataError, match="exceeds limit"):
             list(images)
-    monkeypatch.setattr("edgeshuffle.images.pictures._MOST_BYTES", 10)
+    monkeypatch.setattr("edgeshuffle.dataset.pictures._MOST_BYTES", 10)
     with pytest.raises(DataError, match="larger than"):
         images.digest  # noqa: B018
 

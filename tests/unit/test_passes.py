@@ -8,9 +8,9 @@ from networks import Graph, noise, relative_error, run_ir, run_onnx
 from onnx import helper
 
 from edgeshuffle.errors import ModelError, PassError
-from edgeshuffle.frontend import to_ir
-from edgeshuffle.passes import PASSES, run_passes
-from edgeshuffle.passes.outcome import Outcome
+from edgeshuffle.converter.frontend import to_ir
+from edgeshuffle.converter.passes import PASSES, run_passes
+from edgeshuffle.converter.passes.outcome import Outcome
 
 
 def ops(model):

@@ -10,13 +10,13 @@ from onnx import numpy_helper
 from small_models import run
 
 from edgeshuffle.artifact import Artifact, sha256
-from edgeshuffle.emit import onnx as onnx_writer
-from edgeshuffle.emit import tflite as tflite_writer
+from edgeshuffle.converter.emit import onnx as onnx_writer
+from edgeshuffle.converter.emit import tflite as tflite_writer
 from edgeshuffle.errors import ModelError, PassError
-from edgeshuffle.export import ExportOptions, export
-from edgeshuffle.export.proof import TOLERANCE
-from edgeshuffle.export.reference import OnnxReference
-from edgeshuffle.passes import fold_batchnorm
+from edgeshuffle.converter.export import ExportOptions, export
+from edgeshuffle.converter.export.proof import TOLERANCE
+from edgeshuffle.converter.export.reference import OnnxReference
+from edgeshuffle.converter.passes import fold_batchnorm
 
 SIDE = 32
 

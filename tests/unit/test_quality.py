@@ -12,8 +12,8 @@ from onnx import numpy_helper
 from small_models import run
 
 from edgeshuffle.errors import GateError, ModelError, UnknownNameError
-from edgeshuffle.export import ExportOptions, export
-from edgeshuffle.export.quality import check_limits, measure
+from edgeshuffle.converter.export import ExportOptions, export
+from edgeshuffle.converter.export.quality import check_limits, measure
 from edgeshuffle.metrics import decibels, none_if_equal
 
 SIDE = 32

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from edgeshuffle.bench import BenchReport, MeasuredCase, Ratio
-from edgeshuffle.bench.compare import Change
-from edgeshuffle.bench.reading import read_measured
-from edgeshuffle.bench.record import Energy, OperatorTime
-from edgeshuffle.bench.stats import Estimate, Statistics
-from edgeshuffle.bench.verdict import Verdict
+from edgeshuffle.runner.bench import BenchReport, MeasuredCase, Ratio
+from edgeshuffle.runner.bench.compare import Change
+from edgeshuffle.runner.bench.reading import read_measured
+from edgeshuffle.runner.bench.record import Energy, OperatorTime
+from edgeshuffle.runner.bench.stats import Estimate, Statistics
+from edgeshuffle.runner.bench.verdict import Verdict
 from edgeshuffle.report import REPORTS
 from edgeshuffle.report.numbers import number
 

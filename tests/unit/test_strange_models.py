@@ -10,8 +10,8 @@ from small_models import run
 
 from edgeshuffle.artifact import Artifact
 from edgeshuffle.errors import ModelError
-from edgeshuffle.images import open_images
-from edgeshuffle.runtime import RUNTIMES
+from edgeshuffle.dataset import open_images
+from edgeshuffle.agent import RUNTIMES
 
 RNG = np.random.default_rng(7)
 SIDE, WIDTH, CLASSES = 32, 8, 5

@@ -10,7 +10,7 @@ import pytest
 from edgeshuffle.device import wheels
 from edgeshuffle.device.replies import Described, read
 from edgeshuffle.errors import DeviceError
-from edgeshuffle.runtime.agent import describe
+from edgeshuffle.agent.agent import describe
 
 NONE = "ERROR: No matching distribution found for it"
 

@@ -7,11 +7,11 @@ import torch
 from networks import network
 from safetensors.torch import save_file
 
-from edgeshuffle import zoo
+from edgeshuffle.converter import zoo
 from edgeshuffle.errors import UnknownNameError, WeightsError
-from edgeshuffle.zoo.cards import card_names, card_of_width, load_card
-from edgeshuffle.zoo.shufflenet_v2 import ShuffleNetV2
-from edgeshuffle.zoo.stem import infer_stem
+from edgeshuffle.converter.zoo.cards import card_names, card_of_width, load_card
+from edgeshuffle.converter.zoo.shufflenet_v2 import ShuffleNetV2
+from edgeshuffle.converter.zoo.stem import infer_stem
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

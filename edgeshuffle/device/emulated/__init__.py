@@ -16,10 +16,10 @@ from edgeshuffle.device import DeviceInfo, replies
 from edgeshuffle.device.emulated.boards import BOARDS, Board, write_board
 from edgeshuffle.device.emulated.plugin import compiled, read_counts
 from edgeshuffle.device.process import JsonProcess
-from edgeshuffle.device.rootfs import PYTHON, SITE, root_filesystem
+from edgeshuffle.payload.rootfs import PYTHON, SITE, root_filesystem
 from edgeshuffle.errors import DeviceError, UnknownNameError
 from edgeshuffle.packaged import cache_folder
-from edgeshuffle.runtime import agent
+from edgeshuffle.agent import agent
 from edgeshuffle.signals import deferred
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from edgeshuffle.atomic import atomic_file
-from edgeshuffle.device.rootfs import alone
+from edgeshuffle.payload.rootfs import alone
 from edgeshuffle.errors import DeviceError
 from edgeshuffle.untrusted import UntrustedError, decode, last_line, read_bounded
 

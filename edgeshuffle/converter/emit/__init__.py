@@ -1,0 +1,24 @@
+"""Writers of model files: one graph and one plan in, bytes out; nothing is decided here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from edgeshuffle.plugins import Table
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from edgeshuffle.converter.emit.emitted import Emitted
+    from edgeshuffle.converter.quant.plan import QuantPlan
+
+
+class Emitter(Protocol):
+    """Writes one format: fp32 without a plan, INT8 with one. `choices` are the format's own."""
+
+    SUFFIX: str
+
+    def emit(self, model: ir.Model, plan: QuantPlan | None, **choices: str) -> Emitted: ...
+
+
+EMITTERS: Table[Emitter] = Table("format", __name__, "export", "onnx", "tflite")

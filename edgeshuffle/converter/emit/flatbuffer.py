@@ -1,0 +1,158 @@
+"""Build a TFLite flatbuffer (schema version 3, file identifier TFL3) from tensors and operators."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgeshuffle.converter.quant.plan import QParams
+
+# The schema asks for buffers on multiples of 16 bytes; kernels read weights in place.
+_ALIGNMENT: Final = 16
+_TYPES: Final = {
+    np.dtype(np.float32): schema.TensorType.FLOAT32,
+    np.dtype(np.int8): schema.TensorType.INT8,
+    np.dtype(np.int32): schema.TensorType.INT32,
+}
+OPERATOR_NAMES: Final = {
+    code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)
+}
+
+
+class _AlignedBuilder(flatbuffers.Builder):  # type: ignore[misc]
+    def CreateNumpyVector(self, x: np.ndarray) -> int:  # noqa: N802
+        self.StartVector(x.itemsize, x.size, _ALIGNMENT if x.dtype == np.uint8 else x.itemsize)
+        self.head: int = self.head - x.nbytes
+        self.Bytes[self.head : self.head + x.nbytes] = x.astype(x.dtype.newbyteorder("<")).tobytes()
+        return int(self.EndVector())
+
+
+class FlatBuffer:
+    """One subgraph under construction. Tensors are referred to by their index."""
+
+    def __init__(self) -> None:
+        self.buffers: list[Any] = [schema.BufferT()]
+        self.tensors: list[Any] = []
+        self.operators: list[Any] = []
+        self.codes: dict[tuple[int, int], int] = {}
+        self.constants: dict[tuple[str, bytes, tuple[int, ...]], int] = {}
+
+    def tensor(
+        self,
+        name: str,
+        shape: Sequence[int],
+        dtype: type[np.generic],
+        params: QParams | None = None,
+    ) -> int:
+        """A value computed at run time; `params` for int8."""
+        scales = None if params is None else np.array([params.scale], np.float32)
+        zeros = None if params is None else np.array([params.zero_point], np.int64)
+        return self._tensor(name, shape, np.dtype(dtype), 0, scales, zeros, 0)
+
+    def constant(
+        self,
+        name: str,
+        array: np.ndarray,
+        scales: np.ndarray | None = None,
+        axis: int = 0,
+        zero_point: int = 0,
+    ) -> int:
+        """A constant; with `scales` symmetric quantization along `axis`, one scale a channel."""
+        key = (array.dtype.str, array.tobytes(), array.shape)
+        if scales is None and key in self.constants:
+            return self.constants[key]
+        buffer = schema.BufferT()
+        buffer.data = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
+        self.buffers.append(buffer)
+        zeros = None if scales is None else np.full(len(scales), zero_point, np.int64)
+        index = self._tensor(
+            name, array.shape, array.dtype, len(self.buffers) - 1, scales, zeros, axis
+        )
+        if scales is None:
+            self.constants[key] = index
+        return index
+
+    def _tensor(
+        self,
+        name: str,
+        shape: Sequence[int],
+        dtype: np.dtype[Any],
+        buffer: int,
+        scales: np.ndarray | None,
+        zeros: np.ndarray | None,
+        axis: int,
+    ) -> int:
+        tensor = schema.TensorT()
+        tensor.name = name.encode()
+        tensor.shape = np.array(shape, np.int32)
+        tensor.type = _TYPES[dtype]
+        tensor.buffer = buffer
+        if scales is not None:
+            quantization = schema.QuantizationParametersT()
+            quantization.scale = scales.astype(np.float32)
+            quantization.zeroPoint = zeros
+            quantization.quantizedDimension = axis
+            tensor.quantization = quantization
+        self.tensors.append(tensor)
+        return len(self.tensors) - 1
+
+    def operator(
+        self,
+        name: str,
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        options: tuple[str, Any] | None = None,
+        version: int = 1,
+    ) -> None:
+        """Append a builtin operator, such as CONV_2D, with its (name, object) of options."""
+        code = getattr(schema.BuiltinOperator, name)
+        operator = schema.OperatorT()
+        operator.opcodeIndex = self.codes.setdefault((code, version), len(self.codes))
+        operator.inputs = np.array(inputs, np.int32)
+        operator.outputs = np.array(outputs, np.int32)
+        if options is not None:
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, options[0])
+            operator.builtinOptions = options[1]
+        self.operators.append(operator)
+
+    def op_counts(self) -> dict[str, int]:
+        """How often each operator occurs."""
+        codes = list(self.codes)
+        return dict(
+            sorted(
+                Counter(OPERATOR_NAMES[codes[op.opcodeIndex][0]] for op in self.operators).items()
+            )
+        )
+
+    def finish(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
+        """The file's bytes."""
+        graph = schema.SubGraphT()
+        graph.name = b"main"
+        graph.tensors, graph.operators = self.tensors, self.operators
+        graph.inputs, graph.outputs = np.array(inputs, np.int32), np.array(outputs, np.int32)
+        model = schema.ModelT()
+        model.version = 3
+        model.description = b"edgeshuffle"
+        model.buffers, model.subgraphs = self.buffers, [graph]
+        model.operatorCodes = []
+        for code, version in self.codes:
+            entry = schema.OperatorCodeT()
+            # Runtimes before schema 3a read the one-byte field, which ends at 127.
+            entry.deprecatedBuiltinCode = min(code, 127)
+            entry.builtinCode, entry.version = code, version
+            model.operatorCodes.append(entry)
+        return packed(model)
+
+
+def packed(model: Any) -> bytes:
+    """The file of a schema `ModelT`, with its buffers aligned."""
+    builder = _AlignedBuilder(1 << 20)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())

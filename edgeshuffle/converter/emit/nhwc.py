@@ -1,0 +1,189 @@
+"""ONNX values as NHWC tensors of a TFLite file, and the padding of windows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from edgeshuffle.converter import graph as g
+from edgeshuffle.artifact import TensorInfo
+from edgeshuffle.converter.emit.flatbuffer import FlatBuffer
+from edgeshuffle.converter.quant.fused import activation_of
+from edgeshuffle.converter.quant.plan import QMIN
+from edgeshuffle.converter.quant.precision import float_values, result_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import onnx_ir as ir
+
+    from edgeshuffle.converter.quant.plan import QParams, QuantPlan
+
+
+def nhwc(shape: Sequence[int]) -> tuple[int, ...]:
+    """The NHWC shape of an NCHW one; other ranks stay."""
+    return (shape[0], *shape[2:], shape[1]) if len(shape) == 4 else tuple(shape)
+
+
+class NhwcWriter:
+    """A TFLite file in the making.
+
+    `plan` is that of the operator being written: None while it computes floats. Values that it
+    reads in the other form are converted, once.
+    """
+
+    def __init__(self, plan: QuantPlan | None, graph: ir.Graph) -> None:
+        self.buffer = FlatBuffer()
+        self.plan = self._whole = plan
+        self._floats = frozenset() if plan is None else float_values(graph, plan)
+        self._index: dict[ir.Value, int] = {}
+        self._converted: dict[tuple[ir.Value, QParams | None], int] = {}
+        self._padded: dict[tuple[ir.Value, tuple[int, ...], QParams | None], int] = {}
+
+    def begin(self, node: ir.Node) -> None:
+        """What is read and added from now on belongs to this operator."""
+        self.plan = None if result_of(node) in self._floats else self._whole
+
+    def version(self, for_int8: int) -> int:
+        """The lowest operator version that has the kernel: 1 for float."""
+        return 1 if self.plan is None else for_int8
+
+    def value(self, value: ir.Value) -> int:
+        """Add the tensor that an operator computes."""
+        self._index[value] = self._tensor(
+            value.name or "", nhwc(g.shape_of(value)), self._params(value)
+        )
+        return self._index[value]
+
+    def like(self, value: ir.Value, channels: int, name: str) -> int:
+        """Add a tensor of a value's height, width and quantization with other channels."""
+        shape = (*nhwc(g.shape_of(value))[:-1], channels)
+        return self._tensor(name, shape, self._params(value))
+
+    def read(self, value: ir.Value, moved_to: ir.Value | None = None) -> int:
+        """The tensor of a value in the form that the operator reads.
+
+        An operator that moves elements to `moved_to` reads them with the parameters of that.
+        """
+        native = None if self._whole is None or value in self._floats else self._written(value)
+        wanted = self._params(value if moved_to is None else moved_to)
+        if native == wanted:
+            return self._index[value]
+        if (value, wanted) not in self._converted:
+            kind = "Dequantize" if wanted is None else "Quantize"
+            count = sum(known is value for known, _ in self._converted)
+            name = f"{value.name}_{kind.lower()}d{count or ''}"
+            made = self._tensor(name, nhwc(g.shape_of(value)), wanted)
+            self.buffer.operator(
+                kind.upper(),
+                [self._index[value]],
+                [made],
+                (f"{kind}Options", getattr(schema, f"{kind}OptionsT")()),
+                2 if wanted is None else 1,
+            )
+            self._converted[value, wanted] = made
+        return self._converted[value, wanted]
+
+    def info(self, value: ir.Value, layout: str) -> TensorInfo:
+        """How the manifest describes an input or output."""
+        real = self._whole is None or value in self._floats
+        params = None if real else self._written(value)
+        return TensorInfo(
+            name=value.name or "",
+            shape=nhwc(g.shape_of(value)),
+            dtype=_dtype(params).__name__,
+            layout=layout,
+            scale=None if params is None else params.scale,
+            zero_point=None if params is None else params.zero_point,
+        )
+
+    def end(self, value: ir.Value) -> int:
+        """The tensor of an input or output of the graph."""
+        return self._index[value]
+
+    def _written(self, value: ir.Value) -> QParams:
+        assert self._whole is not None
+        return self._whole.activations[value.name or ""]
+
+    def _params(self, value: ir.Value) -> QParams | None:
+        return None if self.plan is None else self.plan.activations[value.name or ""]
+
+    def _tensor(self, name: str, shape: Sequence[int], params: QParams | None) -> int:
+        return self.buffer.tensor(name, shape, _dtype(params), params)
+
+    def ints(self, name: str, *numbers: int) -> int:
+        """Add a constant of int32 numbers, as shapes, axes and offsets are."""
+        return self.buffer.constant(name, np.array(numbers, np.int32))
+
+    def window(
+        self, node: ir.Node, kernel: Sequence[int], moved_to: ir.Value | None = None
+    ) -> tuple[int, int]:
+        """The index of a window operator's input, padded if need be, and its padding mode.
+
+        Where values are moved to a value, as by a max-pool, the smallest one is padded with, unless
+        zero is known to be as good; elsewhere zero.
+        """
+        source = node.inputs[0]
+        assert source is not None
+        sizes, results = g.shape_of(source)[2:], g.shape_of(node.outputs[0])[2:]
+        strides, pads = g.ints(node, "strides", (1, 1)), g.ints(node, "pads", (0, 0, 0, 0))
+        begins, ends, same = [], [], True
+        for size, result, width, stride, begin in zip(
+            sizes, results, kernel, strides, pads, strict=False
+        ):
+            reach = (result - 1) * stride + width - size
+            begins.append(begin)
+            ends.append(max(reach - begin, 0))
+            total = max((-(-size // stride) - 1) * stride + width - size, 0)
+            same &= result == -(-size // stride) and begin == total // 2
+        if not any(begins + ends):
+            return self.read(source, moved_to), schema.Padding.VALID
+        if same:
+            return self.read(source, moved_to), schema.Padding.SAME
+        return self._pad(source, (*begins, *ends), moved_to), schema.Padding.VALID
+
+    def _pad(self, source: ir.Value, pads: tuple[int, ...], moved_to: ir.Value | None) -> int:
+        params = self._params(source if moved_to is None else moved_to)
+        lowest = moved_to is not None and not _is_non_negative(source)
+        key = (source, (*pads, int(lowest)), params)
+        if key in self._padded:
+            return self._padded[key]
+        n, height, width, channels = nhwc(g.shape_of(source))
+        top, left, bottom, right = pads
+        amounts = np.array([[0, 0], [top, bottom], [left, right], [0, 0]], np.int32)
+        shape = (n, height + top + bottom, width + left + right, channels)
+        inputs = [self.read(source, moved_to), self.buffer.constant("pads", amounts)]
+        result = self._tensor(f"{source.name}_pad", shape, params)
+        kind = "Pad"
+        if lowest:
+            kind = "PadV2"
+            value = np.array([-np.inf if params is None else QMIN], _dtype(params))
+            scales = None if params is None else np.array([params.scale], np.float32)
+            zero = 0 if params is None else params.zero_point
+            inputs.append(self.buffer.constant("lowest", value, scales, 0, zero))
+        self.buffer.operator(
+            kind.upper(),
+            inputs,
+            [result],
+            (f"{kind}Options", getattr(schema, f"{kind}OptionsT")()),
+            self.version(2),
+        )
+        self._padded[key] = result
+        return result
+
+
+def _dtype(params: QParams | None) -> type[np.generic]:
+    return np.float32 if params is None else np.int8
+
+
+def _is_non_negative(value: ir.Value) -> bool:
+    """Whether a value is proved to hold no negative number, so that padding by 0 is harmless."""
+    node = value.producer()
+    if node is None:
+        return False
+    if activation_of(node) != "none":
+        return True
+    moves = node.op_type in ("Concat", "Split", "Slice", "Gather", "MaxPool")
+    return moves and all(_is_non_negative(source) for _, source in g.data_inputs(node))

@@ -1,0 +1,31 @@
+"""Run a plan as its ONNX form without writing a file: what a choice of layers really gives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnxruntime as ort
+
+from edgeshuffle.converter.emit.onnx import emit
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from edgeshuffle.converter.quant.plan import QuantPlan
+
+
+class Trial:
+    """A session on a model, float without a plan."""
+
+    def __init__(self, model: ir.Model, plan: QuantPlan | None) -> None:
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        self._session = ort.InferenceSession(
+            emit(model, plan).data, options, providers=["CPUExecutionProvider"]
+        )
+        self._name = self._session.get_inputs()[0].name
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Float32 logits (num_classes,) of a float32 (1, 3, R, R) image."""
+        return np.asarray(self._session.run(None, {self._name: image})[0]).reshape(-1)

@@ -1,0 +1,120 @@
+"""Whether INT8 files are good enough: what was measured, what is odd, and what was demanded."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from edgeshuffle.errors import GateError, ModelError
+from edgeshuffle.metrics import agreement, none_if_equal, sqnr_db
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from edgeshuffle.converter.export.options import ExportOptions
+    from edgeshuffle.dataset import ImageSet
+    from edgeshuffle.manifest import ModelFile
+
+# Every quantization measured for the README that loses less than a point of top-1 has 20 dB or
+# more and 98.6 % agreement or more. Of few images, and of a thousand classes that are often near
+# each other, chance alone may take some more labels.
+LOW_SQNR: Final = 20.0
+LOW_AGREEMENT: Final = 80.0
+# Ranges of fewer images are mostly those of chance.
+FEW_IMAGES: Final = 16
+# Of images that are like others or hold nothing; a few occur in any data.
+_ODD_SHARE: Final = 0.1
+
+
+def measure(
+    files: Sequence[ModelFile], logits: Mapping[str, np.ndarray], digest: str
+) -> dict[str, Any]:
+    """Agreement and SQNR of every file against the float one, of the given logits.
+
+    Raises ModelError where the float file gives only zeros, and another does not.
+    """
+    floats = {file.format: file for file in files if file.precision == "fp32"}
+    reference = floats.get("onnx") or next(iter(floats.values()))
+    expected = logits[reference.path]
+    if not expected.any() and any(found.any() for found in logits.values()):
+        raise ModelError(
+            "The model gives zero for every class of every calibration image, so its INT8 form "
+            "cannot be compared with it. Check the weights."
+        )
+    return {
+        "reference": f"{reference.runtime}/{reference.precision}",
+        "calibration_images": len(expected),
+        "calibration_sha256": digest,
+        "files": {
+            file.path: {
+                "agreement": agreement(expected, logits[file.path]),
+                "sqnr_db": none_if_equal(sqnr_db(expected, logits[file.path])),
+            }
+            for file in files
+        },
+    }
+
+
+def check_limits(
+    files: Sequence[ModelFile], metrics: Mapping[str, Any], options: ExportOptions
+) -> None:
+    """Raise GateError where an INT8 file misses `min_sqnr` or `min_agreement`."""
+    for file in files:
+        if file.precision != "int8":
+            continue
+        found = metrics["files"][file.path]
+        missed = []
+        sqnr = found["sqnr_db"]
+        if options.min_sqnr is not None and sqnr is not None and sqnr < options.min_sqnr:
+            missed.append(f"SQNR {sqnr:.1f} dB of --min-sqnr {options.min_sqnr:g}")
+        if options.min_agreement is not None and found["agreement"] < options.min_agreement:
+            missed.append(
+                f"agreement {found['agreement']:.1f} % of --min-agreement {options.min_agreement:g}"
+            )
+        if missed:
+            raise GateError(
+                f"{file.path} has {' and '.join(missed)} on {metrics['calibration_images']} "
+                "calibration images; nothing is written. Give more varied calibration images, "
+                "another --recipe, or leave layers in float with --max-drop."
+            )
+
+
+def warnings(
+    files: Sequence[ModelFile], metrics: Mapping[str, Any], checked: ImageSet, calibrated: int
+) -> tuple[str, ...]:
+    """What is wrong with the INT8 files, or with what they were calibrated on: `calibrated` images,
+    some of which are `checked`.
+    """
+    found = [*_of_calibration(checked, calibrated)]
+    for file in files:
+        measured = metrics["files"][file.path]
+        sqnr, agreed = measured["sqnr_db"], measured["agreement"]
+        low = (sqnr is not None and sqnr < LOW_SQNR) or agreed < LOW_AGREEMENT
+        if file.precision == "int8" and low:
+            shown = "no noise" if sqnr is None else f"{sqnr:.1f} dB SQNR"
+            found.append(
+                f"{file.path}: {shown} and {agreed:.1f} % agreement with the float model; below "
+                f"{LOW_SQNR:g} dB or {LOW_AGREEMENT:g} % accuracy is likely lost (measure it: "
+                "edgeshuffle evaluate; more varied --calib images, another --recipe or --max-drop "
+                "may help)"
+            )
+    return tuple(found)
+
+
+def _of_calibration(checked: ImageSet, calibrated: int) -> list[str]:
+    found = []
+    if calibrated < FEW_IMAGES:
+        number = "1 image" if calibrated == 1 else f"{calibrated} images"
+        found.append(f"calibration: only {number}; 100 to 1,000 of the model's own data are needed")
+    count = len(checked)
+    digests = {sha256(checked.pictures.content(index)).digest() for index in range(count)}
+    if len(digests) < (1 - _ODD_SHARE) * count:
+        found.append(f"calibration: of {count} images that were looked at, {len(digests)} differ")
+    flat = sum(float(np.ptp(image, axis=(2, 3)).max()) == 0 for image in checked)
+    if flat > _ODD_SHARE * count:
+        found.append(
+            f"calibration: of {count} images that were looked at, {flat} hold one colour only"
+        )
+    return found

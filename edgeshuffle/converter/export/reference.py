@@ -1,0 +1,103 @@
+"""The model that was given, run as it is: what every written file has to agree with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from edgeshuffle.artifact import sha256
+from edgeshuffle.errors import ModelError
+from edgeshuffle.untrusted import quoted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import onnxruntime as ort
+    import torch
+
+
+class Reference(Protocol):
+    """Logits (num_classes,) of a float32 (1, 3, R, R) image; `name` says what computes them."""
+
+    @property
+    def name(self) -> str: ...
+
+    def __call__(self, image: np.ndarray) -> np.ndarray: ...
+
+
+class TorchReference:
+    """The torch module that was exported."""
+
+    name = "the torch module"
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self._module = module
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Float32 logits of one image."""
+        import torch  # noqa: PLC0415
+
+        with torch.inference_mode():
+            logits: np.ndarray = self._module(torch.from_numpy(image)).numpy()
+        return logits.reshape(-1)
+
+
+class OnnxReference:
+    """A user's file in ONNX Runtime, with no graph optimization; opened when first called.
+
+    Where the file is of an opset or IR version that ONNX Runtime does not know, what `read_onnx`
+    converts it to. Raises ModelError where that does not run either, or the file was changed.
+    """
+
+    def __init__(self, path: Path, digest: str, resolution: int | None) -> None:
+        self.name = "the given ONNX file in ONNX Runtime, not optimized"
+        self._path, self._digest, self._resolution = path, digest, resolution
+        self._session: ort.InferenceSession | None = None
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Float32 logits of one image."""
+        if self._session is None:
+            self._session = self._open()
+        try:
+            found = self._session.run(None, {self._session.get_inputs()[0].name: image})[0]
+        except Exception as err:  # onnxruntime has many types of its own
+            raise ModelError(
+                f"{self._path} cannot be run for {image.shape[-1]} pixels ({quoted(str(err))}), so "
+                "its export cannot be checked. Export the model anew."
+            ) from err
+        return np.asarray(found, np.float32).reshape(-1)
+
+    def _open(self) -> ort.InferenceSession:
+        import onnxruntime as ort  # noqa: PLC0415
+
+        options = ort.SessionOptions()
+        options.log_severity_level = 4
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        providers = ["CPUExecutionProvider"]
+        try:
+            session = ort.InferenceSession(str(self._path), options, providers=providers)
+        except Exception:
+            session = self._open_converted(options, providers)
+        if sha256(self._path) != self._digest:
+            raise ModelError(f"{self._path} was changed while it was exported. Export it again.")
+        return session
+
+    def _open_converted(
+        self, options: ort.SessionOptions, providers: list[str]
+    ) -> ort.InferenceSession:
+        import onnxruntime as ort  # noqa: PLC0415
+
+        from edgeshuffle.converter.frontend.onnx_file import read_onnx  # noqa: PLC0415
+        from edgeshuffle.converter.operators import IR_VERSION, OPSET  # noqa: PLC0415
+
+        proto = read_onnx(self._path, self._resolution)
+        proto.ir_version = IR_VERSION
+        self.name = f"the given ONNX file as opset {OPSET} in ONNX Runtime, not optimized"
+        try:
+            return ort.InferenceSession(proto.SerializeToString(), options, providers=providers)
+        except Exception as err:
+            raise ModelError(
+                f"{self._path} cannot be run by ONNX Runtime ({quoted(str(err))}), so its export "
+                "cannot be checked. Export the model anew."
+            ) from err

@@ -1,0 +1,48 @@
+"""The one door into the graph: a torch module or an .onnx file, simplified and checked."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import TYPE_CHECKING, Final
+
+from edgeshuffle.errors import ModelError
+from edgeshuffle.memory import bounded_memory
+from edgeshuffle.quiet import quiet_stderr
+from edgeshuffle.untrusted import quoted
+
+if TYPE_CHECKING:
+    import onnx
+    import onnx_ir as ir
+
+
+_SIMPLIFYING_BYTES: Final = 1 << 30
+
+
+def to_ir(proto: onnx.ModelProto) -> ir.Model:
+    """Simplify (constants, identities, static shapes) and check; raises ModelError."""
+    import onnx_ir as ir  # noqa: PLC0415
+    import onnxsim  # noqa: PLC0415
+    from onnx_ir.passes.common import LiftConstantsToInitializersPass  # noqa: PLC0415
+
+    from edgeshuffle.converter.operators import IR_VERSION, check_known  # noqa: PLC0415
+
+    try:
+        # The check reports its progress on stdout. Constants that a model computes of little can
+        # be of any size.
+        with (
+            contextlib.redirect_stdout(io.StringIO()),
+            quiet_stderr(),
+            bounded_memory(_SIMPLIFYING_BYTES + 8 * proto.ByteSize()),
+        ):
+            simplified, proven = onnxsim.simplify(proto, check_n=1, skip_fuse_bn=True)
+    except Exception as err:  # onnxsim raises RuntimeError and protobuf types
+        raise ModelError(f"The model cannot be simplified ({quoted(str(err), 200)}).") from err
+    if not proven:
+        raise ModelError("The simplified model does not compute what the given one does.")
+    model: ir.Model = ir.from_proto(simplified)
+    model.ir_version = IR_VERSION
+    model.functions.clear()
+    LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+    check_known(model)
+    return model

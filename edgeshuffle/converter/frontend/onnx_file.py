@@ -1,0 +1,120 @@
+"""A user's own .onnx file to an ONNX model with one fixed-size image as input."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+import onnx
+from onnx import checker, external_data_helper, shape_inference, version_converter
+
+from edgeshuffle.errors import ModelError
+from edgeshuffle.memory import MAX_SIDE
+from edgeshuffle.converter.operators import OPSET
+from edgeshuffle.untrusted import quoted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+_MOST_BYTES: Final = 1 << 30
+_MOST_VALUES: Final = 1 << 28
+
+
+def read_onnx(path: Path, resolution: int | None) -> onnx.ModelProto:
+    """Read, check, fix the input to (1, C, R, R) and convert to the opset used here.
+
+    `resolution` is needed only where the file leaves height and width open. Raises ModelError.
+    """
+    if not path.is_file():
+        raise ModelError(f"There is no ONNX model at {path}. Check the path given to --onnx.")
+    if path.stat().st_size > _MOST_BYTES:
+        raise ModelError(f"{path} is larger than {_MOST_BYTES >> 20} MiB. Give a smaller model.")
+    try:
+        proto = onnx.load(path, load_external_data=False)
+        _check_external(proto, path)
+        onnx.load_external_data_for_model(proto, str(path.parent))
+        checker.check_model(proto)
+    except Exception as err:  # protobuf and the checker raise many types for a bad file
+        first = (str(err).strip() or type(err).__name__).splitlines()[0]
+        raise ModelError(f"{path} is not a valid ONNX model ({first[:200]}).") from err
+    _fix_input(proto, path, resolution)
+    version = next((e.version for e in proto.opset_import if e.domain in ("", "ai.onnx")), 0)
+    if version != OPSET:
+        try:
+            proto = version_converter.convert_version(proto, OPSET)
+        except Exception as err:
+            first = (str(err).strip() or type(err).__name__).splitlines()[0]
+            raise ModelError(
+                f"{path} cannot be converted from opset {version} to {OPSET} ({first[:200]}). "
+                f"Export it with opset {OPSET}."
+            ) from err
+    inferred = shape_inference.infer_shapes(proto, strict_mode=False)
+    for value in inferred.graph.value_info:
+        count = math.prod(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+        if count > _MOST_VALUES:
+            raise ModelError(
+                f"{path}: '{quoted(value.name)}' has {count} values, more than {_MOST_VALUES}. "
+                "Export the model for smaller images."
+            )
+    return inferred
+
+
+def _check_external(proto: onnx.ModelProto, path: Path) -> None:
+    """Raise ValueError where weights beside the file are no files, or too large."""
+    size = 0
+    for tensor in external_data_helper._get_all_tensors(proto):
+        if not external_data_helper.uses_external_data(tensor):
+            continue
+        beside = path.parent / external_data_helper.ExternalDataInfo(tensor).location
+        if not beside.is_file():
+            raise ValueError(f"its weights '{quoted(beside.name)}' are not beside it")
+        size = max(size, beside.stat().st_size)
+        if size > _MOST_BYTES:
+            raise ValueError(f"its weights '{quoted(beside.name)}' are too large")
+
+
+def _fix_input(proto: onnx.ModelProto, path: Path, resolution: int | None) -> None:
+    constants = {tensor.name for tensor in proto.graph.initializer}
+    inputs = [value for value in proto.graph.input if value.name not in constants]
+    if len(inputs) != 1 or len(proto.graph.output) != 1:
+        raise ModelError(
+            f"{path} has {len(inputs)} inputs and {len(proto.graph.output)} outputs; an image "
+            "classifier has one of each."
+        )
+    tensor = inputs[0].type.tensor_type
+    if len(tensor.shape.dim) != 4 or tensor.elem_type != onnx.TensorProto.FLOAT:
+        raise ModelError(
+            f"{path}: the input '{inputs[0].name}' is not a float32 (N, C, H, W) image batch."
+        )
+    batch, channels, *sides = tensor.shape.dim
+    if channels.dim_value != 3:
+        raise ModelError(
+            f"{path}: the input '{inputs[0].name}' has {channels.dim_value or 'unknown'} channels "
+            "where 3 are expected; models must read RGB in (N, C, H, W) order."
+        )
+    if batch.dim_value > 1:
+        raise ModelError(f"{path} has a fixed batch of {batch.dim_value}. Export it with batch 1.")
+    batch.dim_value = 1
+    for side in sides:
+        if side.dim_value == 0 and resolution is None:
+            raise ModelError(f"{path} leaves its input size open. Give it with --resolution.")
+        if side.dim_value not in (0, resolution or side.dim_value):
+            raise ModelError(
+                f"{path} is fixed to {side.dim_value} pixels, not {resolution}. Leave "
+                "--resolution out or export the model anew."
+            )
+        side.dim_value = side.dim_value or resolution or 0
+        if side.dim_value > MAX_SIDE:
+            raise ModelError(
+                f"{path} reads images of {side.dim_value} pixels a side, more than {MAX_SIDE}. "
+                "Export it for smaller ones."
+            )
+    if sides[0].dim_value != sides[1].dim_value:
+        raise ModelError(
+            f"{path}: the input is {sides[0].dim_value}x{sides[1].dim_value}; only square inputs "
+            "are supported."
+        )
+    for output in proto.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    del proto.graph.value_info[:]

@@ -1,0 +1,55 @@
+"""Dissolve channel shuffles, splits and concatenations into the order of weights.
+
+Three facts make it exact. (1) Operators that only move data can be replaced by anything that
+brings the same channels to the same readers. (2) A dense convolution makes its output channels in
+the order of its weight rows, and reads its inputs in the order of its weight columns:
+
+    (P W) x = P (W x)        (W P^T) (P x) = W x        for every permutation P.
+
+(3) Channel-wise operators (ReLU, pooling, depthwise convolution) commute with permutations.
+
+`trace` runs the moving operators on element numbers, which proves for any chain of Reshape,
+Transpose, Gather, Slice, Split and Concat which channel of which operator arrives where, however
+the shuffle was written. `order` then sorts the rows of each convolution by who reads them, so
+that every reader finds its channels in a few contiguous runs, and `rewire` gives every reader a
+concatenation of those runs with its weights permuted to match. In ShuffleNetV2 no Reshape,
+Transpose or copy of an identity branch is left (Ma et al., arXiv:1807.11164, section 3, proposed
+to merge concat, shuffle and split into one operator; here none remains to be merged).
+
+What cannot be proved to move whole channels stays as it was, with the reason in the outcome.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgeshuffle.converter import graph as g
+from edgeshuffle.converter.passes.dissolve_shuffle.order import arrange
+from edgeshuffle.converter.passes.dissolve_shuffle.rewire import plan, rewire
+from edgeshuffle.converter.passes.dissolve_shuffle.trace import is_move, trace
+from edgeshuffle.converter.passes.outcome import Outcome
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+
+def run(model: ir.Model) -> Outcome:
+    """Rewrite the model if that leaves fewer moving operators; counts the operators saved."""
+    before = sum(is_move(node) for node in model.graph)
+    traced = trace(model.graph)
+    arranged = arrange(model.graph, traced)
+    planned = plan(arranged)
+    if planned.moves + traced.kept_moves >= before:
+        return Outcome(0, traced.reasons)
+    rewire(model.graph, arranged, planned)
+    g.drop_dead(model)
+    model.graph.sort()
+    return Outcome(before - sum(is_move(node) for node in model.graph), traced.reasons)
+
+
+def ensures(model: ir.Model) -> str | None:
+    """No moving operator is left that another order of weights would save."""
+    moves = sum(is_move(node) for node in model.graph)
+    traced = trace(model.graph)
+    needed = plan(arrange(model.graph, traced)).moves + traced.kept_moves
+    return f"{moves} moving operators are left where {needed} do" if needed < moves else None

@@ -1,0 +1,95 @@
+"""Ranges to scales and zero points, weights to integers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from edgeshuffle.converter import graph as g
+from edgeshuffle.converter.quant.fused import fused
+from edgeshuffle.converter.quant.plan import QMAX, QMIN, QConv, QParams, QuantPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import onnx_ir as ir
+
+    from edgeshuffle.converter.quant.ties import Group
+
+# Runtimes refuse smaller multipliers (XNNPACK: 2^-32). An accumulator of 2^24, more than any layer
+# here reaches, is still under a step at this one.
+_MIN_MULTIPLIER: Final = 2.0**-30
+_MAX_BIAS: Final = 2.0**30
+
+
+def params_of_range(low: float, high: float) -> QParams:
+    """The int8 parameters that cover [low, high] and represent 0 exactly."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = np.float32((high - low) / (QMAX - QMIN))
+    if not scale > np.finfo(np.float32).tiny:
+        return QParams(1.0, QMIN)
+    zero_point = int(np.clip(np.rint(QMIN - low / float(scale)), QMIN, QMAX))
+    return QParams(float(scale), zero_point)
+
+
+def quantize_conv(
+    weight: np.ndarray,
+    bias: np.ndarray,
+    source: QParams,
+    result: QParams,
+    *,
+    per_tensor: bool = False,
+) -> QConv:
+    """Round a convolution's (O, I, kH, kW) weights and (O,) bias to integers, per output channel.
+
+    With `per_tensor`, all channels get the largest scale.
+
+    Channels with (almost) no weight get the smallest scale that their bias and the runtimes'
+    multipliers allow.
+    """
+    largest = np.abs(weight).reshape(len(weight), -1).max(axis=1).astype(np.float64)
+    floor = np.maximum(
+        np.abs(bias) / (source.scale * _MAX_BIAS),
+        _MIN_MULTIPLIER * result.scale / source.scale,
+    )
+    scales = np.maximum(largest / QMAX, floor).astype(np.float32)
+    if per_tensor:
+        scales[:] = scales.max()
+    spread = scales.reshape(-1, 1, 1, 1)
+    steps = np.clip(np.rint(weight.astype(np.float32) / spread), -QMAX, QMAX).astype(np.int8)
+    bias_scales = (scales * np.float32(source.scale)).astype(np.float32)
+    offsets = np.rint(bias / bias_scales.astype(np.float64)).astype(np.int32)
+    return QConv(steps, scales, offsets, bias_scales)
+
+
+def assign(
+    graph: ir.Graph,
+    groups: Sequence[Group],
+    ranges: Sequence[tuple[float, float]],
+    *,
+    per_tensor: bool = False,
+) -> QuantPlan:
+    """The plan for a graph from one real range a group."""
+    activations = {
+        value.name or "": params_of_range(low, high)
+        for group, (low, high) in zip(groups, ranges, strict=True)
+        for value in group.members
+    }
+    convs = {}
+    for node in graph:
+        if node.op_type != "Conv":
+            continue
+        weight = g.constant(node.inputs[1])
+        source = node.inputs[0]
+        assert weight is not None
+        assert source is not None
+        bias = g.constant(node.inputs[2]) if len(node.inputs) > 2 else None
+        convs[node.outputs[0].name or ""] = quantize_conv(
+            weight,
+            np.zeros(len(weight)) if bias is None else bias.astype(np.float64),
+            activations[source.name or ""],
+            activations[fused(node).output.name or ""],
+            per_tensor=per_tensor,
+        )
+    return QuantPlan(activations, convs)

@@ -1,0 +1,75 @@
+"""Images that a plan was not made from, and what it makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import torch
+
+from edgeshuffle.errors import DataError
+from edgeshuffle.metrics import decibels, energies
+from edgeshuffle.converter.quant.float_run import FloatRun
+from edgeshuffle.converter.quant.simulate import quantized_output
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import onnx_ir as ir
+
+    from edgeshuffle.converter.quant.draft import Images
+    from edgeshuffle.converter.quant.plan import QuantPlan
+
+# One in so many is held out, but never more than MOST.
+_SHARE: Final = 5
+_MOST: Final = 32
+_LEAST_NOISE: Final = 1e-8
+
+
+@dataclass(frozen=True)
+class _Part:
+    images: Images
+    chosen: frozenset[int]
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (image for index, image in enumerate(self.images) if index in self.chosen)
+
+
+def hold_out(images: Images) -> tuple[Images, Images]:
+    """Images to plan from, and others to check with: the same where there is only one.
+
+    Raises DataError without images.
+    """
+    count = len(images)
+    if not count:
+        raise DataError("There are no calibration images. Give some with --calib.")
+    if count == 1:
+        return images, images
+    held = min(_MOST, max(1, count // _SHARE))
+    others = frozenset(np.linspace(0, count - 1, held, dtype=int).tolist())
+    return _Part(images, frozenset(range(count)) - others), _Part(images, others)
+
+
+def sqnr(reference: ir.Model, model: ir.Model, plan: QuantPlan, images: Images) -> float:
+    """Signal to quantization noise of the plan's outputs in simulation, in dB.
+
+    The mean of two figures: over all outputs, where a few images with much noise decide, and the
+    mean of each image's, where they hardly count. Either alone misleads with few images.
+    """
+    run = FloatRun(reference)
+    pairs = []
+    for image in images:
+        expected = run(image)[run.output]
+        found = quantized_output(model, plan, torch.from_numpy(image)).numpy()
+        pairs.append(energies(expected, found))
+    signals, noises = np.array(pairs).T
+    # Far beyond what 8 bits can reach, so that an image without noise stays finite.
+    noises = np.maximum(noises, _LEAST_NOISE * signals.mean())
+    if not signals.all():
+        return decibels(float(signals.sum()), float(noises.sum()))
+    alone = float(np.mean(10 * np.log10(signals / noises)))
+    return (decibels(float(signals.sum()), float(noises.sum())) + alone) / 2

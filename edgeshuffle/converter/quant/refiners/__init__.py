@@ -1,0 +1,21 @@
+"""Refiners: the steps of a recipe. Each module has `refine(draft)`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from edgeshuffle.plugins import Table
+
+if TYPE_CHECKING:
+    from edgeshuffle.converter.quant.draft import Draft
+
+
+class Refiner(Protocol):
+    """Improves a draft. What it changes in the float model must not change its result."""
+
+    def refine(self, draft: Draft) -> None: ...
+
+
+REFINERS: Table[Refiner] = Table(
+    "refiner", __name__, "export", "equalize", "output_ranges", "adaround", "bias_correction"
+)

@@ -1,0 +1,19 @@
+"""Bias correction: quantization must not move the mean of any output channel.
+
+Each bias is set so that the convolution's mean output over the calibration images, of the quantized
+network so far, is the float network's (Nagel et al., arXiv:1906.04721, section 4.2, empirical).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgeshuffle.converter.quant.walk import walk
+
+if TYPE_CHECKING:
+    from edgeshuffle.converter.quant.draft import Draft
+
+
+def refine(draft: Draft) -> None:
+    """Choose every bias of the plan anew."""
+    draft.planned = walk(draft, "correct biases", lambda layer: layer.steps)

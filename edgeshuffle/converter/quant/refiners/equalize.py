@@ -1,0 +1,209 @@
+"""Cross-layer equalization: give every channel of a value the same range, exactly.
+
+A tensor has one scale, and a channel that uses a tenth of its range has a tenth of the steps. For
+positive s and convolutions W1, W2 with a ReLU (or max-pool, mean, concatenation, split) between
+
+    W2 relu(W1 x + b1) = (W2 S) relu(S^-1 (W1 x + b1))
+
+(Nagel et al., arXiv:1906.04721, section 4.1). Where nothing but convolutions without padding reads
+a convolution without activation, channels can be moved as well as scaled:
+
+    W2 (W1 x + b1) + b2 = (W2 S) (S^-1 (W1 x + b1 - o)) + (b2 + W2 o)
+
+Ranges are those with the least squared error of 8 bits a channel, so that rare peaks do not decide.
+Weights have a scale an output channel: rows are free to be rescaled, and so are the weights of a
+depthwise convolution. The columns of a dense one are not, so its inputs are scaled half the way.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from edgeshuffle.converter import graph as g
+from edgeshuffle.converter.quant.channels import CHANNELWISE, Flow, channel_count, flow
+from edgeshuffle.converter.quant.fused import fused
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from edgeshuffle.converter.quant.draft import Draft
+    from edgeshuffle.converter.quant.samples import Channels
+
+_LEVELS: Final = 255
+_FRACTIONS: Final = np.linspace(1.0, 0.25, 16)
+_ROUNDS: Final = 2
+# Beyond, channels that hardly ever fire on the calibration images would have no room on others.
+_LEAST: Final = 0.1
+_DENSE_EXPONENT: Final = 0.5
+
+
+def refine(draft: Draft) -> None:
+    """Rescale the model's weights."""
+    draft.progress("equalize", 0, 1)
+    equalize(draft.model.graph, draft.samples)
+    g.drop_dead(draft.model)
+    draft.rewritten()
+    draft.progress("equalize", 1, 1)
+
+
+def equalize(graph: ir.Graph, samples: dict[str, Channels]) -> None:
+    """Rewrite every convolution's weights in place; the float result stays."""
+    flowing = flow(graph)
+    values = flowing.trace.values
+    free = _free(flowing)
+    scales = [np.ones(channel_count(value)) for value in values]
+    offsets = [np.zeros(channel_count(value)) for value in values]
+    for number, value in enumerate(values):
+        node = value.producer()
+        if not free[number] or node is None:
+            continue
+        if node.op_type in CHANNELWISE:
+            scales[number] = flowing.gathered(flowing.by_node[node], scales)
+            continue
+        result = fused(node)
+        channels = samples[result.output.name or ""]
+        readers = flowing.read[number]
+        if result.activation == "none" and all(_is_unpadded(r.node) for r in readers):
+            low, high = best_range(channels)
+            offsets[number], half = (low + high) / 2, (high - low) / 2
+        else:
+            half = best_bound(channels)
+        half = np.maximum(half, _LEAST * half.max())
+        if half.max() > 0:
+            exponent = 1.0 if _all_depthwise(flowing, number) else _DENSE_EXPONENT
+            scales[number] = (half / half.max()) ** exponent
+    for node in list(graph):
+        if node.op_type == "Conv" and node in flowing.by_node:
+            _rescale(graph, flowing, node, scales, offsets)
+
+
+def best_bound(channels: Channels) -> np.ndarray:
+    """The bound (C,) of |x| with the least squared error of 8 bits, for each channel alone."""
+    signed = bool((channels.low < 0).any())
+    largest = np.maximum(-channels.low, channels.high).astype(np.float64)
+    best: np.ndarray = largest.copy()
+    least = np.full(len(largest), np.inf)
+    for fraction in _FRACTIONS:
+        bound = largest * fraction
+        error = _error(channels.values, -bound if signed else 0 * bound, bound)
+        better = error < least
+        best[better], least[better] = bound[better], error[better]
+    return best
+
+
+def best_range(channels: Channels) -> tuple[np.ndarray, np.ndarray]:
+    """The range (C,), (C,) with the least squared error of 8 bits, for each channel alone."""
+    low, high = channels.low.astype(np.float64), channels.high.astype(np.float64)
+    middle = np.median(channels.values, 1).astype(np.float64)
+    found = {"low": low.copy(), "high": high.copy()}
+    for _ in range(_ROUNDS):
+        for end, widest in (("high", high), ("low", low)):
+            least = np.full(len(low), np.inf)
+            best = found[end].copy()
+            for fraction in _FRACTIONS:
+                tried = {**found, end: middle + (widest - middle) * fraction}
+                error = _error(channels.values, tried["low"], tried["high"])
+                better = error < least
+                best[better], least[better] = tried[end][better], error[better]
+            found[end] = best
+    return found["low"], found["high"]
+
+
+def _error(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    start = low[:, None].astype(np.float32)
+    step = np.maximum((high - low) / _LEVELS, np.finfo(np.float32).tiny)[:, None].astype(np.float32)
+    moved = values - start
+    off = moved / step
+    np.rint(off, out=off)
+    np.clip(off, 0, _LEVELS, out=off)
+    off *= step
+    off -= moved
+    squares: np.ndarray = np.einsum("cn,cn->c", off, off)
+    return squares
+
+
+def _free(flowing: Flow) -> list[bool]:
+    """Which made values may be rescaled: all that read them can undo it."""
+    values = flowing.trace.values
+    free = [False] * len(values)
+    for number in reversed(range(len(values))):
+        node = values[number].producer()
+        made = node is not None and (
+            (node.op_type == "Conv" and fused(node).activation != "relu6")
+            or node.op_type in CHANNELWISE
+        )
+        free[number] = (
+            made
+            and number not in flowing.trace.fixed
+            and bool(flowing.read[number])
+            and all(
+                reading.node is not None
+                and (
+                    reading.node.op_type == "Conv"
+                    or (
+                        reading.node.op_type in CHANNELWISE
+                        and free[flowing.number[reading.node.outputs[0]]]
+                    )
+                )
+                for reading in flowing.read[number]
+            )
+        )
+    # What only passes channels on cannot be rescaled if one of its sources cannot.
+    for number, value in enumerate(values):
+        node = value.producer()
+        if node is not None and node.op_type in CHANNELWISE:
+            reading = flowing.by_node.get(node)
+            sources = () if reading is None else np.unique(reading.made).tolist()
+            if not all(free[source] or _is_given(values[source]) for source in sources):
+                free[number] = False
+    return free
+
+
+def _is_given(value: ir.Value) -> bool:
+    return value.producer() is None
+
+
+def _is_unpadded(node: ir.Node | None) -> bool:
+    return node is not None and node.op_type == "Conv" and not any(g.ints(node, "pads", ()))
+
+
+def _all_depthwise(flowing: Flow, number: int) -> bool:
+    for reading in flowing.read[number]:
+        node = reading.node
+        assert node is not None
+        if node.op_type == "Conv":
+            if not g.is_depthwise(node):
+                return False
+        elif not _all_depthwise(flowing, flowing.number[node.outputs[0]]):
+            return False
+    return True
+
+
+def _rescale(
+    graph: ir.Graph,
+    flowing: Flow,
+    node: ir.Node,
+    scales: list[np.ndarray],
+    offsets: list[np.ndarray],
+) -> None:
+    reading, number = flowing.by_node[node], flowing.number[node.outputs[0]]
+    factor, moved = (flowing.gathered(reading, arrays) for arrays in (scales, offsets))
+    result, shift = scales[number], offsets[number]
+    weight = np.asarray(g.constant(node.inputs[1]), np.float64)
+    given = g.constant(node.inputs[2]) if len(node.inputs) > 2 else None
+    bias = np.zeros(len(weight)) if given is None else given.astype(np.float64)
+    if g.is_depthwise(node):
+        bias = bias + weight.sum((1, 2, 3)) * moved
+        weight = weight * factor[:, None, None, None]
+    else:
+        bias = bias + weight.sum((2, 3)) @ moved
+        weight = weight * factor[None, :, None, None]
+    weight = weight / result[:, None, None, None]
+    bias = (bias - shift) / result
+    name = node.inputs[1].name if node.inputs[1] is not None else "weight"
+    node.resize_inputs(3)
+    for slot, array, kind in ((1, weight, "equalized"), (2, bias, "equalized_bias")):
+        made = g.new_constant(graph, f"{name}_{kind}", array.astype(np.float32))
+        node.replace_input_with(slot, made)

@@ -1,0 +1,73 @@
+"""What each channel of the float network holds on the calibration images: a seeded sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from edgeshuffle.errors import DataError
+from edgeshuffle.converter.quant.float_run import FloatRun
+from edgeshuffle.converter.quant.fused import fused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sized
+
+    import onnx_ir as ir
+
+    from edgeshuffle.converter.quant.draft import Images
+
+SAMPLES: Final = 16384
+_SEED: Final = 2018
+
+
+@dataclass(frozen=True, eq=False)
+class Channels:
+    """One value: `values` (C, n) float32 at places drawn from all images; extremes (C,) of all."""
+
+    values: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def sampled_values(graph: ir.Graph) -> list[ir.Value]:
+    """The values that bring new numbers: the input, and what convolutions and means give."""
+    made = [node for node in graph if node.op_type in ("Conv", "GlobalAveragePool")]
+    return [
+        graph.inputs[0],
+        *(fused(node).output if node.op_type == "Conv" else node.outputs[0] for node in made),
+    ]
+
+
+def sample(
+    model: ir.Model, images: Images, progress: Callable[[int, int], None]
+) -> dict[str, Channels]:
+    """Channels by value name, from one pass over the images. Raises DataError and ModelError."""
+    count = _count(images)
+    names = [value.name or "" for value in sampled_values(model.graph)]
+    run = FloatRun(model, names)
+    random = np.random.RandomState(_SEED)
+    drawn: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    lows: dict[str, np.ndarray] = {}
+    highs: dict[str, np.ndarray] = {}
+    for index, image in enumerate(images):
+        found = run(image)
+        for name in names:
+            planes = found[name].reshape(found[name].shape[1], -1)
+            low, high = planes.min(1), planes.max(1)
+            lows[name] = np.minimum(lows.get(name, low), low)
+            highs[name] = np.maximum(highs.get(name, high), high)
+            wanted = min(planes.shape[1], -(-SAMPLES // count))
+            places = random.choice(planes.shape[1], wanted, replace=False)
+            drawn[name].append(planes[:, places])
+        progress(index + 1, count)
+    return {
+        name: Channels(np.concatenate(drawn[name], 1), lows[name], highs[name]) for name in names
+    }
+
+
+def _count(images: Sized) -> int:
+    if not len(images):
+        raise DataError("There are no calibration images. Give some with --calib.")
+    return len(images)

@@ -1,0 +1,201 @@
+"""Go through the network from the input on, float and quantized side by side, layer by layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from edgeshuffle.converter import graph as g
+from edgeshuffle.dataset import spread
+from edgeshuffle.converter.quant.fused import fused, is_fused
+from edgeshuffle.converter.quant.plan import QConv, QuantPlan
+from edgeshuffle.converter.quant.simulate import activate, conv, fake_quantize, rounds, run_node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import onnx_ir as ir
+
+    from edgeshuffle.converter.quant.draft import Draft, Images
+
+# Enough for a covariance of some hundred inputs; more images would need more memory and time.
+IMAGES: Final = 256
+_PLACES: Final = 24_000
+_BATCH: Final = 16
+_SEED: Final = 2018
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A convolution, its weights as rows (O, K) float64, and what it reads.
+
+    `real` are the float weights and `steps` those of the plan, both in steps of the plan's scales.
+    `columns` are of the quantized network, (K, n) float32 for a dense layer and (O K, n) for a
+    depthwise one, with as many places of each of the `images` in turn; `float_columns` are the same
+    places' of the float network.
+    """
+
+    node: ir.Node
+    real: torch.Tensor
+    steps: torch.Tensor
+    columns: torch.Tensor
+    float_columns: torch.Tensor
+    images: int
+
+    @property
+    def means(self) -> torch.Tensor:
+        """Mean of every column."""
+        return self.columns.mean(1).double()
+
+    @property
+    def groups(self) -> int:
+        """How many rows have inputs of their own: 1 for a dense layer, O for a depthwise one."""
+        return len(self.real) if g.is_depthwise(self.node) else 1
+
+    def covariance(self) -> torch.Tensor:
+        """(1, K, K) for a dense layer, (O, K, K) for a depthwise one; the mean is the bias's."""
+        centred = self.columns - self.means.float()[:, None]
+        centred = centred.reshape(self.groups, self.real.shape[1], -1)
+        return (centred @ centred.transpose(1, 2)).double() / centred.shape[2]
+
+    def output_means(self, weights: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
+        """Mean output (O,) without bias of rows (O, K)."""
+        if g.is_depthwise(self.node):
+            return (weights * means.reshape(weights.shape)).sum(1)
+        return weights @ means
+
+
+def walk(draft: Draft, stage: str, choose: Callable[[Layer], torch.Tensor]) -> QuantPlan:
+    """The draft's plan with weights that `choose` gives for each layer, and biases to match.
+
+    Raises DataError and ModelError. The images are a seeded choice of at most IMAGES.
+    """
+    plan = draft.plan
+    graph = draft.model.graph
+    walker = _Walker(plan, _chosen(draft.images), choose)
+    given = graph.inputs[0]
+    walker.start(given)
+    nodes = list(graph)
+    reads: dict[ir.Value, int] = {}
+    for node in nodes:
+        for _, value in g.data_inputs(node):
+            reads[value] = reads.get(value, 0) + 1
+    with torch.inference_mode():
+        for done, node in enumerate(nodes):
+            draft.progress(stage, done, len(nodes))
+            if not is_fused(node):
+                walker.step(node)
+            for _, value in g.data_inputs(node):
+                reads[value] -= 1
+                if not reads[value]:
+                    walker.forget(value)
+    draft.progress(stage, len(nodes), len(nodes))
+    return QuantPlan(plan.activations, walker.convs)
+
+
+def _chosen(images: Images) -> torch.Tensor:
+    wanted = set(spread(np.zeros(len(images), np.int64), IMAGES).tolist())
+    kept = [image for index, image in enumerate(images) if index in wanted]
+    return torch.from_numpy(np.concatenate(kept))
+
+
+class _Walker:
+    def __init__(
+        self, plan: QuantPlan, images: torch.Tensor, choose: Callable[[Layer], torch.Tensor]
+    ) -> None:
+        self.plan = plan
+        self.images = images
+        self.choose = choose
+        self.convs: dict[str, QConv] = dict(plan.convs)
+        self.real: dict[ir.Value, torch.Tensor] = {}
+        self.quantized: dict[ir.Value, torch.Tensor] = {}
+        self.random = torch.Generator().manual_seed(_SEED)
+
+    def start(self, value: ir.Value) -> None:
+        self.real[value] = self.images
+        self.quantized[value] = self._rounded(self.images, value)
+
+    def forget(self, value: ir.Value) -> None:
+        self.real.pop(value, None)
+        self.quantized.pop(value, None)
+
+    def step(self, node: ir.Node) -> None:
+        if node.op_type == "Conv":
+            self._conv(node)
+            return
+        sources = [value for _, value in g.data_inputs(node)]
+        for values, changed in ((self.real, False), (self.quantized, rounds(node, self.plan))):
+            outputs = run_node(node, [values[source] for source in sources])
+            for value, output in zip(node.outputs, outputs, strict=True):
+                values[value] = self._rounded(output, value) if changed else output
+
+    def _rounded(self, x: torch.Tensor, value: ir.Value) -> torch.Tensor:
+        return fake_quantize(x, self.plan.activations[value.name or ""])
+
+    def _conv(self, node: ir.Node) -> None:
+        result, source, name = fused(node), node.inputs[0], node.outputs[0].name or ""
+        assert source is not None
+        weight = torch.from_numpy(np.array(g.constant(node.inputs[1]), np.float32))
+        given = g.constant(node.inputs[2]) if len(node.inputs) > 2 else None
+        bias = torch.zeros(len(weight)) if given is None else torch.from_numpy(np.array(given))
+        old = self.plan.convs[name]
+        scales = torch.from_numpy(old.scales.astype(np.float64))
+        places = self._places(node)
+        layer = Layer(
+            node,
+            weight.double().flatten(1) / scales[:, None],
+            torch.from_numpy(old.weight.astype(np.float64)).flatten(1),
+            self._columns(node, self.quantized[source], places),
+            self._columns(node, self.real[source], places),
+            len(self.images),
+        )
+        steps = self.choose(layer)
+        rows = weight.double().flatten(1)
+        wanted = bias.double() + layer.output_means(rows, layer.float_columns.mean(1).double())
+        offset = wanted - layer.output_means(steps * scales[:, None], layer.means)
+        bias_scales = torch.from_numpy(old.bias_scales.astype(np.float64))
+        whole = (offset / bias_scales).round().clamp(-(2.0**31) + 1, 2.0**31 - 1)
+        self.convs[name] = QConv(
+            steps.reshape(weight.shape).numpy().astype(np.int8),
+            old.scales,
+            whole.numpy().astype(np.int32),
+            old.bias_scales,
+        )
+        used = (steps * scales[:, None]).float().reshape(weight.shape)
+        shift = (whole * bias_scales).float()
+        for values, w, b, quantizes in (
+            (self.real, weight, bias.float(), False),
+            (self.quantized, used, shift, True),
+        ):
+            batches = []
+            for part in torch.split(values[source], _BATCH):
+                output = activate(conv(node, part, w, b), result.activation)
+                batches.append(self._rounded(output, result.output) if quantizes else output)
+            values[result.output] = torch.cat(batches)
+
+    def _places(self, node: ir.Node) -> torch.Tensor:
+        """Seeded places (N, k) in each image's output, at which its inputs are looked at."""
+        size = int(np.prod(g.shape_of(node.outputs[0])[2:]))
+        wanted = min(size, -(-_PLACES // len(self.images)))
+        drawn = [torch.randperm(size, generator=self.random)[:wanted] for _ in self.images]
+        return torch.stack(drawn)
+
+    def _columns(self, node: ir.Node, x: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        weight = g.constant(node.inputs[1])
+        assert weight is not None
+        top, left, bottom, right = g.ints(node, "pads", (0, 0, 0, 0))
+        down, across = g.ints(node, "strides", (1, 1))
+        width = g.shape_of(node.outputs[0])[3]
+        padded = F.pad(x, (left, right, top, bottom))
+        row, column = places // width * down, places % width * across
+        found = []
+        for y in range(weight.shape[2]):
+            for z in range(weight.shape[3]):
+                place = (row + y) * padded.shape[3] + column + z
+                chosen = place[:, None].expand(-1, padded.shape[1], -1)
+                found.append(padded.flatten(2).gather(2, chosen).movedim(1, 0).flatten(1))
+        return torch.stack(found, 1).flatten(0, 1)

@@ -1,0 +1,141 @@
+"""Folders or .npz files of pictures, preprocessed as torchvision does: resize, crop, normalise."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from edgeshuffle.errors import DataError
+from edgeshuffle.dataset.folder import open_folder
+from edgeshuffle.dataset.npz import open_npz
+from edgeshuffle.dataset.opened import ChosenPictures
+from edgeshuffle.dataset.preprocess import preprocess_picture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from edgeshuffle.artifact import Preprocess
+    from edgeshuffle.dataset.labels import ClassOrder
+    from edgeshuffle.dataset.pictures import Pictures
+
+_SEED: Final = 2018
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ImageSet:
+    """Images in a fixed order; iterating decodes one at a time to float32 (1, 3, crop, crop).
+
+    `labels` are class indices of the same order, int64 (n,), or None where there are none;
+    `class_order` tells how class folders were told apart, where labels came from those.
+    """
+
+    pictures: Pictures
+    preprocess: Preprocess
+    labels: NDArray[np.int64] | None
+    class_order: ClassOrder | None = None
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        for index in range(len(self)):
+            yield preprocess_picture(self.pictures.picture(index), self.preprocess)
+
+    def some(self, limit: int) -> ImageSet:
+        """At most so many of them, spread evenly over the classes, if known, and over the set."""
+        strata = np.zeros(len(self), np.int64) if self.labels is None else self.labels
+        chosen = spread(strata, limit)
+        return ImageSet(
+            pictures=ChosenPictures(self.pictures, tuple(chosen.tolist())),
+            preprocess=self.preprocess,
+            labels=None if self.labels is None else self.labels[chosen],
+            class_order=self.class_order,
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """Sha256 over the encoded files, or pixels, of all images in order."""
+        digest = hashlib.sha256()
+        for index in range(len(self)):
+            content = self.pictures.content(index)
+            digest.update(len(content).to_bytes(8, "little"))
+            digest.update(content)
+        return digest.hexdigest()
+
+
+def open_images(
+    path: Path,
+    preprocess: Preprocess,
+    *,
+    num_classes: int | None = None,
+    class_names: Sequence[str] | None = None,
+    labelled: bool = False,
+    class_order: str | None = None,
+    limit: int | None = None,
+) -> ImageSet:
+    """Open a flat folder, a folder of class folders, or an .npz file.
+
+    An .npz file holds `x` or `images`, uint8 (n, h, w), (n, h, w, 1) or (n, h, w, 3); optionally
+    `y` or `labels`, integer (n,); and optionally `classes`, the names of its labels. With `limit`
+    at most so many images are used, spread evenly over the classes and over the set. `class_order`
+    decides how class folders are told apart (`labels.class_indices`).
+
+    Raises DataError where there are no images, or labels are missing though `labelled`, are out
+    of range of `num_classes`, or cannot be told from the class folders' names.
+    """
+    if limit is not None and limit < 1:
+        raise DataError(f"A limit of {limit} leaves no images. Give 1 or more.")
+    if not path.exists():
+        raise DataError(f"{path} does not exist. Give an image folder or an .npz file.")
+    if path.is_dir():
+        opened = open_folder(path, num_classes, class_names, class_order)
+    elif path.suffix.lower() == ".npz" and path.is_file():
+        opened = open_npz(path, num_classes, class_names)
+    else:
+        raise DataError(f"{path} is neither an image folder nor an .npz file.")
+    if opened.labels is None and labelled:
+        raise DataError(
+            f"{path} has no labels. Put the images into one folder a class or add `y` to the .npz, "
+            "or give --unlabelled to compare with the float model only."
+        )
+    if opened.labels is not None and num_classes is not None:
+        wrong = opened.labels[(opened.labels < 0) | (opened.labels >= num_classes)]
+        if wrong.size:
+            by_index = opened.class_order is not None and opened.class_order.rule == "index"
+            raise DataError(
+                f"{path} has label {wrong[0]}, but the model's {num_classes} classes are "
+                f"0 to {num_classes - 1}. Give images of the model's classes"
+                f"{', or --class-order sorted' if by_index else ''}."
+            )
+    chosen = spread(opened.strata, limit)
+    return ImageSet(
+        pictures=opened.take(chosen),
+        preprocess=preprocess,
+        labels=None if opened.labels is None else opened.labels[chosen],
+        class_order=opened.class_order,
+    )
+
+
+def spread(strata: NDArray[np.int64], limit: int | None) -> NDArray[np.int64]:
+    """Ascending indices of `limit` items, the same ones each time.
+
+    Strata are drawn from in proportion to their sizes, equal ones alike to within one item, and a
+    smaller limit chooses a subset of what a larger one does.
+    """
+    count = len(strata)
+    if limit is None or limit >= count:
+        return np.arange(count)
+    # RandomState's stream is frozen by NumPy's compatibility policy; default_rng's is not.
+    random = np.random.RandomState(_SEED)
+    key = np.empty(count)
+    for stratum in np.unique(strata):
+        members = np.flatnonzero(strata == stratum)
+        key[random.permutation(members)] = (np.arange(len(members)) + random.rand()) / len(members)
+    return np.sort(np.argsort(key, kind="stable")[:limit])

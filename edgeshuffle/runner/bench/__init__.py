@@ -1,0 +1,128 @@
+"""Times an artifact's model files side by side on one device."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from edgeshuffle.runner.bench.compare import refuse_incomparable
+from edgeshuffle.runner.bench.cores import choose_cores
+from edgeshuffle.runner.bench.events import MeasuredFile, Run
+from edgeshuffle.runner.bench.instructions import count
+from edgeshuffle.runner.bench.journal import writable_folder
+from edgeshuffle.runner.bench.plan import BenchOptions, plan
+from edgeshuffle.runner.bench.reading import measured_of, read_measured
+from edgeshuffle.runner.bench.recording import begin
+from edgeshuffle.runner.bench.results import (
+    BenchReport,
+    InstructionReport,
+    MeasuredCase,
+    Ratio,
+    replay,
+    report_of,
+)
+from edgeshuffle.runner.bench.run import load, measure
+from edgeshuffle.device import open_device
+from edgeshuffle.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from edgeshuffle.runner.bench.plan import Case
+    from edgeshuffle.device import DeviceInfo
+
+__all__ = [
+    "BenchOptions",
+    "BenchReport",
+    "InstructionReport",
+    "MeasuredCase",
+    "Ratio",
+    "bench",
+    "replay",
+]
+
+
+def bench(
+    options: BenchOptions, progress: Callable[[str, int, int], None] | None = None
+) -> BenchReport | InstructionReport:
+    """Measure every model file and keep the records beside the artifact's folder.
+
+    Every block is kept as soon as it was timed, so that a failure loses only what is open; where
+    the disk is full, measuring goes on, and the report's `problem` says so. `progress` is called
+    with a stage, and how much of how much is done.
+
+    An emulated device is not timed: its instructions are counted, if it can count them.
+
+    Raises UnknownNameError (device, runtime), ArtifactError (no file for the runtimes, records
+    that cannot be written or compared), MissingExtraError, RuntimeUnavailableError and DeviceError.
+    """
+    cases = plan(options)
+    then = None if options.against is None else read_measured(options.against)
+    report = progress or (lambda *_: None)
+    with (
+        open_device(options.device, report) as device,
+        writable_folder(options.artifact) as folder,
+    ):
+        device.steady(options.wait)
+        described = device.describe()
+        info = device.info()
+        cores = () if info.emulated else _cores(options, described.clusters)
+        run = _run(options, info, cases, cores)
+        if then is not None:
+            # Better told now than after minutes of measuring.
+            refuse_incomparable(run, then)
+        loaded = () if info.emulated else load(options, device, cases, report, cores=cores)
+        versions = tuple(one.runtime_version for one in loaded)
+        with begin(folder, run, versions, fresh=options.fresh) as recording:
+            if info.emulated:
+                for counted in count(options, device, info, cases, report):
+                    recording.keep(counted)
+            else:
+                power = described.pmic
+                history, keep = recording.history, recording.keep
+                measure(options, loaded, history, keep, report, has_power=power)
+    path = recording.journal.path
+    made = report_of(measured_of(recording.history), path, then, recording.notes)
+    if recording.journal.problem is None:
+        return made
+    return replace(
+        made,
+        problem=ArtifactError(
+            f"Cannot write all records to {path}: {recording.journal.problem}. What was measured "
+            "is shown but not kept. Make room and measure again."
+        ),
+    )
+
+
+def _cores(options: BenchOptions, clusters: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    return choose_cores(options.cores, clusters, options.threads)
+
+
+def _run(
+    options: BenchOptions, info: DeviceInfo, cases: Sequence[Case], cores: tuple[int, ...]
+) -> Run:
+    artifact = options.artifact
+    return Run(
+        kind="instructions" if info.emulated else "times",
+        model=artifact.manifest.model,
+        manifest_sha256=artifact.manifest_sha256,
+        device=info,
+        files=tuple(
+            MeasuredFile(
+                runtime=case.file.runtime,
+                precision=case.file.precision,
+                path=case.file.path,
+                sha256=case.file.sha256,
+                bytes=case.file.bytes,
+            )
+            for case in cases
+        ),
+        threads=options.threads,
+        cores=cores,
+        mode=options.mode,
+        minutes=options.minutes if options.mode == "sustained" else 0.0,
+        seed=options.seed,
+        profile=options.profile,
+        started=datetime.now(UTC).isoformat(),
+    )

@@ -1,0 +1,60 @@
+"""Instructions an inference on an emulated board: the cost that can be known without the board.
+
+They repeat almost to the last one, so a few inferences are enough; the least of them is taken,
+because allocators now and then do some work of their own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from edgeshuffle.runner.bench.events import Counted
+from edgeshuffle.device.session import open_agent
+from edgeshuffle.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from edgeshuffle.runner.bench.plan import BenchOptions, Case
+    from edgeshuffle.runner.bench.record import Count
+    from edgeshuffle.device import Device, DeviceInfo
+
+INFERENCES: Final = 5
+# The first inference of a process has things to set up, and was run when it loaded the model.
+WARMUP: Final = 1
+# ONNX Runtime's allocator makes single inferences up to 0.6 % longer; beyond, something is wrong.
+SPREAD: Final = 0.01
+
+
+def doubts(count: Count) -> tuple[str, ...]:
+    """Why a count is not to be believed, if so."""
+    if count.spread <= SPREAD:
+        return ()
+    return (
+        f"inferences differ by {100 * count.spread:.2f} %, more than {100 * SPREAD:.0f} %; run it "
+        "again",
+    )
+
+
+def count(
+    options: BenchOptions,
+    device: Device,
+    info: DeviceInfo,
+    cases: Sequence[Case],
+    progress: Callable[[str, int, int], None],
+) -> Iterator[Counted]:
+    """Run each case in turn, and count its instructions if the device can.
+
+    Raises UnknownNameError, DeviceError and what `open_agent` does.
+    """
+    if options.threads != 1:
+        raise UnknownNameError("Instructions are counted with one thread: leave out --threads.")
+    for index, case in enumerate(cases):
+        progress("count", index, len(cases))
+        session = open_agent(device, case.file, case.path, seed=options.seed)
+        session.samples(WARMUP)
+        yield Counted(
+            file=index,
+            runtime_version=session.ready.runtime_version,
+            inferences=session.count(INFERENCES) if info.counted else (),
+        )

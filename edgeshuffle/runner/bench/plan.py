@@ -1,0 +1,143 @@
+"""What is measured, for how long, and in which order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+
+from edgeshuffle.errors import ArtifactError
+from edgeshuffle.agent import RUNTIMES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from edgeshuffle.artifact import Artifact, ModelFile
+
+Mode = Literal["quick", "full", "sustained"]
+# Of all cases together: what a records file may hold (`reading.MAX_BYTES`).
+MAX_SAMPLES: Final = 8_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchOptions:
+    """What to measure and where; with `profile`, each operator's time, too.
+
+    `runtimes` () is all of them, `cores` is read by `choose_cores`. `minutes` is how long all cases
+    together run in the mode `sustained`. Unless `fresh`, a run that was cut off is continued.
+    A device that somebody else uses is waited for `wait` seconds. `against` are the records of a
+    run to compare with.
+    """
+
+    artifact: Artifact
+    device: str = "local"
+    runtimes: tuple[str, ...] = ()
+    threads: int = 1
+    cores: str = "fast"
+    mode: Mode = "quick"
+    minutes: float = 10.0
+    profile: bool = False
+    fresh: bool = False
+    wait: float = 0.0
+    against: Path | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One model file and where it lies."""
+
+    file: ModelFile
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """As people read it: `ort/int8`."""
+        return f"{self.file.runtime}/{self.file.precision}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How long to measure a case: blocks of `block` inferences until both limits or one is met.
+
+    With `either`, `samples` or `seconds` (of inference) is enough, but `minimum` samples are taken
+    in any case, and never more than `most`. `warmup_seconds` bounds the warm-up. Where `settles`,
+    statistics are of the second half of the blocks only.
+    """
+
+    block: int
+    samples: int
+    seconds: float
+    either: bool
+    minimum: int
+    warmup_seconds: float
+    settles: bool = False
+    most: int = MAX_SAMPLES
+
+    @property
+    def counted(self) -> int:
+        """How many samples statistics must have."""
+        return self.minimum // 2 if self.settles else self.minimum
+
+    def share(self, samples: int, seconds: float) -> float:
+        """How much is done, 0 to 1; 1 is enough."""
+        shares = (samples / self.samples, seconds / self.seconds)
+        share = max(shares) if self.either else min(shares)
+        return 1.0 if samples >= self.most else min(1.0, share, samples / self.minimum)
+
+
+BUDGETS: Final[dict[Mode, Budget]] = {
+    "quick": Budget(block=8, samples=128, seconds=10, either=True, minimum=30, warmup_seconds=2),
+    "full": Budget(
+        block=32, samples=1024, seconds=60, either=False, minimum=1024, warmup_seconds=10
+    ),
+    # Its seconds are the user's where `budget` is asked.
+    "sustained": Budget(
+        block=32,
+        samples=512,
+        seconds=600,
+        either=False,
+        minimum=512,
+        warmup_seconds=2,
+        settles=True,
+    ),
+}
+
+
+def budget(options: BenchOptions, cases: int) -> Budget:
+    """How long to measure each of so many cases."""
+    chosen = replace(BUDGETS[options.mode], most=MAX_SAMPLES // cases)
+    if options.mode == "sustained":
+        return replace(chosen, seconds=60 * options.minutes / cases)
+    return chosen
+
+
+def plan(options: BenchOptions) -> tuple[Case, ...]:
+    """A case for every model file of the chosen runtimes.
+
+    Raises UnknownNameError, and ArtifactError where no file is for these runtimes.
+    """
+    artifact = options.artifact
+    for name in options.runtimes:
+        if name not in tuple(RUNTIMES):
+            RUNTIMES[name]
+    cases = tuple(
+        Case(file=file, path=artifact.path(file))
+        for file in artifact.manifest.files
+        if not options.runtimes or file.runtime in options.runtimes
+    )
+    if not cases:
+        raise ArtifactError(
+            f"{artifact.folder} has no model file for "
+            f"{' or '.join(options.runtimes) or 'any runtime'}. Export it again with that format."
+        )
+    return cases
+
+
+def rounds(cases: int, seed: int) -> Iterator[tuple[int, ...]]:
+    """Without end: each round is every case's index, in an order that the seed decides."""
+    rng = np.random.default_rng(seed)
+    while True:
+        yield tuple(int(index) for index in rng.permutation(cases))

@@ -1,0 +1,91 @@
+"""See the values of an ONNX file while ONNX Runtime runs it, with the kernels it always uses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import numpy_helper
+
+from edgeshuffle.runner.compare.planes import planes
+from edgeshuffle.converter.quant.plan import QMIN, QParams
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+# Where operators that round are given the scale of their output, before its zero point.
+_SCALE_AT: Final = {"QuantizeLinear": 1, "QLinearConv": 6, "QLinearGlobalAveragePool": 3}
+
+
+class OnnxTaps:
+    """A session on a file that `emit.onnx` wrote, for the graph's values of the given names.
+
+    `operators` has what computes each value that the file has, in the file's order; `params` None
+    for floats. Without names, all values of a float file.
+    """
+
+    def __init__(self, path: Path, wanted: Iterable[str] | None = None) -> None:
+        proto = onnx.load(path)
+        made = {name: node.op_type for node in proto.graph.node for name in node.output}
+        self._tensors = {
+            value: tensor
+            for value in (made if wanted is None else wanted)
+            for tensor in _first(made, value)
+        }
+        by_tensor = _params(proto)
+        self.params = {value: by_tensor.get(name) for value, name in self._tensors.items()}
+        self.operators = {value: made[name] for value, name in self._tensors.items()}
+        for node in proto.graph.node:
+            if node.op_type in ("Relu", "Clip") and made.get(node.input[0]) == "Conv":
+                self.operators[node.output[0]] = f"Conv+{node.op_type}"
+        given = {output.name for output in proto.graph.output}
+        proto.graph.output.extend(
+            onnx.ValueInfoProto(name=name)
+            for name in dict.fromkeys(self._tensors.values())
+            if name not in given
+        )
+        options = ort.SessionOptions()
+        # Errors are raised; printed besides, they would be lines of nobody's.
+        options.log_severity_level = 4
+        self._session = ort.InferenceSession(
+            proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        self._feed = self._session.get_inputs()[0].name
+
+    def __call__(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        """Values (C, pixels) by name for a float32 (1, 3, R, R) image: int8 steps or float32."""
+        arrays = self._session.run(list(self._tensors.values()), {self._feed: image})
+        return {
+            value: planes(array) if array.dtype != np.uint8 else _signed(planes(array))
+            for value, array in zip(self._tensors, arrays, strict=True)
+        }
+
+
+def _first(made: dict[str, str], value: str) -> list[str]:
+    return [name for name in (f"{value}_q", f"{value}_float", value) if name in made][:1]
+
+
+def _signed(steps: np.ndarray) -> np.ndarray:
+    return (steps.astype(np.int16) + QMIN).astype(np.int8)
+
+
+def _params(proto: onnx.ModelProto) -> dict[str, QParams]:
+    """Of every tensor of integers; what an operator only moves keeps its parameters."""
+    constants = {tensor.name: tensor for tensor in proto.graph.initializer}
+    found: dict[str, QParams] = {}
+    for node in proto.graph.node:
+        if node.op_type in _SCALE_AT:
+            at = _SCALE_AT[node.op_type]
+            scale, zero = (
+                numpy_helper.to_array(constants[name]) for name in node.input[at : at + 2]
+            )
+            offset = QMIN if zero.dtype == np.uint8 else 0
+            found[node.output[0]] = QParams(scale.item(), zero.item() + offset)
+        elif node.op_type != "DequantizeLinear":
+            known = [found[name] for name in node.input if name in found]
+            if known:
+                found.update(dict.fromkeys(node.output, known[0]))
+    return found

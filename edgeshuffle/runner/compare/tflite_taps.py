@@ -1,0 +1,64 @@
+"""See the values of a TFLite file while LiteRT runs it: as further outputs of its graph.
+
+What a delegate computes inside is not kept anywhere, but what is an output must be.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+
+from edgeshuffle.runner.compare.planes import planes
+from edgeshuffle.converter.emit.flatbuffer import packed
+from edgeshuffle.converter.quant.plan import QParams
+from edgeshuffle.agent.litert import quiet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+class TfliteTaps:
+    """An interpreter on a file that `emit.tflite` wrote, for the graph's values of the given names.
+
+    `params` has every value that the file has, with None for floats.
+    """
+
+    def __init__(self, path: Path, wanted: Iterable[str]) -> None:
+        model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+        graph = model.subgraphs[0]
+        computed = {int(index) for op in graph.operators for index in op.outputs}
+        by_name = {graph.tensors[index].name.decode(): index for index in computed}
+        self._tensors = {value: by_name[value] for value in wanted if value in by_name}
+        last = int(graph.outputs[0])
+        others = sorted(set(self._tensors.values()) - {last})
+        graph.outputs = np.array([last, *others], np.int32)
+        self.params = {
+            value: _params(graph.tensors[index]) for value, index in self._tensors.items()
+        }
+        with quiet():
+            self._interpreter = Interpreter(model_content=packed(model))
+            self._interpreter.allocate_tensors()
+        self._given = self._interpreter.get_input_details()[0]
+
+    def __call__(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        """Values (C, pixels) by name for a float32 (1, 3, R, R) image: int8 steps or float32."""
+        value = np.ascontiguousarray(image.transpose(0, 2, 3, 1))
+        if self._given["dtype"] == np.int8:
+            value = QParams(*self._given["quantization"]).quantize(value)
+        self._interpreter.set_tensor(self._given["index"], value)
+        self._interpreter.invoke()
+        return {
+            name: planes(self._interpreter.get_tensor(index), nhwc=True)
+            for name, index in self._tensors.items()
+        }
+
+
+def _params(tensor: schema.TensorT) -> QParams | None:
+    grid = tensor.quantization
+    if tensor.type != schema.TensorType.INT8:
+        return None
+    return QParams(float(grid.scale[0]), int(grid.zeroPoint[0]))

@@ -1,0 +1,232 @@
+"""Accuracy of an artifact's model files: against labels, and against its own float model."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgeshuffle.device import open_device
+from edgeshuffle.device.session import open_agent
+from edgeshuffle.errors import ArtifactError, DataError, ModelError, RuntimeUnavailableError
+from edgeshuffle.dataset import open_images
+from edgeshuffle.packaged import TEST_IMAGES
+from edgeshuffle.agent import RUNTIMES
+from edgeshuffle.tally import Result, Tally
+
+__all__ = ["EvaluateOptions", "Evaluation", "Result", "evaluate"]
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from edgeshuffle.artifact import Artifact, ModelFile
+    from edgeshuffle.device import DeviceInfo
+    from edgeshuffle.device.session import AgentSession
+    from edgeshuffle.dataset import ImageSet
+    from edgeshuffle.agent import Session
+
+    Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions:
+    """What to evaluate. `data` None is the demo's test images; `runtimes` () is all of them.
+
+    Where runtimes have to be put on a device that somebody else uses, `wait` seconds are waited.
+    Without `labelled`, labels are not looked at: only agreement and SQNR are measured.
+    `class_order` is `index` or `sorted`: how class folders are told apart.
+    """
+
+    artifact: Artifact
+    data: Path | None = None
+    labelled: bool = True
+    class_order: str | None = None
+    device: str = "local"
+    runtimes: tuple[str, ...] = ()
+    limit: int | None = None
+    threads: int = 1
+    wait: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Results of one artifact on one set of `n` images; `reference` as `runtime/precision`.
+
+    `device` is None where everything ran in this process. `manifest_sha256` is of the manifest that
+    was loaded, and `files_sha256` are those of the files that ran, checked again after they did.
+    `class_order` is the rule by which folders became labels: `names`, `index` or `sorted`; None
+    where labels did not come from folders. `notes` are what the user should know of it.
+    """
+
+    model: str
+    device: DeviceInfo | None
+    manifest_sha256: str
+    files_sha256: dict[str, str]
+    data: str
+    data_sha256: str
+    n: int
+    class_order: str | None
+    notes: tuple[str, ...]
+    reference: str
+    results: tuple[Result, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Evaluation:
+    """Run every model file on every image; each image is decoded once.
+
+    The reference is the artifact's float ONNX file or, without one, its float TFLite file. It runs
+    here, also where the files are evaluated on a device; they then run here too, to be compared.
+    `progress` is called with the number of images done and the number of all.
+
+    Raises DataError (images), ArtifactError (no file to run or to compare with, or one that was
+    changed meanwhile), ModelError (logits that are no finite numbers, or a reference that gives
+    only zeros), MissingExtraError, RuntimeUnavailableError, and for a
+    device UnknownNameError and DeviceError.
+    """
+    artifact = options.artifact
+    reference = _reference(artifact)
+    files = _chosen(artifact, options.runtimes)
+    images = _images(options)
+    labels = images.labels if options.labelled else None
+    here = {
+        file.path: _session(file, artifact.path(file), options.threads)
+        for file in (reference, *files)
+    }
+    base = Tally()
+    tallies = {file.path: Tally() for file in files}
+    with ExitStack() as stack:
+        info, there = _on_device(options, files, stack)
+        for index, image in enumerate(images):
+            label = None if labels is None else int(labels[index])
+            expected = {path: session.run(image) for path, session in here.items()}
+            found = {
+                path: session.run(image, len(expected[path])) for path, session in there.items()
+            } or expected
+            for path, output in (*expected.items(), *found.items()):
+                if not np.isfinite(output).all():
+                    raise ModelError(
+                        f"{artifact.folder / path} gives logits that are no finite numbers for "
+                        f"image {index} of {_data(options)}. Check the weights, and the mean and "
+                        "std."
+                    )
+            base.add(expected[reference.path], expected[reference.path], label)
+            for path, tally in tallies.items():
+                output = found[path]
+                tally.add(expected[reference.path], output, label)
+                if there:
+                    tally.compare(expected[path], output)
+            if progress is not None:
+                progress(index + 1, len(images))
+    artifact.check_files((reference, *files))
+    if not base.signal and any(tally.noise for tally in tallies.values()):
+        raise ModelError(
+            f"{artifact.path(reference)} gives zero for every class of every image, so nothing can "
+            "be compared with it. Check the weights."
+        )
+    classes = artifact.manifest.num_classes
+    order = images.class_order if labels is not None else None
+    return Evaluation(
+        model=artifact.manifest.model,
+        device=info,
+        manifest_sha256=artifact.manifest_sha256,
+        files_sha256={file.path: file.sha256 for file in (reference, *files)},
+        data=str(_data(options)),
+        data_sha256=images.digest,
+        n=len(images),
+        class_order=None if order is None else order.rule,
+        notes=() if order is None or order.note is None else (order.note,),
+        reference=f"{reference.runtime}/{reference.precision}",
+        results=tuple(
+            tallies[file.path].result(file, base, classes, _step(artifact, file)) for file in files
+        ),
+    )
+
+
+def _images(options: EvaluateOptions) -> ImageSet:
+    path, artifact = _data(options), options.artifact
+    if not options.labelled:
+        return open_images(path, artifact.manifest.preprocess, limit=options.limit)
+    return open_images(
+        path,
+        artifact.manifest.preprocess,
+        num_classes=artifact.manifest.num_classes,
+        class_names=artifact.labels,
+        labelled=True,
+        class_order=options.class_order,
+        limit=options.limit,
+    )
+
+
+def _step(artifact: Artifact, file: ModelFile) -> float:
+    """The unit of a file's logits: its quantization step, or 1 where there is none."""
+    if file.precision == "fp32" or artifact.manifest.quantization is None:
+        return 1.0
+    return float(artifact.manifest.quantization["output"]["scale"])
+
+
+def _chosen(artifact: Artifact, runtimes: tuple[str, ...]) -> list[ModelFile]:
+    for name in runtimes:
+        # Unknown names and missing packages are reported as such, not as missing files.
+        RUNTIMES[name]
+    files = [f for f in artifact.manifest.files if not runtimes or f.runtime in runtimes]
+    if not files:
+        raise ArtifactError(
+            f"{artifact.folder} has no model file for {' or '.join(runtimes) or 'any runtime'}. "
+            "Export it again with that format."
+        )
+    return files
+
+
+def _on_device(
+    options: EvaluateOptions, files: list[ModelFile], stack: ExitStack
+) -> tuple[DeviceInfo | None, dict[str, AgentSession]]:
+    """What the device is, and every file loaded there."""
+    if options.device == "local":
+        return None, {}
+    device = stack.enter_context(open_device(options.device))
+    device.set_up(options.wait)
+    path = options.artifact.path
+    return device.info(), {
+        file.path: open_agent(device, file, path(file), threads=options.threads) for file in files
+    }
+
+
+def _session(file: ModelFile, path: Path, threads: int) -> Session:
+    runtime = RUNTIMES[file.runtime]
+    try:
+        return runtime.open_session(str(path), threads)
+    # Each runtime has error types of its own for a model that it refuses.
+    except Exception as err:
+        reason = (str(err).splitlines() or [repr(err)])[0]
+        raise RuntimeUnavailableError(
+            f"{file.runtime} cannot load {path} ({reason}). Export it again, or leave this runtime "
+            "out with --runtime."
+        ) from err
+
+
+def _reference(artifact: Artifact) -> ModelFile:
+    floats = {file.format: file for file in artifact.manifest.files if file.precision == "fp32"}
+    reference = floats.get("onnx", floats.get("tflite"))
+    if reference is None:
+        raise ArtifactError(
+            f"{artifact.folder} has no float model file to compare with. Export it again."
+        )
+    return reference
+
+
+def _data(options: EvaluateOptions) -> Path:
+    if options.data is not None:
+        return options.data
+    if options.artifact.manifest.source.get("kind") != "demo":
+        raise DataError(
+            f"{options.artifact.folder} was not made from the demo weights, so there are no images "
+            "for it. Give --data DIR or --data FILE.npz."
+        )
+    return TEST_IMAGES

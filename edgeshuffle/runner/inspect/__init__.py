@@ -1,0 +1,82 @@
+"""What is inside a model file: operators, MACs, bytes moved, requantizations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, cast
+
+from edgeshuffle.errors import MissingExtraError, ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_READERS: Final = {".onnx": "onnx_file", ".tflite": "tflite_file"}
+
+
+@dataclass(frozen=True, order=True)
+class Grid:
+    """How a quantized tensor's integers stand for reals: (q - zero_point) * scale."""
+
+    dtype: str
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requantization:
+    """An operator that only moves values, yet must compute since its grids differ."""
+
+    op: str
+    output: str
+    sources: tuple[Grid, ...]
+    target: Grid
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """One model file.
+
+    `macs` are multiply-accumulates of convolutions and matrix products for one image,
+    `parameters` the elements of constant weights and biases and `weight_bytes` their stored size.
+    `moved_bytes` are the bytes that data-moving operators read and write. `wide_tensors` are the
+    tensors of rank 5 and more, which GPU delegates refuse.
+    """
+
+    format: str
+    ops: dict[str, int]
+    macs: int
+    parameters: int
+    weight_bytes: int
+    moved_bytes: int
+    requantizations: tuple[Requantization, ...]
+    wide_tensors: tuple[str, ...]
+    transposes: int
+
+
+def inspect_file(path: Path) -> Inspection:
+    """Read a .onnx or .tflite file.
+
+    Raises ModelError where it is missing, corrupt or of another kind, and MissingExtraError where
+    the package that reads it is not installed.
+    """
+    name = _READERS.get(path.suffix.lower())
+    if name is None:
+        raise ModelError(f"{path} is no model file. Give a .onnx or .tflite file.")
+    if not path.is_file():
+        raise ModelError(f"{path} does not exist. Give a .onnx or .tflite file.")
+    try:
+        module = import_module(f"edgeshuffle.runner.inspect.{name}")
+    except ModuleNotFoundError as err:
+        raise MissingExtraError(
+            f"Reading {path.name} needs the package '{err.name}': "
+            "pip install 'edgeshuffle[export]'."
+        ) from err
+    read = cast("Callable[[Path], Inspection]", module.read)
+    return read(path)
+
+
+def bytes_moved(read: int, written: int) -> int:
+    """Bytes of one data-moving operator, which reads no more of its input than it writes."""
+    return min(read, written) + written

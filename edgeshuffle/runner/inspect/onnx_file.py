@@ -1,0 +1,280 @@
+"""Inspect an ONNX file, float, QDQ or QOperator.
+
+A float tensor between DequantizeLinear and QuantizeLinear counts as the integers it stands for,
+because that is what a runtime moves once it has fused them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+import onnx
+from onnx import TensorProto, helper, inliner, numpy_helper, shape_inference
+
+from edgeshuffle.errors import ModelError
+from edgeshuffle.runner.inspect import Grid, Inspection, Requantization, bytes_moved
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_CONV_WEIGHT: Final = {"Conv": 1, "FusedConv": 1, "ConvInteger": 1, "QLinearConv": 3}
+# The positions of the two factors.
+_MATMUL: Final = {
+    "Gemm": (0, 1),
+    "FusedGemm": (0, 1),
+    "FusedMatMul": (0, 1),
+    "MatMul": (0, 1),
+    "MatMulInteger": (0, 1),
+    "QLinearMatMul": (0, 3),
+    "QGemm": (0, 3),
+}
+_PARAMETERS: Final = {
+    **dict.fromkeys(("Conv", "FusedConv", "ConvTranspose", "Gemm", "FusedGemm"), (1, 2)),
+    **dict.fromkeys(("MatMul", "FusedMatMul", "MatMulInteger"), (0, 1)),
+    **dict.fromkeys(("Add", "Sub", "Mul", "Div"), (0, 1)),
+    "ConvInteger": (1,),
+    "QLinearConv": (3, 8),
+    "QLinearMatMul": (0, 3),
+    "QGemm": (3, 6),
+    "QLinearAdd": (0, 3),
+    "QLinearMul": (0, 3),
+    "BatchNormalization": (1, 2, 3, 4),
+    "PRelu": (1,),
+}
+# Runtimes let Reshape and its kin share their input's memory, so only these copy.
+_COPIES: Final = {"Concat", "QLinearConcat", "Split", "Slice", "Gather", "Transpose", "Pad"}
+_KEEPS_VALUES: Final = {
+    *_COPIES,
+    *("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Expand", "Tile", "MaxPool"),
+    *("DepthToSpace", "SpaceToDepth"),
+}
+# For shapes alone: a standard operator and the inputs it would have.
+_SHAPED_LIKE: Final = {
+    "QLinearAdd": ("Add", (0, 3)),
+    "QLinearMul": ("Mul", (0, 3)),
+    "QLinearGlobalAveragePool": ("GlobalAveragePool", (0,)),
+    "QLinearAveragePool": ("AveragePool", (0,)),
+    "QLinearReduceMean": ("ReduceMean", (0,)),
+    "QLinearLeakyRelu": ("LeakyRelu", (0,)),
+    "QLinearSigmoid": ("Sigmoid", (0,)),
+    "QLinearSoftmax": ("Softmax", (0,)),
+    "QGemm": ("Gemm", (0, 3)),
+    "FusedConv": ("Conv", (0, 1)),
+    "FusedGemm": ("Gemm", (0, 1)),
+    "FusedMatMul": ("MatMul", (0, 1)),
+}
+
+
+def read(path: Path) -> Inspection:
+    """Inspect the file; raises ModelError."""
+    try:
+        graph = _Graph(path, onnx.load(path))
+        return Inspection(
+            format="onnx",
+            ops=dict(sorted(Counter(node.op_type for node in graph.nodes).items())),
+            macs=sum(graph.macs(node) for node in graph.nodes),
+            parameters=sum(math.prod(constant.dims) for constant in graph.parameters()),
+            weight_bytes=sum(_size(constant) for constant in graph.parameters()),
+            moved_bytes=sum(graph.moved(node) for node in graph.nodes),
+            requantizations=tuple(graph.requantizations()),
+            wide_tensors=tuple(name for name, dims in graph.shapes.items() if len(dims) > 4),
+            transposes=sum(node.op_type == "Transpose" for node in graph.nodes),
+        )
+    except ModelError:
+        raise
+    # protobuf, onnx and numpy each raise errors of their own for damaged files.
+    except Exception as err:
+        reason = (str(err).splitlines() or [repr(err)])[0]
+        raise ModelError(f"{path} cannot be read as ONNX ({reason}). Export it again.") from err
+
+
+class _Graph:
+    """The main graph with its constants, shapes and links."""
+
+    def __init__(self, path: Path, model: onnx.ModelProto) -> None:
+        if model.functions:
+            model = inliner.inline_local_functions(model)
+        self.path = path
+        self.constants: dict[str, TensorProto] = {t.name: t for t in model.graph.initializer}
+        self.nodes: list[onnx.NodeProto] = []
+        for node in model.graph.node:
+            if any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute):
+                raise ModelError(
+                    f"{path} has control flow ({node.op_type}), which is not supported. "
+                    "Simplify it with onnxsim."
+                )
+            if node.op_type != "Constant":
+                self.nodes.append(node)
+            elif node.attribute[0].name == "value":
+                self.constants[node.output[0]] = node.attribute[0].t
+        self.producer = {name: node for node in self.nodes for name in node.output if name}
+        self.readers: dict[str, list[onnx.NodeProto]] = {}
+        for node in self.nodes:
+            for name in node.input:
+                self.readers.setdefault(name, []).append(node)
+        self.shapes, self.types = self._infer(model)
+
+    def _infer(self, model: onnx.ModelProto) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
+        """Shapes and element types of all tensors that have a known one; a free batch is 1."""
+        double = onnx.ModelProto()
+        double.CopyFrom(model)
+        for value in double.graph.input:
+            dims = value.type.tensor_type.shape.dim
+            if len(dims) and not dims[0].HasField("dim_value"):
+                dims[0].dim_value = 1
+        for output in double.graph.output:
+            output.type.tensor_type.ClearField("shape")
+        # Inference stops at operators outside the standard, so they are replaced by their like.
+        for node in double.graph.node:
+            kept = list(node.input)
+            if node.op_type == "QLinearConcat":
+                kept, like = kept[2::3], "Concat"
+            elif node.op_type in _SHAPED_LIKE:
+                like, positions = _SHAPED_LIKE[node.op_type]
+                kept = [kept[position] for position in positions]
+            else:
+                continue
+            channels_last = any(a.name == "channels_last" and a.i for a in node.attribute)
+            if channels_last:
+                raise ModelError(f"{self.path} has {node.op_type} in NHWC. Export it again.")
+            del node.input[:]
+            node.input.extend(kept)
+            node.op_type, node.domain = like, ""
+        inferred = shape_inference.infer_shapes(double, data_prop=True).graph
+        shapes: dict[str, tuple[int, ...]] = {}
+        types: dict[str, int] = {}
+        for value in (*inferred.input, *inferred.value_info, *inferred.output):
+            tensor = value.type.tensor_type
+            types[value.name] = tensor.elem_type
+            if tensor.HasField("shape") and all(d.HasField("dim_value") for d in tensor.shape.dim):
+                shapes[value.name] = tuple(d.dim_value for d in tensor.shape.dim)
+        for name, constant in self.constants.items():
+            shapes[name], types[name] = tuple(constant.dims), constant.data_type
+        return shapes, types
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        if name not in self.shapes:
+            raise ModelError(
+                f"{self.path} does not fix the shape of '{name}'. "
+                "Give its inputs static shapes and simplify it with onnxsim."
+            )
+        return self.shapes[name]
+
+    def macs(self, node: onnx.NodeProto) -> int:
+        if node.op_type in _CONV_WEIGHT:
+            weight = self.shape(node.input[_CONV_WEIGHT[node.op_type]])
+            return math.prod(self.shape(node.output[0])) * math.prod(weight[1:])
+        if node.op_type in _MATMUL:
+            left = self.shape(node.input[_MATMUL[node.op_type][0]])
+            transposed = any(a.name == "transA" and a.i for a in node.attribute)
+            depth = left[-2] if transposed else left[-1]
+            return math.prod(self.shape(node.output[0])) * depth
+        return 0
+
+    def constant(self, name: str) -> TensorProto | None:
+        """The stored tensor behind a name, also through DequantizeLinear and the like."""
+        while name not in self.constants:
+            node = self.producer.get(name)
+            if node is None or node.op_type not in ("DequantizeLinear", "Identity", "Cast"):
+                return None
+            name = node.input[0]
+        return self.constants[name]
+
+    def parameters(self) -> list[TensorProto]:
+        """Stored weights and biases, each once."""
+        found: dict[int, TensorProto] = {}
+        for node in self.nodes:
+            for position in _PARAMETERS.get(node.op_type, ()):
+                if position < len(node.input) and node.input[position]:
+                    constant = self.constant(node.input[position])
+                    if constant is not None:
+                        found[id(constant)] = constant
+        return list(found.values())
+
+    def moved(self, node: onnx.NodeProto) -> int:
+        if node.op_type not in _COPIES:
+            return 0
+        inputs = [name for name in self._data_inputs(node) if self.constant(name) is None]
+        if not inputs:
+            return 0
+        outputs = [name for name in node.output if name]
+        return bytes_moved(sum(map(self._bytes, inputs)), sum(map(self._bytes, outputs)))
+
+    def _bytes(self, name: str) -> int:
+        """A tensor's size as the integers it stands for, where there are any."""
+        producer = self.producer.get(name)
+        readers = self.readers.get(name, [])
+        kind = self.types.get(name, TensorProto.UNDEFINED)
+        if producer is not None and producer.op_type == "DequantizeLinear":
+            kind = self.types.get(producer.input[0], kind)
+        elif readers and all(reader.op_type == "QuantizeLinear" for reader in readers):
+            kind = self.types.get(readers[0].output[0], kind)
+        return math.prod(self.shape(name)) * _itemsize(kind)
+
+    @staticmethod
+    def _data_inputs(node: onnx.NodeProto) -> list[str]:
+        if node.op_type == "QLinearConcat":
+            return list(node.input[2::3])
+        return list(node.input) if node.op_type == "Concat" else [node.input[0]]
+
+    def requantizations(self) -> Iterator[Requantization]:
+        for node in self.nodes:
+            if node.op_type == "QuantizeLinear":
+                target = self._grid(*node.input[1:3])
+                sources = list(self._sources(node.input[0]))
+                mover = self.producer.get(node.input[0], node).op_type
+                op = node.op_type if mover == "DequantizeLinear" else mover
+            elif node.op_type == "QLinearConcat":
+                target = self._grid(*node.input[:2])
+                pairs = zip(node.input[3::3], node.input[4::3], strict=True)
+                sources = [self._grid(*pair) for pair in pairs]
+                op = node.op_type
+            else:
+                continue
+            known = tuple(sorted({source for source in sources if source is not None}))
+            if target is not None and any(source != target for source in known):
+                yield Requantization(op=op, output=node.output[0], sources=known, target=target)
+
+    def _sources(self, name: str) -> Iterator[Grid | None]:
+        """Grids of the integers whose values reach a float tensor unchanged."""
+        node = self.producer.get(name)
+        if node is None:
+            return
+        if node.op_type == "DequantizeLinear":
+            if self.constant(name) is None:
+                yield self._grid(*node.input[1:3])
+        elif node.op_type in _KEEPS_VALUES:
+            for source in self._data_inputs(node):
+                yield from self._sources(source)
+
+    def _grid(self, scale: str, zero_point: str = "") -> Grid | None:
+        """A per-tensor grid from its constants; None where they are not constant scalars."""
+        steps = self._scalar(scale)
+        if steps is None:
+            return None
+        if not zero_point:
+            return Grid("uint8", float(steps), 0)
+        zero = self._scalar(zero_point)
+        return None if zero is None else Grid(str(zero.dtype), float(steps), int(zero))
+
+    def _scalar(self, name: str) -> Any:
+        constant = self.constants.get(name)
+        if constant is None:
+            return None
+        values = numpy_helper.to_array(constant)
+        return values.reshape(-1)[0] if values.size == 1 else None
+
+
+def _itemsize(kind: int) -> int:
+    if kind == TensorProto.UNDEFINED:
+        return 4
+    itemsize: int = helper.tensor_dtype_to_np_dtype(kind).itemsize
+    return itemsize
+
+
+def _size(constant: TensorProto) -> int:
+    elements: int = math.prod(constant.dims)
+    return elements * _itemsize(constant.data_type)
