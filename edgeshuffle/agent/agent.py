@@ -99,7 +99,7 @@ def describe() -> dict[str, Any]:
         "features": _features(),
         "page_bytes": os.sysconf("SC_PAGE_SIZE"),
         "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
-        "free_bytes": shutil.disk_usage(Path.home()).free,
+        "free_bytes": _free_bytes(),
         "throttled": throttled(),
         "pmic": shutil.which("vcgencmd") is not None,
         "packages": _packages("onnxruntime", "ai-edge-litert", "tflite-runtime", "numpy"),
@@ -175,7 +175,7 @@ def _claim_stdout() -> Any:
 
 def _open(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     # Not at the top: `--describe` has to work where numpy is still missing.
-    import numpy as np  # noqa: PLC0415
+    import numpy as np
 
     if options.cores:
         # Before the runtime makes its threads, which inherit it.
@@ -260,7 +260,7 @@ def _run(session: Any, n: int) -> list[int]:
 
 
 def _infer(session: Any, command: dict[str, Any]) -> str:
-    import numpy as np  # noqa: PLC0415
+    import numpy as np
 
     values = np.frombuffer(base64.b64decode(command["image"]), np.float32)
     logits = session.run(values.reshape(command["shape"]))
@@ -323,6 +323,14 @@ def _status(key: str) -> int | None:
         if line.startswith(key + ":"):
             return int(line.split()[1]) * 1024
     return None
+
+
+def _free_bytes() -> int | None:
+    """Where the home folder is; a user of a container may have none."""
+    try:
+        return shutil.disk_usage(Path.home()).free
+    except (OSError, RuntimeError):
+        return None
 
 
 def _integer(path: Path) -> int | None:

@@ -67,7 +67,7 @@ class _Commands(click.Group):
             raise
         except (Exception, KeyboardInterrupt) as err:
             if ctx.params["debug"]:
-                import traceback  # noqa: PLC0415
+                import traceback
 
                 traceback.print_exception(err)
             _end_with(err)

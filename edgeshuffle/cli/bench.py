@@ -11,7 +11,7 @@ from edgeshuffle.cli.devices import device_options, wait_option
 from edgeshuffle.cli.numbers import FiniteFloat
 from edgeshuffle.device.inventory import inventory_file, resolve
 from edgeshuffle.errors import GateError
-from edgeshuffle.agent import RUNTIMES
+from edgeshuffle.runtimes import RUNTIMES
 
 if TYPE_CHECKING:
     from edgeshuffle.runner.bench.plan import Mode
@@ -93,10 +93,10 @@ def command(
     ARTIFACT is a folder made by `edgeshuffle export` [default: the newest one under build/]. Where
     a result is INVALID, the exit code is 11.
     """
-    from edgeshuffle.artifact import Artifact  # noqa: PLC0415
-    from edgeshuffle.runner.bench import BenchOptions, bench  # noqa: PLC0415
-    from edgeshuffle.cli.progress import stages  # noqa: PLC0415
-    from edgeshuffle.report import REPORTS  # noqa: PLC0415
+    from edgeshuffle.artifact import Artifact
+    from edgeshuffle.cli.progress import stages
+    from edgeshuffle.report import REPORTS
+    from edgeshuffle.runner.bench import BenchOptions, bench
 
     options = BenchOptions(
         artifact=Artifact.load(artifact) if artifact else Artifact.newest(Path("build")),

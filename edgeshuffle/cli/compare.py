@@ -61,8 +61,8 @@ def command(
     Without ARTIFACT, the newest one under build/. Ends with 11 where a layer goes wrong, and names
     the first.
     """
-    from edgeshuffle.cli.progress import stages  # noqa: PLC0415
-    from edgeshuffle.runner.compare import CompareOptions, compare  # noqa: PLC0415
+    from edgeshuffle.cli.progress import stages
+    from edgeshuffle.runner.compare import CompareOptions, compare
 
     loaded = Artifact.load(artifact) if artifact else Artifact.newest(Path("build"))
     options = CompareOptions(
@@ -89,10 +89,10 @@ def _db(layer: Layer, kind: str) -> str:
 
 
 def _show(found: Comparison) -> None:
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
 
-    from edgeshuffle.cli.console import Console  # noqa: PLC0415
+    from edgeshuffle.cli.console import Console
 
     console = Console()
     title = f"{found.model}, INT8 against float on {found.n} images of {found.data}"

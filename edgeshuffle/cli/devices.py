@@ -90,10 +90,10 @@ def remove_command(file: Path, name: str) -> None:
 @click.pass_obj
 def test_command(file: Path, name: str, *, as_json: bool) -> None:
     """Connect to NAME and show what it is."""
-    from dataclasses import asdict  # noqa: PLC0415
+    from dataclasses import asdict
 
-    from edgeshuffle.cli.progress import stages  # noqa: PLC0415
-    from edgeshuffle.device import open_device  # noqa: PLC0415
+    from edgeshuffle.cli.progress import stages
+    from edgeshuffle.device import open_device
 
     with stages() as progress, open_device(resolve(name, file), progress) as device:
         info = device.info()

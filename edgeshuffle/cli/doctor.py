@@ -24,11 +24,11 @@ def command(device: str, inventory: Path | None, *, as_json: bool) -> None:
 
     The exit code is 11 where there is a problem, and 0 where there are warnings at most.
     """
-    from edgeshuffle.cli.progress import stages  # noqa: PLC0415
-    from edgeshuffle.device import open_device  # noqa: PLC0415
-    from edgeshuffle.device.inventory import inventory_file, resolve  # noqa: PLC0415
-    from edgeshuffle.device.doctor import examine  # noqa: PLC0415
-    from edgeshuffle.errors import DeviceError, GateError  # noqa: PLC0415
+    from edgeshuffle.cli.progress import stages
+    from edgeshuffle.device import open_device
+    from edgeshuffle.device.doctor import examine
+    from edgeshuffle.device.inventory import inventory_file, resolve
+    from edgeshuffle.errors import DeviceError, GateError
 
     address = resolve(device, inventory or inventory_file())
     with stages() as progress, open_device(address, progress) as opened:

@@ -13,10 +13,10 @@ from edgeshuffle.artifact import Artifact
 from edgeshuffle.cli.console import Console
 from edgeshuffle.cli.devices import device_options, wait_option
 from edgeshuffle.cli.output import echo_json
+from edgeshuffle.dataset.labels import CLASS_ORDERS
 from edgeshuffle.device.inventory import inventory_file, resolve
 from edgeshuffle.runner.evaluate import EvaluateOptions, Evaluation, Result, evaluate
-from edgeshuffle.dataset.labels import CLASS_ORDERS
-from edgeshuffle.agent import RUNTIMES
+from edgeshuffle.runtimes import RUNTIMES
 
 
 @click.command("evaluate")

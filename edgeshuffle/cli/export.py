@@ -12,9 +12,9 @@ import click
 from edgeshuffle.cli.numbers import FiniteFloat, Triple
 from edgeshuffle.cli.output import echo_json
 from edgeshuffle.converter.emit import EMITTERS
-from edgeshuffle.dataset.labels import CLASS_ORDERS
 from edgeshuffle.converter.quant.calibrators import CALIBRATORS
 from edgeshuffle.converter.quant.recipe import DEFAULT, recipe_names
+from edgeshuffle.dataset.labels import CLASS_ORDERS
 
 if TYPE_CHECKING:
     from edgeshuffle.converter.export import Exported
@@ -83,10 +83,10 @@ if TYPE_CHECKING:
 @click.option("--calib-limit", type=click.IntRange(1), help="Use this many of them.")
 @click.option(
     "--recipe",
-    type=click.Choice(recipe_names()),
     default=DEFAULT,
     show_default=True,
-    help="How to quantize.",
+    metavar="NAME|FILE.toml",
+    help=f"How to quantize: {', '.join(recipe_names())}, or a file of your own.",
 )
 @click.option(
     "--calibrator",
@@ -136,8 +136,8 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(*, as_json: bool, formats: tuple[str, ...], **given: Any) -> None:
     """Make fp32 and int8 ONNX and TFLite models without a channel shuffle."""
-    from edgeshuffle.cli.progress import stages  # noqa: PLC0415
-    from edgeshuffle.converter.export import ExportOptions, export  # noqa: PLC0415
+    from edgeshuffle.cli.progress import stages
+    from edgeshuffle.converter.export import ExportOptions, export
 
     options = ExportOptions(formats=tuple(dict.fromkeys(formats)) or tuple(EMITTERS), **given)
     with stages() as progress:
@@ -160,10 +160,10 @@ def _as_json(exported: Exported) -> dict[str, Any]:
 
 
 def _show(exported: Exported) -> None:
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
 
-    from edgeshuffle.cli.console import Console  # noqa: PLC0415
+    from edgeshuffle.cli.console import Console
 
     manifest = exported.artifact.manifest
     for note in exported.notes:

@@ -60,7 +60,7 @@ def build_command(
     as_json: bool,
 ) -> None:
     """Build TARGET (runner, exporter or bundle) for ARM, on any machine."""
-    from edgeshuffle.containers import BuildOptions, build  # noqa: PLC0415
+    from edgeshuffle.containers import BuildOptions, build
 
     options = BuildOptions(
         target=target,
@@ -102,7 +102,7 @@ def run_command(
 
     Write -- before the command: edgeshuffle image run --platform linux/arm64 -- bench
     """
-    from edgeshuffle.containers import RunOptions, run  # noqa: PLC0415
+    from edgeshuffle.containers import RunOptions, run
 
     done = run(
         RunOptions(

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 @contextmanager
 def stages() -> Iterator[Callable[[str, int, int], None]]:
     """Yield `progress(stage, done, total)`: a bar a stage on stderr, if that is a terminal."""
-    from rich.markup import escape  # noqa: PLC0415
-    from rich.progress import Progress, TaskID  # noqa: PLC0415
+    from rich.markup import escape
+    from rich.progress import Progress, TaskID
 
-    from edgeshuffle.cli.console import Console  # noqa: PLC0415
-    from edgeshuffle.untrusted import quoted  # noqa: PLC0415
+    from edgeshuffle.cli.console import Console
+    from edgeshuffle.untrusted import quoted
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:

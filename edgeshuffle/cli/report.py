@@ -19,8 +19,8 @@ def command(records: Path, against: Path | None, *, as_json: bool) -> None:
     Runs are compared only where model, device, host name, kernel, governor, threads, cores, mode
     and runtime are the same. The exit code is 0 for INVALID results, too.
     """
-    from edgeshuffle.runner.bench import replay  # noqa: PLC0415
-    from edgeshuffle.report import REPORTS  # noqa: PLC0415
+    from edgeshuffle.report import REPORTS
+    from edgeshuffle.runner.bench import replay
 
     render = REPORTS["json" if as_json else "terminal"].render
     click.echo(render(replay(records, against)).rstrip("\n"))

@@ -26,7 +26,9 @@ _BAR: Final = 24
     help="Images, labels not needed; without it, the demo's calibration images.",
 )
 @click.option(
-    "--recipe", type=click.Choice(recipe_names()), help="How to quantize [default: as exported]."
+    "--recipe",
+    metavar="NAME|FILE.toml",
+    help=f"How to quantize: {', '.join(recipe_names())}, or a file [default: as exported].",
 )
 @click.option(
     "--limit",
@@ -51,8 +53,8 @@ def command(
     Without ARTIFACT, the newest one under build/. `edgeshuffle export --max-drop` leaves the
     noisiest layers in float.
     """
-    from edgeshuffle.cli.progress import stages  # noqa: PLC0415
-    from edgeshuffle.converter.sensitivity import SensitivityOptions, sensitivity  # noqa: PLC0415
+    from edgeshuffle.cli.progress import stages
+    from edgeshuffle.converter.sensitivity import SensitivityOptions, sensitivity
 
     loaded = Artifact.load(artifact) if artifact else Artifact.newest(Path("build"))
     options = SensitivityOptions(artifact=loaded, data=data, recipe=recipe, limit=limit)
@@ -65,10 +67,10 @@ def command(
 
 
 def _show(found: Sensitivity, top: int | None) -> None:
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
 
-    from edgeshuffle.cli.console import Console  # noqa: PLC0415
+    from edgeshuffle.cli.console import Console
 
     console = Console()
     recipe = f"{found.recipe} ({found.calibrator})"

@@ -23,9 +23,9 @@ def command(device: str, inventory: Path | None, wait: int, *, as_json: bool) ->
     They are fetched here, so the device needs no network. `bench` and `evaluate` do this too when
     they find nothing there.
     """
-    from edgeshuffle.cli.progress import stages  # noqa: PLC0415
-    from edgeshuffle.device import open_device  # noqa: PLC0415
-    from edgeshuffle.device.inventory import inventory_file, resolve  # noqa: PLC0415
+    from edgeshuffle.cli.progress import stages
+    from edgeshuffle.device import open_device
+    from edgeshuffle.device.inventory import inventory_file, resolve
 
     with stages() as progress:
         address = resolve(device, inventory or inventory_file())

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edgeshuffle.device.emulated.boards import BOARDS, write_board
-from edgeshuffle.errors import ImageError, UnknownNameError
 from edgeshuffle.containers.engines import choose_engine
 from edgeshuffle.containers.process import follow
 from edgeshuffle.containers.targets import TARGETS, base_images, is_emulated, tag
+from edgeshuffle.device.emulated.boards import BOARDS, write_board
+from edgeshuffle.errors import ImageError, UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

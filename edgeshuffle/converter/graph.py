@@ -33,6 +33,11 @@ def shape_of(value: ir.Value) -> tuple[int, ...]:
     return tuple(int(size) for size in value.shape)  # type: ignore[arg-type]
 
 
+def nhwc(shape: Sequence[int]) -> tuple[int, ...]:
+    """The NHWC shape of an NCHW one; other ranks stay."""
+    return (shape[0], *shape[2:], shape[1]) if len(shape) == 4 else tuple(shape)
+
+
 def ints(node: ir.Node, name: str, default: Sequence[int]) -> tuple[int, ...]:
     """An integer-list attribute."""
     attribute = node.attributes.get(name)
@@ -102,6 +107,6 @@ def value_names(graph: ir.Graph) -> set[str]:
 
 def drop_dead(model: ir.Model) -> None:
     """Remove nodes and initializers that nothing reads."""
-    from onnx_ir.passes.common import RemoveUnusedNodesPass  # noqa: PLC0415
+    from onnx_ir.passes.common import RemoveUnusedNodesPass
 
     RemoveUnusedNodesPass()(model)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgeshuffle.errors import DataError
 from edgeshuffle.dataset.folder import open_folder
 from edgeshuffle.dataset.npz import open_npz
 from edgeshuffle.dataset.opened import ChosenPictures
 from edgeshuffle.dataset.preprocess import preprocess_picture
+from edgeshuffle.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

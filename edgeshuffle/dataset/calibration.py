@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgeshuffle.errors import DataError
 from edgeshuffle.dataset import ImageSet, open_images
+from edgeshuffle.errors import DataError
 from edgeshuffle.packaged import CALIBRATION_IMAGES
 
 if TYPE_CHECKING:

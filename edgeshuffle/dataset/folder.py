@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgeshuffle.errors import DataError
 from edgeshuffle.dataset.labels import class_indices
 from edgeshuffle.dataset.opened import Opened
+from edgeshuffle.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgeshuffle.errors import DataError
 from edgeshuffle.dataset.labels import are_wordnet_ids, indices_of_names
 from edgeshuffle.dataset.npy import Member, UnreadableError, members
 from edgeshuffle.dataset.opened import Opened
 from edgeshuffle.dataset.packed import PackedPictures
+from edgeshuffle.errors import DataError
 from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgeshuffle.errors import DataError
 from edgeshuffle.dataset.npy import Member, UnreadableError
 from edgeshuffle.dataset.pictures import Pictures, PixelPictures
+from edgeshuffle.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,12 +11,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from edgeshuffle.payload.bundle import bundle
 from edgeshuffle.device.command import Done, finish
 from edgeshuffle.device.remote import COMMAND_SECONDS, UNPACK_SECONDS, RemoteDevice
 from edgeshuffle.device.scripts import UNPACK_ARCHIVE
 from edgeshuffle.device.transport import frame, unframe
 from edgeshuffle.errors import DeviceError, UnknownNameError
+from edgeshuffle.payload.bundle import bundle
 from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from edgeshuffle.runner.bench.verdict import THROTTLED
+from edgeshuffle.device.throttled import THROTTLED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

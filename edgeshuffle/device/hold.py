@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from edgeshuffle.agent import hold as program
 from edgeshuffle.device import replies
 from edgeshuffle.errors import DeviceError
-from edgeshuffle.agent import hold as program
 from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:

@@ -113,7 +113,7 @@ def _read(file: Path) -> bytes:
 
 
 def _document(file: Path) -> TOMLDocument:
-    import tomlkit  # noqa: PLC0415
+    import tomlkit
 
     try:
         return tomlkit.parse(_read(file).decode())
@@ -139,8 +139,8 @@ def _address(text: str) -> str:
 @contextmanager
 def _edited(file: Path) -> Iterator[TOMLDocument]:
     """Yield the file's content, and write what becomes of it, one process at a time."""
-    import filelock  # noqa: PLC0415
-    import tomlkit  # noqa: PLC0415
+    import filelock
+    import tomlkit
 
     # Beside the file, the lock would be left lying in a folder of the user's.
     lock = private_folder() / "devices.lock"

@@ -8,12 +8,12 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+from edgeshuffle.agent.agent import describe
+from edgeshuffle.agent.hold import restore_if_free
 from edgeshuffle.device import DeviceInfo, hold, replies
 from edgeshuffle.device.process import JsonProcess
 from edgeshuffle.errors import DeviceError, UnknownNameError
 from edgeshuffle.packaged import cache_folder
-from edgeshuffle.agent.agent import describe
-from edgeshuffle.agent.hold import restore_if_free
 from edgeshuffle.signals import deferred
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from edgeshuffle.agent import agent
 from edgeshuffle.artifact import sha256
 from edgeshuffle.device import DeviceInfo, hold, replies, scripts
 from edgeshuffle.device.process import JsonProcess
 from edgeshuffle.device.transport import shell_line
-from edgeshuffle.payload.wheels import choose, download_wheels, wanted
 from edgeshuffle.errors import DeviceError
-from edgeshuffle.agent import agent
+from edgeshuffle.payload.wheels import choose, download_wheels, wanted
 from edgeshuffle.signals import deferred
 from edgeshuffle.untrusted import last_line
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import numpy as np
 
+from edgeshuffle.agent import agent
 from edgeshuffle.device import replies
 from edgeshuffle.errors import DeviceError, MissingExtraError, RuntimeUnavailableError
-from edgeshuffle.agent import agent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,8 +12,8 @@ import tarfile
 from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.atomic import atomic_file
-from edgeshuffle.payload.rootfs import PYTHON, SITE, alone, root_filesystem
 from edgeshuffle.packaged import cache_folder
+from edgeshuffle.payload.rootfs import PYTHON, SITE, alone, root_filesystem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.atomic import atomic_folder
-from edgeshuffle.payload.wheels import download_wheels, installed_here, run_tool
 from edgeshuffle.errors import ArtifactError, DeviceError
+from edgeshuffle.payload.wheels import download_wheels, installed_here, run_tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -87,7 +87,7 @@ def alone(target: Path) -> Iterator[None]:
 
     Whoever waited finds it made. Raises DeviceError where the cache cannot be written.
     """
-    from filelock import FileLock  # noqa: PLC0415 - not needed where images are built
+    from filelock import FileLock
 
     lock = FileLock(f"{target}.lock")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -218,6 +219,8 @@ def _run(
             errors="replace",
             check=False,
             cwd=folder,
+            # What pip leaves when it is killed goes with the folder.
+            env=None if folder is None else {**os.environ, "TMPDIR": folder},
         )
     except FileNotFoundError as err:
         raise DeviceError(

@@ -9,10 +9,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from edgeshuffle.runner.bench import InstructionReport
-from edgeshuffle.runner.bench.instructions import doubts
 from edgeshuffle.report.changes import count_change, time_change
 from edgeshuffle.report.numbers import interval, number
+from edgeshuffle.runner.bench import InstructionReport
+from edgeshuffle.runner.bench.instructions import doubts
 
 if TYPE_CHECKING:
     from edgeshuffle.runner.bench import BenchReport, MeasuredCase

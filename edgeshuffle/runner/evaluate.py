@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgeshuffle.dataset import open_images
 from edgeshuffle.device import open_device
 from edgeshuffle.device.session import open_agent
 from edgeshuffle.errors import ArtifactError, DataError, ModelError, RuntimeUnavailableError
-from edgeshuffle.dataset import open_images
 from edgeshuffle.packaged import TEST_IMAGES
-from edgeshuffle.agent import RUNTIMES
-from edgeshuffle.tally import Result, Tally
+from edgeshuffle.runner.tally import Result, Tally
+from edgeshuffle.runtimes import RUNTIMES
 
 __all__ = ["EvaluateOptions", "Evaluation", "Result", "evaluate"]
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeshuffle.artifact import Artifact, ModelFile
+    from edgeshuffle.dataset import ImageSet
     from edgeshuffle.device import DeviceInfo
     from edgeshuffle.device.session import AgentSession
-    from edgeshuffle.dataset import ImageSet
-    from edgeshuffle.agent import Session
+    from edgeshuffle.runtimes import Session
 
     Progress = Callable[[int, int], None]
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
     from edgeshuffle.converter.emit.emitted import Emitted
-    from edgeshuffle.converter.quant.plan import QuantPlan
+    from edgeshuffle.converter.plan import QuantPlan
 
 
 class Emitter(Protocol):

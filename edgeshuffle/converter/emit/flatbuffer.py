@@ -12,7 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgeshuffle.converter.quant.plan import QParams
+    from edgeshuffle.converter.plan import QParams
 
 # The schema asks for buffers on multiples of 16 bytes; kernels read weights in place.
 _ALIGNMENT: Final = 16

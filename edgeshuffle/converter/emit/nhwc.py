@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeshuffle.converter import graph as g
 from edgeshuffle.artifact import TensorInfo
+from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.emit.flatbuffer import FlatBuffer
-from edgeshuffle.converter.quant.fused import activation_of
-from edgeshuffle.converter.quant.plan import QMIN
-from edgeshuffle.converter.quant.precision import float_values, result_of
+from edgeshuffle.converter.operators import Activation, Scale, operator_of
+from edgeshuffle.converter.operators.fused import fused
+from edgeshuffle.converter.plan import QMIN
+from edgeshuffle.converter.precision import float_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import onnx_ir as ir
 
-    from edgeshuffle.converter.quant.plan import QParams, QuantPlan
+    from edgeshuffle.converter.plan import QParams, QuantPlan
 
 
-def nhwc(shape: Sequence[int]) -> tuple[int, ...]:
-    """The NHWC shape of an NCHW one; other ranks stay."""
-    return (shape[0], *shape[2:], shape[1]) if len(shape) == 4 else tuple(shape)
+_ACTIVATIONS: Final[dict[Activation, int]] = {
+    "none": schema.ActivationFunctionType.NONE,
+    "relu": schema.ActivationFunctionType.RELU,
+    "relu6": schema.ActivationFunctionType.RELU6,
+}
 
 
 class NhwcWriter:
@@ -44,22 +47,44 @@ class NhwcWriter:
 
     def begin(self, node: ir.Node) -> None:
         """What is read and added from now on belongs to this operator."""
-        self.plan = None if result_of(node) in self._floats else self._whole
+        self.plan = None if fused(node).output in self._floats else self._whole
 
     def version(self, for_int8: int) -> int:
         """The lowest operator version that has the kernel: 1 for float."""
         return 1 if self.plan is None else for_int8
 
+    def operator(
+        self,
+        name: str,
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        options: str | None = None,
+        *,
+        version: int = 1,
+        **fields: Any,
+    ) -> None:
+        """Append a builtin operator such as CONV_2D, with the fields of its options' table."""
+        made = None
+        if options is not None:
+            made = options, getattr(schema, f"{options}T")()
+            for key, value in fields.items():
+                setattr(made[1], key, value)
+        self.buffer.operator(name, inputs, outputs, made, version)
+
+    def activation(self, activation: Activation) -> int:
+        """The schema's number of an activation that a convolution computes."""
+        return _ACTIVATIONS[activation]
+
     def value(self, value: ir.Value) -> int:
         """Add the tensor that an operator computes."""
         self._index[value] = self._tensor(
-            value.name or "", nhwc(g.shape_of(value)), self._params(value)
+            value.name or "", g.nhwc(g.shape_of(value)), self._params(value)
         )
         return self._index[value]
 
     def like(self, value: ir.Value, channels: int, name: str) -> int:
         """Add a tensor of a value's height, width and quantization with other channels."""
-        shape = (*nhwc(g.shape_of(value))[:-1], channels)
+        shape = (*g.nhwc(g.shape_of(value))[:-1], channels)
         return self._tensor(name, shape, self._params(value))
 
     def read(self, value: ir.Value, moved_to: ir.Value | None = None) -> int:
@@ -75,13 +100,10 @@ class NhwcWriter:
             kind = "Dequantize" if wanted is None else "Quantize"
             count = sum(known is value for known, _ in self._converted)
             name = f"{value.name}_{kind.lower()}d{count or ''}"
-            made = self._tensor(name, nhwc(g.shape_of(value)), wanted)
-            self.buffer.operator(
-                kind.upper(),
-                [self._index[value]],
-                [made],
-                (f"{kind}Options", getattr(schema, f"{kind}OptionsT")()),
-                2 if wanted is None else 1,
+            made = self._tensor(name, g.nhwc(g.shape_of(value)), wanted)
+            version = 2 if wanted is None else 1
+            self.operator(
+                kind.upper(), [self._index[value]], [made], f"{kind}Options", version=version
             )
             self._converted[value, wanted] = made
         return self._converted[value, wanted]
@@ -92,7 +114,7 @@ class NhwcWriter:
         params = None if real else self._written(value)
         return TensorInfo(
             name=value.name or "",
-            shape=nhwc(g.shape_of(value)),
+            shape=g.nhwc(g.shape_of(value)),
             dtype=_dtype(params).__name__,
             layout=layout,
             scale=None if params is None else params.scale,
@@ -150,7 +172,7 @@ class NhwcWriter:
         key = (source, (*pads, int(lowest)), params)
         if key in self._padded:
             return self._padded[key]
-        n, height, width, channels = nhwc(g.shape_of(source))
+        n, height, width, channels = g.nhwc(g.shape_of(source))
         top, left, bottom, right = pads
         amounts = np.array([[0, 0], [top, bottom], [left, right], [0, 0]], np.int32)
         shape = (n, height + top + bottom, width + left + right, channels)
@@ -163,13 +185,7 @@ class NhwcWriter:
             scales = None if params is None else np.array([params.scale], np.float32)
             zero = 0 if params is None else params.zero_point
             inputs.append(self.buffer.constant("lowest", value, scales, 0, zero))
-        self.buffer.operator(
-            kind.upper(),
-            inputs,
-            [result],
-            (f"{kind}Options", getattr(schema, f"{kind}OptionsT")()),
-            self.version(2),
-        )
+        self.operator(kind.upper(), inputs, [result], f"{kind}Options", version=self.version(2))
         self._padded[key] = result
         return result
 
@@ -183,7 +199,7 @@ def _is_non_negative(value: ir.Value) -> bool:
     node = value.producer()
     if node is None:
         return False
-    if activation_of(node) != "none":
+    if operator_of(node).never_negative:
         return True
-    moves = node.op_type in ("Concat", "Split", "Slice", "Gather", "MaxPool")
-    return moves and all(_is_non_negative(source) for _, source in g.data_inputs(node))
+    tied = operator_of(node).scale is Scale.TIED
+    return tied and all(_is_non_negative(source) for _, source in g.data_inputs(node))

@@ -12,7 +12,7 @@ from edgeshuffle.converter.emit.onnx import emit
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from edgeshuffle.converter.quant.plan import QuantPlan
+    from edgeshuffle.converter.plan import QuantPlan
 
 
 class Trial:

@@ -16,25 +16,25 @@ from edgeshuffle.artifact import LABELS, MANIFEST, Artifact, ModelFile, Precisio
 from edgeshuffle.atomic import atomic_folder
 from edgeshuffle.class_names import class_names_text
 from edgeshuffle.converter.emit import EMITTERS
-from edgeshuffle.errors import MissingExtraError, WeightsError
 from edgeshuffle.converter.export.manifest import make_manifest
 from edgeshuffle.converter.export.options import ExportOptions, check, model_name
 from edgeshuffle.converter.export.proof import prove
 from edgeshuffle.converter.export.quality import check_limits, measure, warnings
 from edgeshuffle.converter.export.source import Source, from_onnx, from_zoo
-from edgeshuffle.dataset import ImageSet, open_images
-from edgeshuffle.manifest import LabelsFile
-from edgeshuffle.packaged import CALIBRATION_IMAGES, TEST_IMAGES
 from edgeshuffle.converter.passes import run_passes
 from edgeshuffle.converter.quant import quantize
 from edgeshuffle.converter.quant.recipe import load_recipe
+from edgeshuffle.dataset import ImageSet, open_images
+from edgeshuffle.errors import MissingExtraError, WeightsError
+from edgeshuffle.manifest import LabelsFile
+from edgeshuffle.packaged import CALIBRATION_IMAGES, TEST_IMAGES
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
     from edgeshuffle.converter.export.budget import Budget
+    from edgeshuffle.converter.plan import QuantPlan
     from edgeshuffle.converter.quant import Quantized
-    from edgeshuffle.converter.quant.plan import QuantPlan
 
 __all__ = ["ExportOptions", "Exported", "export"]
 
@@ -73,9 +73,9 @@ def export(options: ExportOptions, progress: Progress | None = None) -> Exported
 
 
 def _export(options: ExportOptions, target: Path, report: Progress) -> Exported:
-    from edgeshuffle.converter.frontend import to_ir  # noqa: PLC0415
-    from edgeshuffle.converter.operators import check_core  # noqa: PLC0415
-    from edgeshuffle.converter.quant.float_run import check_finite  # noqa: PLC0415
+    from edgeshuffle.converter.frontend import to_ir
+    from edgeshuffle.converter.operators.check import check_core
+    from edgeshuffle.converter.quant.float_run import check_finite
 
     report("load", 0, 1)
     source = from_onnx(options) if options.onnx is not None else from_zoo(options)
@@ -149,14 +149,14 @@ def _evaluation(options: ExportOptions, source: Source, model: ir.Model) -> Imag
 def _within(
     max_drop: float, images: ImageSet, model: ir.Model, quantized: Quantized, report: Progress
 ) -> tuple[Quantized, Budget]:
-    from edgeshuffle.converter.export.budget import keep_in_float  # noqa: PLC0415
+    from edgeshuffle.converter.export.budget import keep_in_float
 
     plan, budget = keep_in_float(model, quantized.model, quantized.plan, images, max_drop, report)
     return dataclasses.replace(quantized, plan=plan), budget
 
 
 def _classes(model: ir.Model) -> int:
-    from edgeshuffle.converter import graph as g  # noqa: PLC0415
+    from edgeshuffle.converter import graph as g
 
     return math.prod(g.shape_of(model.graph.outputs[0]))
 
@@ -175,7 +175,7 @@ def _of_budget(
         f"max-drop: {kept} of {len(whole.plan.convs)} layers stay floats; {what}: {after} instead "
         f"of {before}, {budget.n} images"
     ]
-    from edgeshuffle.converter.export.cost import slowdown  # noqa: PLC0415
+    from edgeshuffle.converter.export.cost import slowdown
 
     with tempfile.TemporaryDirectory() as folder:
         for file in _write([_Form("int8", whole.model, whole.plan)], "whole", options, folder):

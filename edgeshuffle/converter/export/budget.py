@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeshuffle.converter.emit.trial import Trial
+from edgeshuffle.converter.sensitivity.layers import logits, rank
 from edgeshuffle.errors import DataError, GateError
 from edgeshuffle.metrics import standard_error
-from edgeshuffle.converter.sensitivity.layers import logits, rank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import onnx_ir as ir
 
+    from edgeshuffle.converter.plan import QuantPlan
     from edgeshuffle.dataset import ImageSet
-    from edgeshuffle.converter.quant.plan import QuantPlan
 
     Progress = Callable[[str, int, int], None]
 

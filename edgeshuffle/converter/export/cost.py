@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgeshuffle.agent import RUNTIMES
+from edgeshuffle.runtimes import RUNTIMES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.export.budget import Budget
     from edgeshuffle.converter.export.options import ExportOptions
     from edgeshuffle.converter.export.source import Source
-    from edgeshuffle.dataset import ImageSet
     from edgeshuffle.converter.passes import PassLog
     from edgeshuffle.converter.quant import Quantized
+    from edgeshuffle.dataset import ImageSet
 
 
 # What every export needs, and what only some do.
@@ -102,14 +102,7 @@ def version_of(name: str) -> str:
 
 def _size(model: ir.Model) -> tuple[int, int]:
     """Multiply-accumulates an image, and parameters after folding."""
-    from edgeshuffle.converter import graph as g  # noqa: PLC0415
+    from edgeshuffle.converter.operators import operator_of
 
-    macs = parameters = 0
-    for node in model.graph:
-        if node.op_type == "Conv":
-            arrays = [g.constant(value) for value in node.inputs[1:]]
-            sizes = [array.size for array in arrays if array is not None]
-            pixels = int(np.prod(g.shape_of(node.outputs[0])[2:]))
-            macs += pixels * sizes[0]
-            parameters += sum(sizes)
-    return macs, parameters
+    costs = [operator_of(node).cost(node) for node in model.graph if node.op_type == "Conv"]
+    return sum(cost.macs for cost in costs), sum(cost.parameters for cost in costs)

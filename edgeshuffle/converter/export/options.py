@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.artifact import RUNTIME_OF_FORMAT, refuse_target
 from edgeshuffle.converter.emit import EMITTERS
+from edgeshuffle.converter.quant.calibrators import CALIBRATORS
+from edgeshuffle.converter.quant.recipe import DEFAULT, load_recipe
+from edgeshuffle.converter.zoo.cards import card_of_width
 from edgeshuffle.errors import DataError, MissingExtraError, UnknownNameError
 from edgeshuffle.limits import check_limit
 from edgeshuffle.memory import MAX_SIDE
-from edgeshuffle.converter.quant.calibrators import CALIBRATORS
-from edgeshuffle.converter.quant.recipe import DEFAULT, load_recipe
-from edgeshuffle.agent import RUNTIMES
-from edgeshuffle.converter.zoo.cards import card_of_width
+from edgeshuffle.runtimes import RUNTIMES
 
 if TYPE_CHECKING:
     from pathlib import Path

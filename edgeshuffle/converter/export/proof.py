@@ -13,7 +13,7 @@ import numpy as np
 
 from edgeshuffle.errors import ModelError, PassError, RuntimeUnavailableError
 from edgeshuffle.manifest import Proof, ProvedFile
-from edgeshuffle.agent import RUNTIMES
+from edgeshuffle.runtimes import RUNTIMES
 from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.export.reference import Reference
     from edgeshuffle.dataset import ImageSet
     from edgeshuffle.manifest import ModelFile
-    from edgeshuffle.agent import Session
+    from edgeshuffle.runtimes import Session
 
     Progress = Callable[[int, int], None]
 

@@ -36,7 +36,7 @@ class TorchReference:
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Float32 logits of one image."""
-        import torch  # noqa: PLC0415
+        import torch
 
         with torch.inference_mode():
             logits: np.ndarray = self._module(torch.from_numpy(image)).numpy()
@@ -69,7 +69,7 @@ class OnnxReference:
         return np.asarray(found, np.float32).reshape(-1)
 
     def _open(self) -> ort.InferenceSession:
-        import onnxruntime as ort  # noqa: PLC0415
+        import onnxruntime as ort
 
         options = ort.SessionOptions()
         options.log_severity_level = 4
@@ -86,10 +86,10 @@ class OnnxReference:
     def _open_converted(
         self, options: ort.SessionOptions, providers: list[str]
     ) -> ort.InferenceSession:
-        import onnxruntime as ort  # noqa: PLC0415
+        import onnxruntime as ort
 
-        from edgeshuffle.converter.frontend.onnx_file import read_onnx  # noqa: PLC0415
-        from edgeshuffle.converter.operators import IR_VERSION, OPSET  # noqa: PLC0415
+        from edgeshuffle.converter.frontend.onnx_file import read_onnx
+        from edgeshuffle.converter.operators import IR_VERSION, OPSET
 
         proto = read_onnx(self._path, self._resolution)
         proto.ir_version = IR_VERSION

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from edgeshuffle.converter import zoo
 from edgeshuffle.artifact import Preprocess, sha256
-from edgeshuffle.errors import ModelError
+from edgeshuffle.converter import zoo
 from edgeshuffle.converter.export.options import ExportOptions, model_name
 from edgeshuffle.converter.export.reference import OnnxReference, Reference, TorchReference
 from edgeshuffle.converter.zoo.cards import load_card
+from edgeshuffle.errors import ModelError
 
 CIFAR_RESOLUTION: Final = 32
 
@@ -41,7 +41,7 @@ def from_zoo(options: ExportOptions) -> Source:
         stem=options.stem,
         key=options.key,
     )
-    from edgeshuffle.converter.frontend.torch_module import to_onnx  # noqa: PLC0415
+    from edgeshuffle.converter.frontend.torch_module import to_onnx
 
     resolution = options.resolution
     if resolution is None and loaded.source["stem"] == "cifar":
@@ -60,7 +60,7 @@ def from_zoo(options: ExportOptions) -> Source:
 
 def from_onnx(options: ExportOptions) -> Source:
     """A user's own model file; raises ModelError."""
-    from edgeshuffle.converter.frontend.onnx_file import read_onnx  # noqa: PLC0415
+    from edgeshuffle.converter.frontend.onnx_file import read_onnx
 
     assert options.onnx is not None
     proto = read_onnx(options.onnx, options.resolution)

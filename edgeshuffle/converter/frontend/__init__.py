@@ -21,11 +21,12 @@ _SIMPLIFYING_BYTES: Final = 1 << 30
 
 def to_ir(proto: onnx.ModelProto) -> ir.Model:
     """Simplify (constants, identities, static shapes) and check; raises ModelError."""
-    import onnx_ir as ir  # noqa: PLC0415
-    import onnxsim  # noqa: PLC0415
-    from onnx_ir.passes.common import LiftConstantsToInitializersPass  # noqa: PLC0415
+    import onnx_ir as ir
+    import onnxsim
+    from onnx_ir.passes.common import LiftConstantsToInitializersPass
 
-    from edgeshuffle.converter.operators import IR_VERSION, check_known  # noqa: PLC0415
+    from edgeshuffle.converter.operators import IR_VERSION
+    from edgeshuffle.converter.operators.check import check_known
 
     try:
         # The check reports its progress on stdout. Constants that a model computes of little can

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 import onnx
 from onnx import checker, external_data_helper, shape_inference, version_converter
 
+from edgeshuffle.converter.operators import OPSET
 from edgeshuffle.errors import ModelError
 from edgeshuffle.memory import MAX_SIDE
-from edgeshuffle.converter.operators import OPSET
 from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:

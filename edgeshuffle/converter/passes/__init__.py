@@ -61,8 +61,8 @@ def run_passes(
     After each, the model is checked, and what this pass and all before it ensure. Raises ModelError
     for a model that cannot be handled, PassError where a pass breaks the model or a postcondition.
     """
-    import onnx  # noqa: PLC0415
-    import onnx_ir as ir  # noqa: PLC0415
+    import onnx
+    import onnx_ir as ir
 
     logs: list[PassLog] = []
     outputs = [value.name for value in model.graph.outputs]

@@ -14,9 +14,9 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeshuffle.converter import graph as g
-from edgeshuffle.errors import ModelError
 from edgeshuffle.converter.operators import where
 from edgeshuffle.converter.passes.outcome import Outcome
+from edgeshuffle.errors import ModelError
 
 
 def run(model: ir.Model) -> Outcome:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     import onnx_ir as ir
 
+    from edgeshuffle.converter.plan import QuantPlan
     from edgeshuffle.converter.quant.draft import Images
-    from edgeshuffle.converter.quant.plan import QuantPlan
     from edgeshuffle.converter.quant.recipe import Recipe
 
     Progress = Callable[[str, int, int], None]
@@ -49,9 +49,21 @@ def quantize(
     and +0.3 dB (x1.0). `progress` is called with a stage, and how much of how much is done. Raises
     DataError without images, and ModelError where the network computes NaN or infinity.
     """
-    from edgeshuffle.converter.quant.hold_out import hold_out, sqnr  # noqa: PLC0415
+    recipe.check_fits([node for node in model.graph if node.op_type == "Conv"])
+    made = _planned(model, images, recipe, progress or (lambda *_: None))
+    if not recipe.layers:
+        return made
+    names = [
+        node.outputs[0].name or ""
+        for node in made.model.graph
+        if node.op_type == "Conv" and not recipe.stays_float(node)
+    ]
+    return dataclasses.replace(made, plan=made.plan.only(names))
 
-    report = progress or (lambda *_: None)
+
+def _planned(model: ir.Model, images: Images, recipe: Recipe, report: Progress) -> Quantized:
+    from edgeshuffle.converter.quant.hold_out import hold_out, sqnr
+
     if not recipe.steps:
         return _follow(model, images, recipe, report)
     fit, others = hold_out(images)
@@ -66,8 +78,8 @@ def quantize(
 
 
 def _follow(model: ir.Model, images: Images, recipe: Recipe, report: Progress) -> Quantized:
-    from edgeshuffle.converter.quant.draft import Draft  # noqa: PLC0415
-    from edgeshuffle.converter.quant.refiners import REFINERS  # noqa: PLC0415
+    from edgeshuffle.converter.quant.draft import Draft
+    from edgeshuffle.converter.quant.refiners import REFINERS
 
     draft = Draft(model.clone(), images, recipe, report)
     for name in recipe.steps:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeshuffle.converter import graph as g
-from edgeshuffle.converter.quant.fused import fused
-from edgeshuffle.converter.quant.plan import QMAX, QMIN, QConv, QParams, QuantPlan
+from edgeshuffle.converter.operators.fused import fused
+from edgeshuffle.converter.plan import QMAX, QMIN, QConv, QParams, QuantPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import onnx_ir as ir
 
@@ -67,12 +67,14 @@ def assign(
     graph: ir.Graph,
     groups: Sequence[Group],
     ranges: Sequence[tuple[float, float]],
-    *,
-    per_tensor: bool = False,
+    shares_scale: Callable[[ir.Node], bool] = lambda _: False,
 ) -> QuantPlan:
-    """The plan for a graph from one real range a group."""
+    """The plan for a graph from one real range a group.
+
+    `shares_scale` tells of which convolutions the output channels have one weight scale.
+    """
     activations = {
-        value.name or "": params_of_range(low, high)
+        value.name or "": group.given or params_of_range(low, high)
         for group, (low, high) in zip(groups, ranges, strict=True)
         for value in group.members
     }
@@ -90,6 +92,6 @@ def assign(
             np.zeros(len(weight)) if bias is None else bias.astype(np.float64),
             activations[source.name or ""],
             activations[fused(node).output.name or ""],
-            per_tensor=per_tensor,
+            per_tensor=shares_scale(node),
         )
     return QuantPlan(activations, convs)

@@ -6,7 +6,7 @@ Built on the proof that dissolves shuffles (`passes.dissolve_shuffle.trace`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,9 +15,6 @@ from edgeshuffle.converter.passes.dissolve_shuffle.trace import Reading, Trace, 
 
 if TYPE_CHECKING:
     import onnx_ir as ir
-
-# Operators that commute with a positive factor a channel.
-CHANNELWISE: Final = frozenset({"Relu", "MaxPool", "GlobalAveragePool"})
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeshuffle.errors import DataError
 from edgeshuffle.converter.quant.calibrators import CALIBRATORS
 from edgeshuffle.converter.quant.float_run import FloatRun
+from edgeshuffle.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

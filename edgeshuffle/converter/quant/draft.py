@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import onnx_ir as ir
 
-    from edgeshuffle.converter.quant.plan import QuantPlan
+    from edgeshuffle.converter.plan import QuantPlan
     from edgeshuffle.converter.quant.recipe import Recipe
     from edgeshuffle.converter.quant.ties import Group
 
@@ -71,7 +71,7 @@ class Draft:
                     lambda done: self.progress("calibrate", done, len(self.images)),
                 )
             self.planned = assign(
-                self.model.graph, self.groups, self.ranges, per_tensor=self.recipe.per_tensor
+                self.model.graph, self.groups, self.ranges, self.recipe.shares_scale
             )
         return self.planned
 

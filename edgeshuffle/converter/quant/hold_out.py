@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
-from edgeshuffle.errors import DataError
-from edgeshuffle.metrics import decibels, energies
 from edgeshuffle.converter.quant.float_run import FloatRun
 from edgeshuffle.converter.quant.simulate import quantized_output
+from edgeshuffle.errors import DataError
+from edgeshuffle.metrics import decibels, energies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import onnx_ir as ir
 
+    from edgeshuffle.converter.plan import QuantPlan
     from edgeshuffle.converter.quant.draft import Images
-    from edgeshuffle.converter.quant.plan import QuantPlan
 
 # One in so many is held out, but never more than MOST.
 _SHARE: Final = 5

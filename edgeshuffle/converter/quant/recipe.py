@@ -1,16 +1,62 @@
-"""Recipes: how to quantize, as data. Each is a TOML file in the folder `recipes`."""
+"""Recipes: how to quantize, as data: the TOML files in the folder `recipes`, or a user's own.
+
+description = "Rounded to nearest, the first layer in float."
+calibrator = "percentile"
+steps = ["equalize", "bias_correction"]
+
+[[layers]]
+name = "conv1.*"
+precision = "float32"
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
+from edgeshuffle.converter.quant.calibrators import CALIBRATORS
+from edgeshuffle.converter.quant.refiners import REFINERS
 from edgeshuffle.errors import UnknownNameError
+from edgeshuffle.untrusted import UntrustedError, quoted, read_bounded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import onnx_ir as ir
 
 FOLDER: Final = Path(__file__).parent / "recipes"
 DEFAULT: Final = "accurate"
+SUFFIX: Final = ".toml"
+_MOST_BYTES: Final = 2**20
+
+Kind = Literal["dense", "pointwise", "depthwise"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """What holds for some convolutions; None leaves open.
+
+    They are chosen by the whole `name` of their output in the fp32 ONNX file (a regular expression)
+    and by their `kind`. With `precision` float32 they are not quantized; with `per_tensor` their
+    output channels share a weight scale.
+    """
+
+    name: str | None = None
+    kind: Kind | None = None
+    precision: Literal["int8", "float32"] | None = None
+    per_tensor: bool | None = None
+
+    def fits(self, conv: ir.Node) -> bool:
+        """Whether it is for this Conv."""
+        from edgeshuffle.converter.operators.conv import kind_of
+
+        if self.kind not in (None, kind_of(conv)):
+            return False
+        return self.name is None or re.fullmatch(self.name, conv.outputs[0].name or "") is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,33 +64,98 @@ class Recipe:
     """A calibrator for the ranges, and the steps that follow, in order (`refiners.REFINERS`).
 
     With `per_tensor`, all output channels of a convolution share a scale. With `requantize`, the
-    units of a stage have scales of their own (`ties.tie`).
+    units of a stage have scales of their own (`ties.tie`). Of the `layers`' rules that fit a
+    convolution, the last one that says something decides.
     """
 
-    name: str
+    name: str = ""
     description: str
     calibrator: str
-    steps: tuple[str, ...]
-    per_tensor: bool
-    requantize: bool
+    steps: tuple[str, ...] = ()
+    per_tensor: bool = False
+    requantize: bool = False
+    layers: tuple[Rule, ...] = ()
+
+    def shares_scale(self, conv: ir.Node) -> bool:
+        """Whether the output channels of a Conv share a weight scale."""
+        said = [rule.per_tensor for rule in self.layers if rule.fits(conv)]
+        return next((value for value in reversed(said) if value is not None), self.per_tensor)
+
+    def stays_float(self, conv: ir.Node) -> bool:
+        """Whether a Conv is not quantized."""
+        said = [rule.precision for rule in self.layers if rule.fits(conv)]
+        return next((value for value in reversed(said) if value), "int8") == "float32"
+
+    def check_fits(self, convs: Sequence[ir.Node]) -> None:
+        """Raise UnknownNameError for a rule that fits none of a network's convolutions."""
+        for number, rule in enumerate(self.layers, 1):
+            if not any(rule.fits(conv) for conv in convs):
+                names = ", ".join(conv.outputs[0].name or "" for conv in convs[:4])
+                raise UnknownNameError(
+                    f"Rule {number} of the recipe '{self.name}' fits no convolution. Names are "
+                    f"{names}, ... (`edgeshuffle sensitivity` lists them all)."
+                )
+
+    def calibrated_by(self, calibrator: str | None) -> Recipe:
+        """With another calibrator, which then chooses the ranges alone; itself without one."""
+        if calibrator is None:
+            return self
+        steps = tuple(step for step in self.steps if step != "output_ranges")
+        return dataclasses.replace(self, calibrator=calibrator, steps=steps)
 
 
 def recipe_names() -> tuple[str, ...]:
-    """All recipes that there are."""
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+    """All recipes that are packaged."""
+    return tuple(sorted(path.stem for path in FOLDER.glob(f"*{SUFFIX}")))
 
 
 def load_recipe(name: str, calibrator: str | None = None) -> Recipe:
-    """A recipe by name, with another calibrator if one is given; raises UnknownNameError."""
-    if name not in recipe_names():
-        raise UnknownNameError(f"Unknown recipe '{name}'. Known: {', '.join(recipe_names())}.")
-    data = tomllib.loads((FOLDER / f"{name}.toml").read_text("utf-8"))
-    return Recipe(
-        name=name,
-        description=data["description"],
-        calibrator=calibrator or data["calibrator"],
-        # A calibrator that was asked for chooses the ranges alone.
-        steps=tuple(s for s in data["steps"] if not (calibrator and s == "output_ranges")),
-        per_tensor=data.get("per_tensor", False),
-        requantize=data.get("requantize", False),
-    )
+    """A packaged recipe by name, or one in a file whose name ends with .toml; with another
+    calibrator if one is given. Raises UnknownNameError.
+    """
+    path = Path(name)
+    if path.suffix != SUFFIX:
+        if name not in recipe_names():
+            raise UnknownNameError(
+                f"Unknown recipe '{name}'. Known: {', '.join(recipe_names())}, or a file of your "
+                f"own that ends with {SUFFIX}."
+            )
+        path = FOLDER / f"{name}{SUFFIX}"
+    try:
+        data = tomllib.loads(read_bounded(path, _MOST_BYTES).decode("utf-8"))
+        recipe = read_recipe({**data, "name": path.stem})
+    except FileNotFoundError as err:
+        raise UnknownNameError(
+            f"There is no recipe at {path}. Known: {', '.join(recipe_names())}."
+        ) from err
+    except OSError as err:
+        raise UnknownNameError(f"The recipe {path} cannot be read ({err.strerror}).") from err
+    except (UntrustedError, ValueError, RecursionError) as err:
+        raise UnknownNameError(f"{path} is no recipe ({quoted(str(err))}).") from err
+    return recipe.calibrated_by(calibrator)
+
+
+def read_recipe(data: dict[str, Any]) -> Recipe:
+    """A recipe from plain values, such as a manifest's; raises ValueError."""
+    import msgspec
+
+    unknown = sorted(data.keys() - {field.name for field in dataclasses.fields(Recipe)})
+    for rule in data.get("layers", ()) if isinstance(data.get("layers"), list | tuple) else ():
+        if isinstance(rule, dict):
+            unknown += sorted(rule.keys() - {field.name for field in dataclasses.fields(Rule)})
+    if unknown:
+        raise ValueError(f"unknown: {', '.join(unknown)}")
+    recipe = msgspec.convert(data, Recipe)
+    if recipe.calibrator not in CALIBRATORS:
+        raise ValueError(f"calibrator '{recipe.calibrator}': known are {', '.join(CALIBRATORS)}")
+    for step in recipe.steps:
+        if step not in REFINERS:
+            raise ValueError(f"step '{step}': known are {', '.join(REFINERS)}")
+    for rule in recipe.layers:
+        if rule.name is None and rule.kind is None:
+            raise ValueError("a rule of `layers` needs a `name` or a `kind`")
+        try:
+            re.compile(rule.name or "")
+        except re.error as err:
+            raise ValueError(f"name '{rule.name}' is no regular expression: {err}") from err
+    return recipe

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgeshuffle.errors import DataError
+from edgeshuffle.converter.operators import Scale, operator_of
+from edgeshuffle.converter.operators.fused import fused
 from edgeshuffle.converter.quant.float_run import FloatRun
-from edgeshuffle.converter.quant.fused import fused
+from edgeshuffle.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sized
@@ -32,12 +33,9 @@ class Channels:
 
 
 def sampled_values(graph: ir.Graph) -> list[ir.Value]:
-    """The values that bring new numbers: the input, and what convolutions and means give."""
-    made = [node for node in graph if node.op_type in ("Conv", "GlobalAveragePool")]
-    return [
-        graph.inputs[0],
-        *(fused(node).output if node.op_type == "Conv" else node.outputs[0] for node in made),
-    ]
+    """The values that bring new numbers: the input, and what does not have its input's scale."""
+    made = [node for node in graph if operator_of(node).scale is not Scale.TIED]
+    return [graph.inputs[0], *(fused(node).output for node in made)]
 
 
 def sample(

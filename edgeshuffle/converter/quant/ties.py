@@ -9,36 +9,41 @@ there, so that each unit's concatenation has a scale of its own.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from edgeshuffle.converter import graph as g
-from edgeshuffle.converter.quant.fused import fused, is_fused
+from edgeshuffle.converter.operators import Scale, operator_of
+from edgeshuffle.converter.operators.fused import fused, is_fused
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-TIED: Final = frozenset(
-    {"Concat", "Split", "Slice", "Gather", "Flatten", "MaxPool", "Relu", "Clip"}
-)
+    from edgeshuffle.converter.plan import QParams
 
 
 @dataclass(frozen=True)
 class Group:
-    """Values with one scale: all of them, and those that bring new numbers (are not moved)."""
+    """Values with one scale: all of them, and those that bring new numbers (are not moved).
+
+    `given` are its parameters where an operator's specification fixes them.
+    """
 
     members: tuple[ir.Value, ...]
     sources: tuple[ir.Value, ...]
+    given: QParams | None = None
 
 
 def tie(graph: ir.Graph, *, requantize: bool = False) -> tuple[Group, ...]:
     """Every quantized value of the graph in its group, in topological order of the first.
 
     With `requantize`, what a split or a slice passes on to a concatenation is not tied to it. It
-    stays in the group that it comes from, and is a source of the concatenation's, too.
+    stays in the group that it comes from, and is a source of the concatenation's, too. So does what
+    has given parameters, where it meets others.
     """
     parent: dict[ir.Value, ir.Value] = {}
     sources: list[ir.Value] = []
     passed: list[tuple[ir.Value, ir.Value]] = []
+    given: dict[ir.Value, QParams] = {}
 
     def root(value: ir.Value) -> ir.Value:
         while parent[value] is not value:
@@ -54,12 +59,19 @@ def tie(graph: ir.Graph, *, requantize: bool = False) -> tuple[Group, ...]:
     for node in graph:
         if is_fused(node):
             continue
-        if node.op_type not in TIED:
-            add(fused(node).output if node.op_type == "Conv" else node.outputs[0])
+        if operator_of(node).scale is not Scale.TIED:
+            add(fused(node).output)
+            if operator_of(node).scale is Scale.GIVEN:
+                given[fused(node).output] = operator_of(node).grid(node)
             continue
         read = [value for _, value in g.data_inputs(node)]
-        passing = [value for value in read if requantize and _passes_by(value, node)]
-        if len(passing) < len(read):
+        alike = len({given.get(root(value)) for value in read}) == 1
+        passing = [
+            value
+            for value in read
+            if (requantize and _passes_by(value, node)) or (not alike and root(value) in given)
+        ]
+        if len(passing) < len(read) or not alike:
             passed.extend((value, node.outputs[0]) for value in passing)
             read = [value for value in read if value not in passing]
         tied = read + list(node.outputs)
@@ -78,6 +90,7 @@ def tie(graph: ir.Graph, *, requantize: bool = False) -> tuple[Group, ...]:
                 *(value for value in sources if root(value) is top),
                 *(value for value, result in passed if root(result) is top),
             ),
+            given.get(top),
         )
         for top, group in members.items()
     )

@@ -10,10 +10,13 @@ import torch
 import torch.nn.functional as F
 
 from edgeshuffle.converter import graph as g
+from edgeshuffle.converter.operators import operator_of
+from edgeshuffle.converter.operators.conv import convolve
+from edgeshuffle.converter.operators.fused import fused, is_fused
+from edgeshuffle.converter.operators.relu import activate
+from edgeshuffle.converter.plan import QConv, QuantPlan
+from edgeshuffle.converter.quant.simulate import fake_quantize, rounds
 from edgeshuffle.dataset import spread
-from edgeshuffle.converter.quant.fused import fused, is_fused
-from edgeshuffle.converter.quant.plan import QConv, QuantPlan
-from edgeshuffle.converter.quant.simulate import activate, conv, fake_quantize, rounds, run_node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,7 +132,7 @@ class _Walker:
             return
         sources = [value for _, value in g.data_inputs(node)]
         for values, changed in ((self.real, False), (self.quantized, rounds(node, self.plan))):
-            outputs = run_node(node, [values[source] for source in sources])
+            outputs = operator_of(node).run(node, [values[source] for source in sources])
             for value, output in zip(node.outputs, outputs, strict=True):
                 values[value] = self._rounded(output, value) if changed else output
 
@@ -173,7 +176,7 @@ class _Walker:
         ):
             batches = []
             for part in torch.split(values[source], _BATCH):
-                output = activate(conv(node, part, w, b), result.activation)
+                output = activate(convolve(node, part, w, b), result.activation)
                 batches.append(self._rounded(output, result.output) if quantizes else output)
             values[result.output] = torch.cat(batches)
 

@@ -6,11 +6,11 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgeshuffle.errors import ArtifactError, MissingExtraError, ModelError
-from edgeshuffle.dataset.calibration import calibration_images
 from edgeshuffle.converter.quant.calibrators import CALIBRATORS
 from edgeshuffle.converter.quant.recipe import DEFAULT, Recipe, load_recipe
 from edgeshuffle.converter.quant.refiners import REFINERS
+from edgeshuffle.dataset.calibration import calibration_images
+from edgeshuffle.errors import ArtifactError, MissingExtraError, ModelError
 from edgeshuffle.untrusted import UntrustedError, decode
 
 if TYPE_CHECKING:
@@ -77,10 +77,10 @@ def sensitivity(options: SensitivityOptions, progress: Progress | None = None) -
 
 
 def _sensitivity(options: SensitivityOptions, progress: Progress) -> Sensitivity:
-    from edgeshuffle.converter.emit.trial import Trial  # noqa: PLC0415
-    from edgeshuffle.metrics import agreement, none_if_equal, sqnr_db  # noqa: PLC0415
-    from edgeshuffle.converter.quant import quantize  # noqa: PLC0415
-    from edgeshuffle.converter.sensitivity.layers import logits, rank  # noqa: PLC0415
+    from edgeshuffle.converter.emit.trial import Trial
+    from edgeshuffle.converter.quant import quantize
+    from edgeshuffle.converter.sensitivity.layers import logits, rank
+    from edgeshuffle.metrics import agreement, none_if_equal, sqnr_db
 
     manifest = options.artifact.manifest
     recipe = _recipe(options)
@@ -132,10 +132,10 @@ def _recipe(options: SensitivityOptions) -> Recipe:
 
 
 def _float_model(artifact: Artifact) -> ir.Model:
-    from edgeshuffle.converter.frontend import to_ir  # noqa: PLC0415
-    from edgeshuffle.converter.frontend.onnx_file import read_onnx  # noqa: PLC0415
-    from edgeshuffle.converter.operators import check_core  # noqa: PLC0415
-    from edgeshuffle.converter.passes import run_passes  # noqa: PLC0415
+    from edgeshuffle.converter.frontend import to_ir
+    from edgeshuffle.converter.frontend.onnx_file import read_onnx
+    from edgeshuffle.converter.operators.check import check_core
+    from edgeshuffle.converter.passes import run_passes
 
     for file in artifact.manifest.files:
         if file.format == "onnx" and file.precision == "fp32":

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.emit.trial import Trial
+from edgeshuffle.converter.operators import operator_of
+from edgeshuffle.converter.operators.conv import kind_of
 from edgeshuffle.metrics import agreement, decibels, energies, none_if_equal
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     import onnx_ir as ir
 
-    from edgeshuffle.converter.quant.plan import QuantPlan
+    from edgeshuffle.converter.plan import QuantPlan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +63,8 @@ def rank(
     layers = [
         Layer(
             name=node.outputs[0].name or "",
-            kind=_kind(node),
-            macs=macs(node),
+            kind=kind_of(node),
+            macs=operator_of(node).cost(node).macs,
             sqnr_db=none_if_equal(decibels(signal, noise)),
             noise_share=100 * noise / total,
             agreement=agreed,
@@ -71,18 +72,3 @@ def rank(
         for node, noise, agreed in zip(nodes, noises, agreements, strict=True)
     ]
     return tuple(sorted(layers, key=lambda layer: -layer.noise_share))
-
-
-def macs(node: ir.Node) -> int:
-    """Multiply-accumulates of a Conv for one image."""
-    weight = g.constant(node.inputs[1])
-    assert weight is not None
-    return int(weight.size * np.prod(g.shape_of(node.outputs[0])[2:]))
-
-
-def _kind(node: ir.Node) -> str:
-    if g.is_depthwise(node):
-        return "depthwise"
-    weight = g.constant(node.inputs[1])
-    assert weight is not None
-    return "pointwise" if weight.shape[2:] == (1, 1) else "dense"

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeshuffle.errors import WeightsError
-from edgeshuffle.untrusted import quoted
 from edgeshuffle.converter.zoo import demo
 from edgeshuffle.converter.zoo.cards import Card, card_of_width
+from edgeshuffle.errors import WeightsError
+from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
     from edgeshuffle.artifact import Preprocess
@@ -45,9 +45,9 @@ def load(
     What is None is inferred from the checkpoint, and must agree with it where given; `key` names
     one of several sets of weights in it. Raises WeightsError, UnknownNameError.
     """
-    from edgeshuffle.converter.zoo.download import download  # noqa: PLC0415
-    from edgeshuffle.converter.zoo.stem import choose_stem  # noqa: PLC0415
-    from edgeshuffle.converter.zoo.weights import read_checkpoint, recognise  # noqa: PLC0415
+    from edgeshuffle.converter.zoo.download import download
+    from edgeshuffle.converter.zoo.stem import choose_stem
+    from edgeshuffle.converter.zoo.weights import read_checkpoint, recognise
 
     packaged = weights in ("demo", "imagenet")
     wanted = card_of_width(width if width is not None else 1.0)
@@ -83,7 +83,7 @@ def load(
     if weights == "demo":
         labels, preprocess = demo.demo_labels(), demo.demo_preprocess(card)
         notes.append("weights: packaged demo (Fashion-MNIST, 10 classes); see --weights")
-    elif weights == "imagenet":
+    elif weights == "imagenet" and card.weights is not None:
         labels = card.labels
         notes.append(
             f"weights: sha256 {checkpoint.sha256} (the publisher tells its first "
@@ -103,9 +103,9 @@ def load(
 
 def _filled(card: Card, checkpoint: Checkpoint) -> ShuffleNetV2:
     """A network with the checkpoint's weights, which must all be there, fit and be sound."""
-    import torch  # noqa: PLC0415
+    import torch
 
-    from edgeshuffle.converter.zoo.shufflenet_v2 import ShuffleNetV2  # noqa: PLC0415
+    from edgeshuffle.converter.zoo.shufflenet_v2 import ShuffleNetV2
 
     path = checkpoint.path
     for key, value in checkpoint.state.items():

@@ -26,7 +26,10 @@ class PublicWeights:
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """One variant. `macs` and `parameters` hold for `num_classes` at `preprocess.crop` pixels."""
+    """One variant. `macs` and `parameters` hold for `num_classes` at `preprocess.crop` pixels.
+
+    `weights` are None where nobody published any for ImageNet.
+    """
 
     name: str
     family: str
@@ -37,7 +40,7 @@ class Card:
     macs: int
     labels: tuple[str, ...]
     preprocess: Preprocess
-    weights: PublicWeights
+    weights: PublicWeights | None
     sha256: str
 
 
@@ -53,6 +56,7 @@ def load_card(name: str) -> Card:
     path = MODELS / f"{name}.toml"
     data: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
     entry = data.pop("input")
+    public = data.get("weights", {}).get("imagenet")
     return Card(
         name=name,
         family=data["family"],
@@ -68,7 +72,7 @@ def load_card(name: str) -> Card:
             mean=tuple(entry["mean"]),
             std=tuple(entry["std"]),
         ),
-        weights=PublicWeights(**data["weights"]["imagenet"]),
+        weights=PublicWeights(**public) if public else None,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
     )
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.artifact import Preprocess
+from edgeshuffle.converter.zoo.cards import Card, read_labels
 from edgeshuffle.errors import WeightsError
 from edgeshuffle.packaged import DEMO
-from edgeshuffle.converter.zoo.cards import Card, read_labels
 
 if TYPE_CHECKING:
     from pathlib import Path

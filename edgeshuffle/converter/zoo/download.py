@@ -32,16 +32,20 @@ def download(card: Card) -> Path:
     first download is kept beside it (`NAME.sha256`), and every later file must have it. Raises
     WeightsError without a network, or where the sha256 is another.
     """
-    import filelock  # noqa: PLC0415
+    import filelock
 
-    url = card.weights.url
+    if card.weights is None:
+        raise WeightsError(
+            f"There are no public ImageNet weights for {card.name}. Give your own: --weights FILE."
+        )
+    url, prefix = card.weights.url, card.weights.sha256_prefix
     folder = cache_folder()
     target = folder / url.rsplit("/", 1)[-1]
     kept = target.with_name(f"{target.name}.sha256")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(f"{target}.lock", timeout=_LOCK_S):
-            wanted = _kept(kept, card)
+            wanted = _kept(kept, prefix)
             if target.is_file() and sha256(target).startswith(wanted):
                 if not kept.exists():
                     _keep(kept, sha256(target))
@@ -58,9 +62,8 @@ def download(card: Card) -> Path:
     return target
 
 
-def _kept(kept: Path, card: Card) -> str:
+def _kept(kept: Path, prefix: str) -> str:
     """The sha256 that a file must have, or how it must start."""
-    prefix = card.weights.sha256_prefix
     if not kept.exists():
         return prefix
     try:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 import torch
 
-from edgeshuffle.errors import WeightsError
 from edgeshuffle.converter.zoo.shufflenet_v2 import STEMS, Stem
+from edgeshuffle.errors import WeightsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

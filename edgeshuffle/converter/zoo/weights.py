@@ -10,11 +10,11 @@ import torch
 from safetensors import safe_open
 
 from edgeshuffle.artifact import sha256
+from edgeshuffle.converter.zoo.cards import Card, card_names, load_card
+from edgeshuffle.converter.zoo.containers import choose
 from edgeshuffle.errors import WeightsError
 from edgeshuffle.memory import bounded_memory
 from edgeshuffle.untrusted import quoted
-from edgeshuffle.converter.zoo.cards import Card, card_names, load_card
-from edgeshuffle.converter.zoo.containers import choose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

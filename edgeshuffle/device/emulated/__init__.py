@@ -12,14 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+from edgeshuffle.agent import agent
 from edgeshuffle.device import DeviceInfo, replies
 from edgeshuffle.device.emulated.boards import BOARDS, Board, write_board
 from edgeshuffle.device.emulated.plugin import compiled, read_counts
 from edgeshuffle.device.process import JsonProcess
-from edgeshuffle.payload.rootfs import PYTHON, SITE, root_filesystem
 from edgeshuffle.errors import DeviceError, UnknownNameError
 from edgeshuffle.packaged import cache_folder
-from edgeshuffle.agent import agent
+from edgeshuffle.payload.rootfs import PYTHON, SITE, root_filesystem
 from edgeshuffle.signals import deferred
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from edgeshuffle.atomic import atomic_file
-from edgeshuffle.payload.rootfs import alone
 from edgeshuffle.errors import DeviceError
+from edgeshuffle.payload.rootfs import alone
 from edgeshuffle.untrusted import UntrustedError, decode, last_line, read_bounded
 
 SOURCE: Final = Path(__file__).with_name("count_instructions.c")

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from edgeshuffle.device import open_device
+from edgeshuffle.errors import ArtifactError
 from edgeshuffle.runner.bench.compare import refuse_incomparable
 from edgeshuffle.runner.bench.cores import choose_cores
 from edgeshuffle.runner.bench.events import MeasuredFile, Run
@@ -23,14 +25,12 @@ from edgeshuffle.runner.bench.results import (
     report_of,
 )
 from edgeshuffle.runner.bench.run import load, measure
-from edgeshuffle.device import open_device
-from edgeshuffle.errors import ArtifactError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from edgeshuffle.runner.bench.plan import Case
     from edgeshuffle.device import DeviceInfo
+    from edgeshuffle.runner.bench.plan import Case
 
 __all__ = [
     "BenchOptions",
@@ -55,7 +55,8 @@ def bench(
     An emulated device is not timed: its instructions are counted, if it can count them.
 
     Raises UnknownNameError (device, runtime), ArtifactError (no file for the runtimes, records
-    that cannot be written or compared), MissingExtraError, RuntimeUnavailableError and DeviceError.
+    that cannot be written or compared, a model file that was changed), MissingExtraError,
+    RuntimeUnavailableError and DeviceError.
     """
     cases = plan(options)
     then = None if options.against is None else read_measured(options.against)
@@ -77,8 +78,11 @@ def bench(
         with begin(folder, run, versions, fresh=options.fresh) as recording:
             if info.emulated:
                 for counted in count(options, device, info, cases, report):
+                    options.artifact.check_files([cases[counted.file].file])
                     recording.keep(counted)
             else:
+                # What is loaded by now is what the manifest says, and will not be read again.
+                options.artifact.check_files(case.file for case in cases)
                 power = described.pmic
                 history, keep = recording.history, recording.keep
                 measure(options, loaded, history, keep, report, has_power=power)

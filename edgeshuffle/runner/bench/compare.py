@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from edgeshuffle.errors import ArtifactError
 from edgeshuffle.runner.bench.instructions import doubts
 from edgeshuffle.runner.bench.record import Count, Record
 from edgeshuffle.runner.bench.stats import Estimate, ratio_of_medians, summarize
 from edgeshuffle.runner.bench.verdict import Verdict, judge, settled
-from edgeshuffle.errors import ArtifactError
 from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from edgeshuffle.device import DeviceInfo
 from edgeshuffle.runner.bench.plan import Mode
 from edgeshuffle.runner.bench.record import (
     Core,
@@ -25,7 +26,6 @@ from edgeshuffle.runner.bench.record import (
     State,
     Threads,
 )
-from edgeshuffle.device import DeviceInfo
 from edgeshuffle.untrusted import UntrustedError, decode, quoted
 
 SCHEMA_VERSION: Final = 2

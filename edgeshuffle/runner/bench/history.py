@@ -19,9 +19,9 @@ from edgeshuffle.runner.bench.record import Count, Record
 from edgeshuffle.untrusted import UntrustedError
 
 if TYPE_CHECKING:
+    from edgeshuffle.device import DeviceInfo
     from edgeshuffle.runner.bench.events import Event, MeasuredFile
     from edgeshuffle.runner.bench.record import State
-    from edgeshuffle.device import DeviceInfo
 
 # What reports show of a count, and what else there may be.
 SHOWN: Final = ("instructions", "dot", "widening_mac", "fmla")

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from edgeshuffle.runner.bench.events import Counted
 from edgeshuffle.device.session import open_agent
 from edgeshuffle.errors import UnknownNameError
+from edgeshuffle.runner.bench.events import Counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from edgeshuffle.device import Device, DeviceInfo
     from edgeshuffle.runner.bench.plan import BenchOptions, Case
     from edgeshuffle.runner.bench.record import Count
-    from edgeshuffle.device import Device, DeviceInfo
 
 INFERENCES: Final = 5
 # The first inference of a process has things to set up, and was run when it loaded the model.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from edgeshuffle.errors import ArtifactError
-from edgeshuffle.agent import RUNTIMES
+from edgeshuffle.runtimes import RUNTIMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from edgeshuffle.errors import ArtifactError
 from edgeshuffle.runner.bench.events import MAX_LINE, Run, from_line
 from edgeshuffle.runner.bench.history import History, check_blocks, check_counts
 from edgeshuffle.runner.bench.record import Count, Record
-from edgeshuffle.errors import ArtifactError
 from edgeshuffle.untrusted import UntrustedError, decode, read_bounded
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from edgeshuffle.runner.bench.plan import Mode
 from edgeshuffle.device import DeviceInfo
+from edgeshuffle.runner.bench.plan import Mode
 
 # Beyond these, numbers are not what was measured, and arithmetic with them may fail.
 Natural = Annotated[int, Meta(ge=0, le=2**53)]

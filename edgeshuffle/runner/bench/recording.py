@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from edgeshuffle.errors import DeviceError
 from edgeshuffle.runner.bench.events import (
     Block,
     Counted,
@@ -19,7 +20,6 @@ from edgeshuffle.runner.bench.events import (
 from edgeshuffle.runner.bench.history import History
 from edgeshuffle.runner.bench.journal import Journal, new_journal
 from edgeshuffle.runner.bench.resume import CutOff, find
-from edgeshuffle.errors import DeviceError
 from edgeshuffle.untrusted import UntrustedError
 
 if TYPE_CHECKING:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgeshuffle.errors import ArtifactError, EdgeShuffleError
 from edgeshuffle.runner.bench.compare import Change, CountChange, compare, compare_counts
 from edgeshuffle.runner.bench.instructions import doubts
 from edgeshuffle.runner.bench.reading import Measured, read_measured
 from edgeshuffle.runner.bench.stats import Estimate, Statistics, ratio_of_medians, summarize
 from edgeshuffle.runner.bench.verdict import Verdict, judge, settled, slowdown
-from edgeshuffle.errors import ArtifactError, EdgeShuffleError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from edgeshuffle.device import DeviceInfo
     from edgeshuffle.runner.bench.plan import Mode
     from edgeshuffle.runner.bench.record import Count, Record
-    from edgeshuffle.device import DeviceInfo
 
 
 @dataclass(frozen=True, kw_only=True)

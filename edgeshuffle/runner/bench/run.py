@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from edgeshuffle.device.session import AgentSession, open_agent
 from edgeshuffle.runner.bench.events import Block, Finished, Loaded, WarmedUp
 from edgeshuffle.runner.bench.plan import budget, rounds
 from edgeshuffle.runner.bench.record import Energy, OperatorTime, State
 from edgeshuffle.runner.bench.stats import variation
-from edgeshuffle.device.session import AgentSession, open_agent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from edgeshuffle.device import Device, replies
     from edgeshuffle.runner.bench.events import Event
     from edgeshuffle.runner.bench.history import FileHistory, History
     from edgeshuffle.runner.bench.plan import BenchOptions, Budget, Case
-    from edgeshuffle.device import Device, replies
 
     Progress = Callable[[str, int, int], None]
     Keep = Callable[[Event], None]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from edgeshuffle.device.throttled import THROTTLED
 from edgeshuffle.runner.bench.plan import BUDGETS
 
 if TYPE_CHECKING:
@@ -18,13 +19,6 @@ if TYPE_CHECKING:
 SPREAD: Final = 1.5
 DRIFT: Final = 0.05
 CLOCK: Final = 0.97
-# By bit of `vcgencmd get_throttled`; 16 bits higher, the same since the board was started.
-THROTTLED: Final = (
-    "under-voltage; use a stronger power supply",
-    "a capped clock; use a stronger power supply or cool it",
-    "throttling; cool it",
-    "its soft temperature limit; cool it",
-)
 _STICKY: Final = 16
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import numpy as np
 
-from edgeshuffle.errors import ArtifactError, MissingExtraError, ModelError, RuntimeUnavailableError
 from edgeshuffle.dataset.calibration import calibration_images
+from edgeshuffle.errors import ArtifactError, MissingExtraError, ModelError, RuntimeUnavailableError
 from edgeshuffle.limits import check_limit
 from edgeshuffle.metrics import agreement, none_if_equal
 from edgeshuffle.untrusted import quoted
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeshuffle.artifact import Artifact
+    from edgeshuffle.converter.plan import QParams
     from edgeshuffle.runner.compare.noise import Noise
-    from edgeshuffle.converter.quant.plan import QParams
 
     Progress = Callable[[str, int, int], None]
 
@@ -117,9 +117,9 @@ def compare(options: CompareOptions, progress: Progress | None = None) -> Compar
 
 
 def _compare(options: CompareOptions, progress: Progress) -> Comparison:
-    from edgeshuffle.runner.compare.noise import Noise  # noqa: PLC0415
-    from edgeshuffle.runner.compare.onnx_taps import OnnxTaps  # noqa: PLC0415
-    from edgeshuffle.runner.compare.tflite_taps import TfliteTaps  # noqa: PLC0415
+    from edgeshuffle.runner.compare.noise import Noise
+    from edgeshuffle.runner.compare.onnx_taps import OnnxTaps
+    from edgeshuffle.runner.compare.tflite_taps import TfliteTaps
 
     artifact = options.artifact
     data, images = calibration_images(artifact, options.data, options.limit)

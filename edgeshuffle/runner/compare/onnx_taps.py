@@ -9,8 +9,8 @@ import onnx
 import onnxruntime as ort
 from onnx import numpy_helper
 
+from edgeshuffle.converter.plan import QMIN, QParams
 from edgeshuffle.runner.compare.planes import planes
-from edgeshuffle.converter.quant.plan import QMIN, QParams
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

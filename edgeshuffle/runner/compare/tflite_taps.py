@@ -11,10 +11,10 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from edgeshuffle.runner.compare.planes import planes
-from edgeshuffle.converter.emit.flatbuffer import packed
-from edgeshuffle.converter.quant.plan import QParams
 from edgeshuffle.agent.litert import quiet
+from edgeshuffle.converter.emit.flatbuffer import packed
+from edgeshuffle.converter.plan import QParams
+from edgeshuffle.runner.compare.planes import planes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,12 +9,12 @@ channel-wise operator stores them as it took them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgeshuffle.converter import graph as g
+from edgeshuffle.converter.operators import Channels, operator_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,16 +22,6 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
     from edgeshuffle.converter.passes.dissolve_shuffle.trace import Reading, Trace
-
-_CHANNELWISE: Final = frozenset({"Relu", "MaxPool", "AveragePool", "GlobalAveragePool"})
-
-
-class Role(Enum):
-    """How a reader treats the order of its channels."""
-
-    FREE = "any order, the weight columns follow"
-    CHANNELWISE = "any order, the output has the same"
-    FIXED = "as given"
 
 
 @dataclass(frozen=True)
@@ -43,26 +33,14 @@ class Arranged:
     trace: Trace
     stored: list[np.ndarray]
     taken: list[np.ndarray]
-    roles: list[Role]
+    roles: list[Channels]
 
 
-def role_of(reading: Reading) -> Role:
+def role_of(reading: Reading) -> Channels:
     """What the order of a reading's channels means to its reader."""
-    node = reading.node
-    if node is None or reading.slot != 0:
-        return Role.FIXED
-    if node.op_type == "Conv":
-        if g.is_depthwise(node):
-            return Role.CHANNELWISE
-        known = all(g.constant(value) is not None for value in node.inputs[1:] if value is not None)
-        dense = g.integer(node, "group", 1) == 1 and known
-        return Role.FREE if dense else Role.FIXED
-    if node.op_type == "Clip":
-        limits = [g.constant(value) for value in node.inputs[1:]]
-        scalar = all(limit is not None and limit.size == 1 for limit in limits)
-        return Role.CHANNELWISE if scalar else Role.FIXED
-    single = node.op_type in _CHANNELWISE and len(node.outputs) == 1
-    return Role.CHANNELWISE if single else Role.FIXED
+    if reading.node is None or reading.slot != 0:
+        return Channels.FIXED
+    return operator_of(reading.node).role(reading.node)
 
 
 def arrange(graph: ir.Graph, trace: Trace) -> Arranged:
@@ -70,8 +48,8 @@ def arrange(graph: ir.Graph, trace: Trace) -> Arranged:
     number = {value: i for i, value in enumerate(trace.values)}
     roles = [role_of(reading) for reading in trace.readings]
     for i in reversed(range(len(roles))):
-        if roles[i] is Role.CHANNELWISE and _made_by(trace.readings[i], number) in trace.fixed:
-            roles[i] = Role.FIXED
+        if roles[i] is Channels.CHANNELWISE and _made_by(trace.readings[i], number) in trace.fixed:
+            roles[i] = Channels.FIXED
     signatures = _signatures(graph, trace, roles, number)
 
     reading_of = {(r.node, r.slot): i for i, r in enumerate(trace.readings)}
@@ -85,9 +63,9 @@ def arrange(graph: ir.Graph, trace: Trace) -> Arranged:
             taken[maker] = _take(trace.readings[maker], roles[maker], places)
         count = g.shape_of(value)[1] if len(g.shape_of(value)) > 1 else 1
         order = np.arange(count)
-        if maker is not None and roles[maker] is Role.CHANNELWISE:
+        if maker is not None and roles[maker] is Channels.CHANNELWISE:
             order = taken[maker]
-        elif maker is not None and roles[maker] is Role.FREE and v not in trace.fixed:
+        elif maker is not None and roles[maker] is Channels.FREE and v not in trace.fixed:
             keys = [sorted(signature) for signature in signatures[v]]
             order = np.array(sorted(range(count), key=lambda c: (keys[c], c)))
         stored.append(order)
@@ -103,15 +81,15 @@ def _made_by(reading: Reading, number: dict[ir.Value, int]) -> int:
     return number[reading.node.outputs[0]]
 
 
-def _take(reading: Reading, role: Role, places: list[np.ndarray]) -> np.ndarray:
-    if role is Role.FIXED:
+def _take(reading: Reading, role: Channels, places: list[np.ndarray]) -> np.ndarray:
+    if role is Channels.FIXED:
         return np.arange(len(reading))
     place = [places[v][c] for v, c in zip(reading.made, reading.index, strict=True)]
     return np.lexsort((np.arange(len(reading)), place, reading.made))
 
 
 def _signatures(
-    graph: ir.Graph, trace: Trace, roles: list[Role], number: dict[ir.Value, int]
+    graph: ir.Graph, trace: Trace, roles: list[Channels], number: dict[ir.Value, int]
 ) -> list[list[set[int]]]:
     """For every channel of every made value, the positions of the gathering readers it reaches."""
     position: dict[ir.Node | None, int] = {node: i for i, node in enumerate(graph)}
@@ -125,7 +103,7 @@ def _signatures(
         reading = trace.readings[i]
         through: Iterable[set[int]] = [set()] * len(reading)
         own = {position[reading.node]}
-        if roles[i] is Role.CHANNELWISE:
+        if roles[i] is Channels.CHANNELWISE:
             made = _made_by(reading, number)
             through = result[made]
             if _is_whole(reading, trace):

@@ -9,9 +9,10 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeshuffle.converter import graph as g
-from edgeshuffle.converter.passes.dissolve_shuffle.order import Arranged, Role
+from edgeshuffle.converter.operators import Channels
 
 if TYPE_CHECKING:
+    from edgeshuffle.converter.passes.dissolve_shuffle.order import Arranged
     from edgeshuffle.converter.passes.dissolve_shuffle.trace import Reading
 
 # A reader that would need more runs a value than this takes one Gather instead.
@@ -117,7 +118,7 @@ def rewire(graph: ir.Graph, arranged: Arranged, planned: Plan) -> None:
             graph.outputs[reading.slot] = value
             continue
         node.replace_input_with(reading.slot, value)
-        if role is Role.FREE and (np.diff(taken) != 1).any():
+        if role is Channels.FREE and (np.diff(taken) != 1).any():
             _permute_columns(graph, node, taken)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeshuffle.converter import graph as g
-from edgeshuffle.converter.operators import MOVES, where
+from edgeshuffle.converter.operators import Channels, operator_of, where
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -23,7 +23,7 @@ _MAX_INT32: Final = np.iinfo(np.int32).max
 
 def is_move(node: ir.Node) -> bool:
     """Whether the operator only rearranges elements of its run-time inputs."""
-    return node.op_type in MOVES
+    return operator_of(node).channels is Channels.MOVES
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class _Tracer:
         constants = [g.constant(value) for value in node.inputs[1:]]
         if node.op_type != "Concat" and (len(inputs) != 1 or any(c is None for c in constants)):
             return False
-        outputs = _MOVE[node.op_type](node, [self._elements(value) for value in inputs])
+        outputs = operator_of(node).move(node, [self._elements(value) for value in inputs])
         if [array.shape for array in outputs] != [g.shape_of(value) for value in node.outputs]:
             return False
         for value, array in zip(node.outputs, outputs, strict=True):
@@ -177,63 +177,3 @@ class _Tracer:
             if producer not in self.result.kept:
                 self.result.kept.add(producer)
                 pending += [source for _, source in g.data_inputs(producer)]
-
-
-def _axis(node: ir.Node, rank: int, default: int = 0) -> int:
-    return g.integer(node, "axis", default) % rank
-
-
-def _argument(node: ir.Node, position: int) -> np.ndarray | None:
-    return g.constant(node.inputs[position]) if len(node.inputs) > position else None
-
-
-def _to_output_shape(node: ir.Node, x: list[np.ndarray]) -> list[np.ndarray]:
-    return [x[0].reshape(g.shape_of(node.outputs[0]))]
-
-
-def _concat(node: ir.Node, x: list[np.ndarray]) -> list[np.ndarray]:
-    return [np.concatenate(x, _axis(node, x[0].ndim))]
-
-
-def _transpose(node: ir.Node, x: list[np.ndarray]) -> list[np.ndarray]:
-    return [x[0].transpose(g.ints(node, "perm", range(x[0].ndim)[::-1]))]
-
-
-def _split(node: ir.Node, x: list[np.ndarray]) -> list[np.ndarray]:
-    axis = _axis(node, x[0].ndim)
-    sizes = [g.shape_of(value)[axis] for value in node.outputs]
-    return list(np.split(x[0], np.cumsum(sizes)[:-1], axis))
-
-
-def _gather(node: ir.Node, x: list[np.ndarray]) -> list[np.ndarray]:
-    indices = _argument(node, 1)
-    assert indices is not None
-    return [np.take(x[0], indices, _axis(node, x[0].ndim))]
-
-
-def _slice(node: ir.Node, x: list[np.ndarray]) -> list[np.ndarray]:
-    starts, ends, axes, steps = (_argument(node, position) for position in (1, 2, 3, 4))
-    assert starts is not None
-    assert ends is not None
-    cut = [slice(None)] * x[0].ndim
-    for i, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
-        axis = i if axes is None else int(axes[i])
-        step = 1 if steps is None else int(steps[i])
-        # ONNX marks "to the very first element" by an end below -size; Python needs None for it.
-        size = x[0].shape[axis]
-        cut[axis] = slice(start, None if step < 0 and end < -size else end, step)
-    return [x[0][tuple(cut)]]
-
-
-_MOVE: Final = {
-    "Concat": _concat,
-    "Flatten": _to_output_shape,
-    "Gather": _gather,
-    "Identity": _to_output_shape,
-    "Reshape": _to_output_shape,
-    "Slice": _slice,
-    "Split": _split,
-    "Squeeze": _to_output_shape,
-    "Transpose": _transpose,
-    "Unsqueeze": _to_output_shape,
-}

@@ -11,8 +11,8 @@ from typing import Final
 
 import numpy as np
 
+from edgeshuffle.converter.plan import QMAX, QMIN
 from edgeshuffle.converter.quant.calibrators.histogram import Histogram
-from edgeshuffle.converter.quant.plan import QMAX, QMIN
 
 _CANDIDATES: Final = 128
 

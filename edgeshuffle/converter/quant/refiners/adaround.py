@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
+from edgeshuffle.converter.plan import QMAX
 from edgeshuffle.converter.quant.compensate import compensated, damped
-from edgeshuffle.converter.quant.plan import QMAX
 from edgeshuffle.converter.quant.walk import Layer, walk
 
 if TYPE_CHECKING:

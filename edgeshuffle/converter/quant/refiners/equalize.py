@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeshuffle.converter import graph as g
-from edgeshuffle.converter.quant.channels import CHANNELWISE, Flow, channel_count, flow
-from edgeshuffle.converter.quant.fused import fused
+from edgeshuffle.converter.operators import operator_of
+from edgeshuffle.converter.operators.fused import fused
+from edgeshuffle.converter.quant.channels import Flow, channel_count, flow
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -59,7 +60,7 @@ def equalize(graph: ir.Graph, samples: dict[str, Channels]) -> None:
         node = value.producer()
         if not free[number] or node is None:
             continue
-        if node.op_type in CHANNELWISE:
+        if _passes_factors(node):
             scales[number] = flowing.gathered(flowing.by_node[node], scales)
             continue
         result = fused(node)
@@ -131,8 +132,7 @@ def _free(flowing: Flow) -> list[bool]:
     for number in reversed(range(len(values))):
         node = values[number].producer()
         made = node is not None and (
-            (node.op_type == "Conv" and fused(node).activation != "relu6")
-            or node.op_type in CHANNELWISE
+            (node.op_type == "Conv" and fused(node).activation != "relu6") or _passes_factors(node)
         )
         free[number] = (
             made
@@ -143,7 +143,7 @@ def _free(flowing: Flow) -> list[bool]:
                 and (
                     reading.node.op_type == "Conv"
                     or (
-                        reading.node.op_type in CHANNELWISE
+                        _passes_factors(reading.node)
                         and free[flowing.number[reading.node.outputs[0]]]
                     )
                 )
@@ -153,12 +153,17 @@ def _free(flowing: Flow) -> list[bool]:
     # What only passes channels on cannot be rescaled if one of its sources cannot.
     for number, value in enumerate(values):
         node = value.producer()
-        if node is not None and node.op_type in CHANNELWISE:
+        if node is not None and _passes_factors(node):
             reading = flowing.by_node.get(node)
             sources = () if reading is None else np.unique(reading.made).tolist()
             if not all(free[source] or _is_given(values[source]) for source in sources):
                 free[number] = False
     return free
+
+
+def _passes_factors(node: ir.Node) -> bool:
+    """Whether a positive factor a channel of the input is one of the output."""
+    return operator_of(node).homogeneous
 
 
 def _is_given(value: ir.Value) -> bool:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgeshuffle.converter import graph as g
+from edgeshuffle.converter.operators import operator_of
+from edgeshuffle.converter.plan import QMAX, QMIN
 from edgeshuffle.converter.quant.assign import params_of_range
 from edgeshuffle.converter.quant.channels import channel_count, column_energy, flow
-from edgeshuffle.converter.quant.plan import QMAX, QMIN
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -62,9 +62,7 @@ def importance(graph: ir.Graph) -> dict[str, np.ndarray]:
             elif node.op_type == "Conv":
                 cost = column_energy(node)
             else:
-                cost = found[flowing.number[node.outputs[0]]]
-                if node.op_type == "GlobalAveragePool":
-                    cost = cost / np.prod(g.shape_of(reading.value)[2:])
+                cost = found[flowing.number[node.outputs[0]]] / operator_of(node).averaged(node)
             mine = reading.made == number
             np.add.at(found[number], reading.index[mine], cost[mine])
     return {

@@ -1,0 +1,237 @@
+"""INT8 ONNX in QDQ or QOperator style, with layers left in float.
+
+Activations are the plan's int8 numbers, or uint8 with zero point + 128, which is the same with the
+top bit flipped: ONNX Runtime's kernels for x86, and those for ARM without dot products, take fewer
+instructions for u8 x s8. Operators that only move or compare elements work on the integers
+themselves in both styles, so a runtime needs no fusion to run them on a byte an element. (ONNX
+operators QuantizeLinear, DequantizeLinear, QLinearConv; com.microsoft.QLinearGlobalAveragePool.)
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from onnx import helper, numpy_helper
+
+from edgeshuffle.converter import graph as g
+from edgeshuffle.converter.emit.onnx_float import finished
+from edgeshuffle.converter.operators import OPSET, Activation, operator_of, where
+from edgeshuffle.converter.operators.fused import fused, is_fused
+from edgeshuffle.converter.plan import QMAX, QMIN, QuantPlan
+from edgeshuffle.converter.precision import float_values
+
+_MICROSOFT: Final = "com.microsoft"
+# Names that no graph has, until every other name is known.
+_INPUT, _OUTPUT = "\0input", "\0output"
+
+
+class Int8Writer:
+    """An INT8 file in the making; operators write themselves through it.
+
+    `style` is `qdq` or `qoperator`. Names of tensors: a value's integers are `name(value)`.
+    """
+
+    def __init__(
+        self, model: ir.Model, plan: QuantPlan, style: str, activations: np.dtype[Any]
+    ) -> None:
+        self.model = model
+        self.plan = plan
+        self.style = style
+        self._type = activations.type
+        self._offset = int(np.iinfo(activations).min) - QMIN
+        self._floats = float_values(model.graph, plan)
+        self._rounded: set[ir.Value] = set()
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[str, onnx.TensorProto] = {}
+
+    def proto(self) -> onnx.ModelProto:
+        """The whole file."""
+        graph = self.model.graph
+        self.quantize(_INPUT, graph.inputs[0])
+        for node in graph:
+            if is_fused(node):
+                continue
+            if fused(node).output in self._floats:
+                self._compute_floats(node)
+            else:
+                operator_of(node).onnx(self, node)
+        output = graph.outputs[0]
+        if output not in self._floats:
+            self.add("DequantizeLinear", [self.name(output), *self.params(output)], _OUTPUT)
+        self._name_ends(graph.inputs[0].name or "", output.name or "", _float_name(output))
+        opsets = [("", OPSET)]
+        if any(node.domain == _MICROSOFT for node in self._nodes):
+            opsets.append((_MICROSOFT, 1))
+        return finished(self.model, self._nodes, list(self._constants.values()), opsets)
+
+    def name(self, value: ir.Value) -> str:
+        """Of the tensor with a value's integers."""
+        return f"{value.name}_q"
+
+    def add(self, op: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        """Append an operator and return its output."""
+        self._nodes.append(
+            helper.make_node(op, inputs, [output], name=f"{output}/{op}", **attributes)
+        )
+        return output
+
+    def constant(self, name: str, array: np.ndarray | np.generic) -> str:
+        """Keep a constant, if there is none of that name yet, and return its name."""
+        if name not in self._constants:
+            self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
+        return name
+
+    def params(self, value: ir.Value) -> list[str]:
+        """Scale and zero point of a value's integers."""
+        params = self.plan.activations[value.name or ""]
+        zero_point = params.zero_point + self._offset
+        return [
+            self.constant(f"scale_{np.float32(params.scale):.9g}", np.float32(params.scale)),
+            self.constant(f"zero_point_{zero_point}", self._type(zero_point)),
+        ]
+
+    def steps(self, value: ir.Value) -> str:
+        """The integers of a value; those of floats are made when they are first asked for."""
+        if value in self._floats and value not in self._rounded:
+            self._rounded.add(value)
+            self.quantize(_float_name(value), value)
+        return self.name(value)
+
+    def quantize(self, real: str, value: ir.Value) -> None:
+        """Make a value's integers of a float tensor."""
+        self.add("QuantizeLinear", [real, *self.params(value)], self.name(value))
+
+    def dequantized(self, value: ir.Value, reader: ir.Node) -> str:
+        """A float tensor of a value's integers, for one reader."""
+        name = f"{value.name}/for/{reader.outputs[0].name}"
+        return self.add("DequantizeLinear", [self.steps(value), *self.params(value)], name)
+
+    def activate(self, activation: Activation, source: str, output: str) -> str:
+        """An activation function of a float tensor."""
+        if activation == "relu":
+            return self.add("Relu", [source], output)
+        limits = [self.constant("zero", np.float32(0)), self.constant("six", np.float32(6))]
+        return self.add("Clip", [source, *limits], output)
+
+    def qdq(self, node: ir.Node) -> None:
+        """The node's own float operator between DequantizeLinear and QuantizeLinear."""
+        (result,) = node.outputs
+        inputs = []
+        for index, value in enumerate(node.inputs):
+            array = g.constant(value)
+            if value is None:
+                inputs.append("")
+            elif array is None:
+                inputs.append(self.dequantized(value, node))
+            else:
+                inputs.append(self.constant(f"{result.name}_constant_{index}", array))
+        real = self.add(node.op_type, inputs, f"{result.name}_real")
+        self._nodes[-1].attribute.extend(ir.to_proto(node).attribute)
+        self.quantize(real, result)
+
+    def qlinear(self, node: ir.Node, op: str, **attributes: Any) -> None:
+        """ONNX Runtime's own integer operator of one input."""
+        (source, *_), (result,) = node.inputs, node.outputs
+        assert source is not None
+        inputs = [self.steps(source), *self.params(source), *self.params(result)]
+        self.add(op, inputs, self.name(result), domain=_MICROSOFT, **attributes)
+
+    def clamp(self, node: ir.Node, activation: Activation) -> None:
+        """An activation on integers that share one scale: a Clip at the zero point."""
+        source, result = node.inputs[0], node.outputs[0]
+        assert source is not None
+        params = self.plan.activations[result.name or ""]
+        top = QMAX
+        if activation == "relu6":
+            top = min(QMAX, round(6 / params.scale) + params.zero_point)
+        limits = [
+            self.constant(f"level_{level}", self._type(level))
+            for level in (params.zero_point + self._offset, top + self._offset)
+        ]
+        self.add("Clip", [self._steps_like(source, result), *limits], self.name(result))
+
+    def move(self, node: ir.Node) -> None:
+        """The node's own operator, on integers."""
+        inputs = []
+        for value in node.inputs:
+            assert value is not None
+            array = g.constant(value)
+            if array is None:
+                inputs.append(self._steps_like(value, node.outputs[0]))
+            else:
+                inputs.append(self.constant(value.name or "", array))
+        outputs = [self.name(value) for value in node.outputs]
+        copy = helper.make_node(node.op_type, inputs, outputs, name=where(node))
+        copy.attribute.extend(ir.to_proto(node).attribute)
+        self._nodes.append(copy)
+
+    def _steps_like(self, value: ir.Value, result: ir.Value) -> str:
+        """The integers of a value with the parameters of `result`, which it is moved to."""
+        if self.params(value) == self.params(result):
+            return self.steps(value)
+        name = f"{self.name(value)}/for/{result.name}"
+        real = self.add(
+            "DequantizeLinear", [self.steps(value), *self.params(value)], f"{name}_real"
+        )
+        return self.add("QuantizeLinear", [real, *self.params(result)], name)
+
+    def _compute_floats(self, node: ir.Node) -> None:
+        name, inputs = node.outputs[0].name or "", []
+        for index, value in enumerate(node.inputs):
+            array = g.constant(value)
+            if array is not None:
+                inputs.append(self.constant(f"{name}_constant_{index}", array))
+            elif value is None:
+                inputs.append("")
+            elif value in self._floats:
+                inputs.append(_float_name(value))
+            else:
+                inputs.append(self.dequantized(value, node))
+        result = fused(node)
+        outputs = [_float_name(value) for value in node.outputs]
+        read = [value for _, value in g.data_inputs(node)]
+        bare = node.op_type == "Conv" and not all(value in self._floats for value in read)
+        if bare or result.activation != "none":
+            outputs = [f"{name}_before_{result.activation}"]
+        copy = helper.make_node(node.op_type, inputs, outputs, name=where(node))
+        copy.attribute.extend(ir.to_proto(node).attribute)
+        self._nodes.append(copy)
+        if bare:
+            self._limit(result.activation, outputs[0], _float_name(result.output))
+        elif result.activation != "none":
+            self.activate(result.activation, outputs[0], _float_name(result.output))
+
+    def _limit(self, activation: Activation, source: str, output: str) -> None:
+        """An activation spelled with Max and Min, or a Max that changes nothing.
+
+        ONNX Runtime quantizes the weights of a float Conv by itself, with one scale for all
+        channels, where it reads integers and integers are made of what it gives, directly or
+        through Relu or Clip (its WeightBiasQuantization).
+        """
+        if activation == "none":
+            lowest = np.finfo(np.float32).min
+            self.add("Max", [source, self.constant("lowest", lowest)], output)
+            return
+        above = f"{output}_above" if activation == "relu6" else output
+        self.add("Max", [source, self.constant("zero", np.float32(0))], above)
+        if activation == "relu6":
+            self.add("Min", [above, self.constant("six", np.float32(6))], output)
+
+    def _name_ends(self, given: str, returned: str, returned_float: str) -> None:
+        """Give the ends the names that users know; whatever else has got one of them steps back."""
+        names = {_INPUT: given, _OUTPUT: returned, given: f"{given}_", returned: f"{returned}_"}
+        if self.model.graph.outputs[0] in self._floats:
+            names[returned_float] = returned
+        for node in self._nodes:
+            for field in (node.input, node.output):
+                field[:] = [names.get(name, name) for name in field]
+        self._constants = {names.get(key, key): t for key, t in self._constants.items()}
+        for name, tensor in self._constants.items():
+            tensor.name = name
+
+
+def _float_name(value: ir.Value) -> str:
+    return f"{value.name}_float"

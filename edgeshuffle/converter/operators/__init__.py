@@ -1,0 +1,65 @@
+"""One module an ONNX operator kind, named in snake case: all that there is to say of it.
+
+Passes, quantizer, simulator and writers walk the graph and ask here, so that a new kind is one file
+and one word in the table.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from edgeshuffle.converter.operators.operator import (
+    Activation,
+    Channels,
+    Cost,
+    Operator,
+    OperatorModule,
+    Scale,
+    shapes,
+    where,
+)
+from edgeshuffle.plugins import Table
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+__all__ = [
+    "IR_VERSION",
+    "KINDS",
+    "OPERATORS",
+    "OPSET",
+    "Activation",
+    "Channels",
+    "Cost",
+    "Operator",
+    "Scale",
+    "is_known",
+    "operator_of",
+    "shapes",
+    "where",
+]
+
+OPSET: Final = 20
+IR_VERSION: Final = 10
+
+OPERATORS: Table[OperatorModule] = Table(
+    "operator",
+    __name__,
+    "export",
+    *("add", "average_pool", "batch_normalization", "clip", "concat", "conv", "flatten", "gather"),
+    *("gemm", "global_average_pool", "identity", "leaky_relu", "mat_mul", "max_pool"),
+    *("reduce_mean", "relu"),
+    *("reshape", "slice", "split", "squeeze", "transpose", "unsqueeze"),
+)
+# ONNX's names of the kinds: `max_pool` is MaxPool.
+KINDS: Final = {"".join(word.capitalize() for word in name.split("_")): name for name in OPERATORS}
+
+
+def is_known(node: ir.Node) -> bool:
+    """Whether the node is of a kind in the table."""
+    return node.domain in ("", "ai.onnx") and node.op_type in KINDS
+
+
+def operator_of(node: ir.Node) -> Operator:
+    """What is known of the node's kind; raises KeyError for one that is not in the table."""
+    return OPERATORS[KINDS[node.op_type]].OPERATOR

@@ -1,0 +1,67 @@
+"""MaxPool: the largest integer stands for the largest real."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from edgeshuffle.converter import graph as g
+from edgeshuffle.converter.operators.operator import Channels, Operator, Scale
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+    import torch
+
+    from edgeshuffle.converter.emit.nhwc import NhwcWriter
+
+
+class MaxPool(Operator):
+    """The largest value of every window."""
+
+    channels = Channels.CHANNELWISE
+    scale = Scale.TIED
+    homogeneous = True
+
+    def check(self, node: ir.Node) -> str | None:
+        """Without what TFLite's pools do not have."""
+        if (
+            len(node.outputs) > 1
+            or g.integer(node, "ceil_mode", 0)
+            or any(size != 1 for size in g.ints(node, "dilations", ()))
+        ):
+            return "has ceil_mode, dilations or indices, which are not supported"
+        return None
+
+    def role(self, node: ir.Node) -> Channels:
+        """Indices count the channels, too."""
+        return Channels.CHANNELWISE if len(node.outputs) == 1 else Channels.FIXED
+
+    def run(self, node: ir.Node, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Nothing that is padded is ever the largest."""
+        import torch
+        import torch.nn.functional as F
+
+        top, left, bottom, right = g.ints(node, "pads", (0, 0, 0, 0))
+        padded = F.pad(inputs[0], (left, right, top, bottom), value=-torch.inf)
+        kernel = g.ints(node, "kernel_shape", ())
+        return [F.max_pool2d(padded, kernel, g.ints(node, "strides", (1, 1)))]
+
+    def tflite(self, writer: NhwcWriter, node: ir.Node) -> None:
+        """MAX_POOL_2D."""
+        kernel = g.ints(node, "kernel_shape", ())
+        index, padding = writer.window(node, kernel, moved_to=node.outputs[0])
+        down, across = g.ints(node, "strides", (1, 1))
+        writer.operator(
+            "MAX_POOL_2D",
+            [index],
+            [writer.value(node.outputs[0])],
+            "Pool2DOptions",
+            padding=padding,
+            strideH=down,
+            strideW=across,
+            filterHeight=kernel[0],
+            filterWidth=kernel[1],
+            version=writer.version(2),
+        )
+
+
+OPERATOR: Final = MaxPool()

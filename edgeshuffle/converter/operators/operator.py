@@ -1,0 +1,130 @@
+"""What there is to say of an ONNX operator kind, with the defaults that most kinds share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+
+from edgeshuffle.converter import graph as g
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+    import torch
+
+    from edgeshuffle.converter.emit.nhwc import NhwcWriter
+    from edgeshuffle.converter.emit.onnx_int8 import Int8Writer
+    from edgeshuffle.converter.plan import QParams
+
+Activation = Literal["none", "relu", "relu6"]
+
+
+class Channels(Enum):
+    """What the order of its input's channels means to an operator."""
+
+    MOVES = "rearranges elements and computes nothing"
+    CHANNELWISE = "any order, the output has the same"
+    FREE = "any order, the weight columns follow"
+    FIXED = "as given"
+
+
+class Scale(Enum):
+    """Which scale and zero point an operator's INT8 output has."""
+
+    OWN = "its own, chosen by calibration"
+    TIED = "its input's: it computes the same on integers as on reals"
+    GIVEN = "that of the TFLite 8-bit specification, whatever the input's"
+    NONE = "none: the passes rewrite it, so that it is never quantized"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Multiply-accumulates an image, parameters, and bytes read and written as float32."""
+
+    macs: int
+    parameters: int
+    bytes: int
+
+
+class Operator:
+    """One kind. A subclass says what differs from an operator that the passes rewrite.
+
+    `homogeneous`: f(s x) = s f(x) for every positive factor a channel. `never_negative`: no output
+    is below 0. `activation`: what runtimes call it where they compute it inside the convolution
+    before it.
+    """
+
+    channels: Channels = Channels.FIXED
+    scale: Scale = Scale.NONE
+    homogeneous: bool = False
+    never_negative: bool = False
+    activation: Activation = "none"
+
+    def check(self, node: ir.Node) -> str | None:
+        """Why a node that is left after the passes cannot be written; None where it can."""
+        if self.scale is Scale.NONE:
+            return (
+                "is left after the rewrites and cannot be emitted: "
+                f"{shapes(node)} is not a rearrangement of whole channels, a batch norm after a "
+                "convolution, or a classifier that is understood here"
+            )
+        return None
+
+    def role(self, node: ir.Node) -> Channels:  # noqa: ARG002
+        """What the channels' order means to this node, which may be less than to its kind."""
+        return self.channels
+
+    def move(self, node: ir.Node, elements: list[np.ndarray]) -> list[np.ndarray]:
+        """The outputs' arrays of numbered elements; only kinds that MOVE have it."""
+        raise NotImplementedError(node.op_type)
+
+    def grid(self, node: ir.Node) -> QParams:
+        """Scale and zero point of the output; only kinds whose scale is GIVEN have it."""
+        raise NotImplementedError(node.op_type)
+
+    def run(self, node: ir.Node, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Float outputs for run-time inputs (N, C, H, W)."""
+        raise NotImplementedError(node.op_type)
+
+    def cost(self, node: ir.Node) -> Cost:
+        """What one image costs."""
+        values = [*(value for _, value in g.data_inputs(node)), *node.outputs]
+        parameters = sum(
+            array.size for value in node.inputs if (array := g.constant(value)) is not None
+        )
+        moved = sum(int(np.prod(g.shape_of(value))) for value in values)
+        return Cost(macs=0, parameters=parameters, bytes=4 * (moved + parameters))
+
+    def averaged(self, node: ir.Node) -> int:  # noqa: ARG002
+        """How many elements of a channel each output is the mean of; their errors cancel."""
+        return 1
+
+    def onnx(self, writer: Int8Writer, node: ir.Node) -> None:
+        """Write the INT8 form: on the integers themselves where the scale is tied, else QDQ."""
+        if self.scale is Scale.TIED:
+            writer.move(node)
+        else:
+            writer.qdq(node)
+
+    def tflite(self, writer: NhwcWriter, node: ir.Node) -> None:
+        """Write the form that the writer's plan asks for, float or INT8."""
+        raise NotImplementedError(node.op_type)
+
+
+class OperatorModule(Protocol):
+    """What an operator's module offers."""
+
+    OPERATOR: Operator
+
+
+def where(node: ir.Node) -> str:
+    """An operator and its node's name, for messages."""
+    return f"{node.op_type} (node '{node.name or node.outputs[0].name}')"
+
+
+def shapes(node: ir.Node) -> str:
+    """The shapes that a node reads and gives, for messages."""
+    given = [str(value.shape) for _, value in g.data_inputs(node)]
+    return f"{' + '.join(given)} -> {node.outputs[0].shape}"

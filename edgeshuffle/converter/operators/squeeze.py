@@ -1,0 +1,9 @@
+"""Squeeze: axes of size 1 are dropped."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from edgeshuffle.converter.operators.reshape import Reshape
+
+OPERATOR: Final = Reshape()
