@@ -37,10 +37,10 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from edgeshuffle.converter.export import ExportOptions, export
 from edgeshuffle.converter.export.source import from_zoo
+from edgeshuffle.converter.quant.recipe import recipe_names
 from edgeshuffle.dataset import open_images
 from edgeshuffle.metrics import decibels, energies, standard_error
 from edgeshuffle.packaged import CALIBRATION_IMAGES, TEST_IMAGES
-from edgeshuffle.converter.quant.recipe import recipe_names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

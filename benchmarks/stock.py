@@ -35,12 +35,12 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from edgeshuffle.artifact import Artifact
+from edgeshuffle.converter.zoo.cards import card_of_width
+from edgeshuffle.converter.zoo.shufflenet_v2 import STEMS, ShuffleNetV2, Stem
+from edgeshuffle.dataset import open_images
 from edgeshuffle.device import open_device
 from edgeshuffle.device.session import open_agent
 from edgeshuffle.errors import EdgeShuffleError
-from edgeshuffle.dataset import open_images
-from edgeshuffle.converter.zoo.cards import card_of_width
-from edgeshuffle.converter.zoo.shufflenet_v2 import STEMS, ShuffleNetV2, Stem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -329,7 +329,7 @@ def open_ort(path: Path, threads: int) -> tuple[Callable[[], Any], Callable[[Any
 
 def open_litert(path: Path, threads: int) -> tuple[Callable[[], Any], Callable[[Any], Any]]:
     """Two functions: one inference on a fixed input, and logits of a given image."""
-    from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
+    from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(path), num_threads=threads)
     interpreter.allocate_tensors()

@@ -14,7 +14,7 @@ def run() -> None:
         signal.signal(signal.SIGINT, _end)
     _open_standard_streams()
 
-    from edgeshuffle.cli import main  # noqa: PLC0415
+    from edgeshuffle.cli import main
 
     main()
 

@@ -65,7 +65,7 @@ def decode(raw: bytes | str, kind: type[T], *, max_bytes: int = MAX_BYTES) -> T:
     Fields that `kind` does not have are dropped; NaN and infinities are not JSON. Raises
     UntrustedError.
     """
-    import msgspec  # noqa: PLC0415
+    import msgspec
 
     if len(raw) > max_bytes:
         raise UntrustedError(f"{len(raw)} bytes, more than {max_bytes}")
@@ -80,7 +80,7 @@ def decode(raw: bytes | str, kind: type[T], *, max_bytes: int = MAX_BYTES) -> T:
 
 def convert(value: Any, kind: type[T]) -> T:
     """Plain values to a value of `kind` without any coercion; raises UntrustedError."""
-    import msgspec  # noqa: PLC0415
+    import msgspec
 
     try:
         return msgspec.convert(value, kind)
@@ -90,9 +90,9 @@ def convert(value: Any, kind: type[T]) -> T:
 
 def decode_toml(raw: bytes, kind: type[T]) -> T:
     """TOML to a value of `kind`, as strictly as `decode`; raises UntrustedError."""
-    import tomllib  # noqa: PLC0415
+    import tomllib
 
-    import msgspec  # noqa: PLC0415
+    import msgspec
 
     try:
         return msgspec.convert(_cleaned(tomllib.loads(raw.decode())), kind)

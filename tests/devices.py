@@ -14,9 +14,9 @@ from standins import docker, images, phone, pi
 
 from edgeshuffle.device import open_device
 from edgeshuffle.device.emulated.boards import BOARDS
-from edgeshuffle.payload.rootfs import root_filesystem
 from edgeshuffle.errors import DeviceError
 from edgeshuffle.packaged import cache_folder
+from edgeshuffle.payload.rootfs import root_filesystem
 
 
 def address(kind):

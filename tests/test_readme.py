@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
+import edgeshuffle
 from edgeshuffle import errors
 from edgeshuffle.cli import COMMANDS
 
@@ -57,3 +58,11 @@ def test_snippets_import_what_exists():
             exec(line, {})
     compile(snippet, "README.md", "exec")
     assert "edgeshuffle.converter.export" in sys.modules
+
+
+def test_what_is_public_is_there():
+    assert set(edgeshuffle.__all__) <= set(dir(edgeshuffle))
+    for name in edgeshuffle.__all__:
+        assert getattr(edgeshuffle, name).__doc__
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = edgeshuffle.nothing

@@ -17,9 +17,9 @@ import torch
 from safetensors.torch import save_file
 from train_demo import read_idx
 
-from edgeshuffle.packaged import CALIBRATION_IMAGES, DEMO, TEST_IMAGES
 from edgeshuffle.converter.zoo.demo import demo_labels
 from edgeshuffle.converter.zoo.weights import read_checkpoint, recognise
+from edgeshuffle.packaged import CALIBRATION_IMAGES, DEMO, TEST_IMAGES
 
 TEST_PER_CLASS = 100
 CALIBRATION_PER_CLASS = 20

@@ -2,6 +2,7 @@
 
     python3 tools/run.py demo                export, evaluate and bench the packaged demo model
     python3 tools/run.py test                linters, type checker and all tests
+    python3 tools/run.py test --fast         no devices, no emulation, nothing that takes long
     python3 tools/run.py campaign [MINUTES]  hostile files, kills and races, with new seeds
 
 Everything goes to `.venv` in this folder. A second run installs nothing anew.
@@ -39,13 +40,15 @@ COMMANDS = {
     ],
     "campaign": [["-m", "pytest", "tests/campaign"]],
 }
+FAST = [*COMMANDS["test"][:-1], ["-m", "pytest", "-m", "not device and not slow"]]
 
 
 def main() -> int:
     """The exit status of the first command that fails, or 0."""
     job, *more = sys.argv[1:] or [""]
-    minutes = more[0] if more else CAMPAIGN_MINUTES
-    if job not in COMMANDS or len(more) > (job == "campaign") or not minutes.isdecimal():
+    fast = job == "test" and more == ["--fast"]
+    minutes = more[0] if more and not fast else CAMPAIGN_MINUTES
+    if job not in COMMANDS or len(more) > (fast or job == "campaign") or not minutes.isdecimal():
         print(__doc__, file=sys.stderr)
         return 2
     if sys.version_info < (3, 11):  # noqa: UP036 - runs before anything is installed
@@ -55,7 +58,7 @@ def main() -> int:
     if job == "campaign":
         environment["EDGESHUFFLE_CAMPAIGN_MINUTES"] = minutes
     status = set_up(EXTRAS[job])
-    for command in COMMANDS[job]:
+    for command in FAST if fast else COMMANDS[job]:
         if status:
             break
         shown = " ".join(command).removeprefix("-m ")

@@ -32,8 +32,8 @@ def _hurry() -> None:
 
 
 def _watch(log: int) -> None:
-    from edgeshuffle.runner.bench.run import SETTLED_SAMPLES
     from edgeshuffle.device.process import JsonProcess
+    from edgeshuffle.runner.bench.run import SETTLED_SAMPLES
 
     answered = JsonProcess.ask
     waiting: list[bytes] = []

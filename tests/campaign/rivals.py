@@ -28,7 +28,7 @@ def main() -> None:
 
 def _board(cache: Path) -> None:
     """Build a root whose packages are a few files, and say whether it is whole."""
-    from edgeshuffle.device import rootfs
+    from edgeshuffle.payload import rootfs
 
     def packages(work: Path, chosen: object) -> list[Path]:
         # As apt does, which refuses to share its folders with nobody.

@@ -115,7 +115,7 @@ def make(folder: Path) -> Seeds:
         )
         newest.rename(target)
     shutil.rmtree(folder / "build" / "bench", ignore_errors=True)
-    agent = Path(sys.modules["edgeshuffle"].__path__[0]) / "runtime" / "agent.py"
+    agent = Path(sys.modules["edgeshuffle"].__path__[0]) / "agent" / "agent.py"
     (folder / "description.json").write_text(_run([sys.executable, str(agent), "--describe"]))
     return seeds
 

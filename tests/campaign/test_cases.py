@@ -14,6 +14,8 @@ import pytest
 from campaign.families import FAMILIES
 from campaign.pool import Pool, counted, summary
 
+pytestmark = pytest.mark.slow
+
 MINUTES = float(os.environ.get("EDGESHUFFLE_CAMPAIGN_MINUTES") or 0)
 FIRST = random.SystemRandom().randrange(10**9) if MINUTES else 0
 SHARE = float(os.environ.get("CAMPAIGN_SHARE") or 1)

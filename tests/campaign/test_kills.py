@@ -15,6 +15,8 @@ from running import agents
 from campaign import victims
 from campaign.test_cases import FIRST, MINUTES
 
+pytestmark = pytest.mark.device
+
 KINDS = ("SIGTERM twice", "SIGKILL", "SIGINT")
 LOCAL, REMOTE = (70, 30) if MINUTES else (9, 3)
 

@@ -17,6 +17,8 @@ from campaign.oracle import listing
 from campaign.pool import TESTS
 from campaign.test_cases import MINUTES
 
+pytestmark = pytest.mark.device
+
 ROUNDS = 20 if MINUTES else 2
 FINISHED = victims.FINISHED
 

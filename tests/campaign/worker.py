@@ -63,7 +63,12 @@ def warm_up() -> None:
     for name in _IMPORTED:
         import_module(f"edgeshuffle.cli.{name}")
     for name in (
-        *("edgeshuffle.runner.bench", "edgeshuffle.runner.compare", "edgeshuffle.converter.export", "edgeshuffle.converter.frontend"),
+        *(
+            "edgeshuffle.runner.bench",
+            "edgeshuffle.runner.compare",
+            "edgeshuffle.converter.export",
+            "edgeshuffle.converter.frontend",
+        ),
         *(
             "edgeshuffle.converter.passes",
             "edgeshuffle.converter.quant",
@@ -71,7 +76,11 @@ def warm_up() -> None:
             "edgeshuffle.device.doctor",
         ),
         *("edgeshuffle.report.terminal", "edgeshuffle.device.ssh", "edgeshuffle.device.local"),
-        *("edgeshuffle.converter.sensitivity", "edgeshuffle.converter.emit.onnx", "edgeshuffle.converter.emit.tflite"),
+        *(
+            "edgeshuffle.converter.sensitivity",
+            "edgeshuffle.converter.emit.onnx",
+            "edgeshuffle.converter.emit.tflite",
+        ),
         *("edgeshuffle.agent.ort", "edgeshuffle.agent.litert", "edgeshuffle.converter.zoo.weights"),
         *("torch", "onnx", "onnxsim", "onnxruntime", "ai_edge_litert.interpreter", "rich.console"),
         *("onnxscript", "safetensors", "onnx.reference", "rich.progress", "rich.table"),

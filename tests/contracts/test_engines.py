@@ -14,10 +14,10 @@ import pytest
 from small_models import run
 
 from edgeshuffle import __version__
-from edgeshuffle.errors import ImageError
 from edgeshuffle.containers.engines import ENGINES, choose_engine, docker
 from edgeshuffle.containers.process import follow
 from edgeshuffle.containers.targets import TARGETS, base_images, tag
+from edgeshuffle.errors import ImageError
 
 CHECKOUT = Path(__file__).parents[2]
 BAKE = (CHECKOUT / "docker/docker-bake.hcl").read_text()

@@ -10,6 +10,8 @@ from edgeshuffle.converter.frontend import to_ir
 from edgeshuffle.converter.frontend.torch_module import to_onnx
 from edgeshuffle.converter.passes import PASSES, run_passes
 
+pytestmark = pytest.mark.slow
+
 # Units times two: each reads half its input in new order and joins its two halves for the next.
 SPLITS = CONCATS = 16
 

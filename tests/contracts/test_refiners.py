@@ -7,17 +7,19 @@ import onnx_ir as ir
 import pytest
 from networks import Graph, network, noise, relative_error, run_ir, run_onnx
 
-from edgeshuffle import quant
+from edgeshuffle.converter import quant
 from edgeshuffle.converter.emit import EMITTERS
-from edgeshuffle.errors import DataError, ModelError, UnknownNameError
 from edgeshuffle.converter.frontend import to_ir
 from edgeshuffle.converter.frontend.torch_module import to_onnx
-from edgeshuffle.converter.operators import check_core
+from edgeshuffle.converter.operators.check import check_core
 from edgeshuffle.converter.passes import run_passes
 from edgeshuffle.converter.quant import quantize
 from edgeshuffle.converter.quant.draft import Draft
 from edgeshuffle.converter.quant.recipe import load_recipe, recipe_names
 from edgeshuffle.converter.quant.refiners import REFINERS
+from edgeshuffle.errors import DataError, ModelError, UnknownNameError
+
+pytestmark = pytest.mark.slow
 
 SIZE = 64
 IMAGES = [noise(SIZE, seed) for seed in range(200)]
@@ -93,7 +95,8 @@ def test_the_same_images_give_the_same_plan(recipe):
 
 
 @pytest.mark.parametrize(
-    ("seed", "count"), [*((seed, 100) for seed in range(16)), *((seed, 12) for seed in range(4))]
+    ("seed", "count"),
+    [*((seed, 100) for seed in range(0, 16, 2)), *((seed, 12) for seed in range(4))],
 )
 def test_accurate_is_never_worse_than_fast(seed, count):
     make = (lambda: shufflenet(seed=seed)) if seed % 2 else (lambda: strange(seed))

@@ -15,7 +15,9 @@ from small_models import onnx_classifier, tflite_classifier
 from edgeshuffle.artifact import RUNTIME_OF_FORMAT
 from edgeshuffle.device import DEVICES, DeviceInfo, open_device
 from edgeshuffle.errors import DeviceError, UnknownNameError
-from edgeshuffle.agent import RUNTIMES
+from edgeshuffle.runtimes import RUNTIMES
+
+pytestmark = pytest.mark.device
 
 WRITERS = {"ort": onnx_classifier, "litert": tflite_classifier}
 RANDOM = np.random.default_rng(3)

@@ -12,6 +12,8 @@ from edgeshuffle.device import open_device
 from edgeshuffle.device.session import open_agent
 from edgeshuffle.errors import DeviceError, UnknownNameError
 
+pytestmark = pytest.mark.device
+
 
 @pytest.fixture
 def other(tmp_path, monkeypatch):

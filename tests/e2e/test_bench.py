@@ -14,8 +14,6 @@ import numpy as np
 import pytest
 from small_models import THREE_MODELS, artifact, run, three_models
 
-from edgeshuffle.runner.bench.plan import BUDGETS
-from edgeshuffle.runner.bench.reading import read_measured
 from edgeshuffle.errors import (
     ArtifactError,
     GateError,
@@ -23,6 +21,11 @@ from edgeshuffle.errors import (
     RuntimeUnavailableError,
     UnknownNameError,
 )
+from edgeshuffle.runner import bench as bench_module
+from edgeshuffle.runner.bench.plan import BUDGETS
+from edgeshuffle.runner.bench.reading import read_measured
+
+pytestmark = pytest.mark.slow
 
 NAMES = [("ort", "fp32"), ("ort", "int8"), ("litert", "fp32")]
 
@@ -191,7 +194,8 @@ class TestErrors:
     def test_a_full_disk(self, folder, full):
         # A short warm-up leaves room for blocks.
         script = (
-            "import sys\nfrom edgeshuffle.runner.bench import run\nfrom edgeshuffle.cli import main\n"
+            "import sys\nfrom edgeshuffle.runner.bench import run\n"
+            "from edgeshuffle.cli import main\n"
             "sys.modules['edgeshuffle.runner.bench.run'].SETTLED_VARIATION = 9\nmain(sys.argv[1:])"
         )
         done = subprocess.run(
@@ -230,3 +234,17 @@ class TestErrors:
         (tmp_path / "bad.jsonl").write_text("{}\n")
         bad = (folder, "--against", tmp_path / "bad.jsonl")
         self.refused(capsys, ArtifactError, "holds no records of a bench", *bad)
+
+
+def test_a_file_that_changes_while_it_is_loaded_is_not_measured(folder, monkeypatch, capsys):
+    load = bench_module.load
+
+    def load_and_change(*given, **named):
+        loaded = load(*given, **named)
+        (folder / "model_int8.onnx").write_bytes(b"another model")
+        return loaded
+
+    monkeypatch.setattr(bench_module, "load", load_and_change)
+    assert run("bench", folder) == ArtifactError.exit_code
+    assert "was changed" in capsys.readouterr().err
+    assert left(folder) == ["small"]

@@ -15,9 +15,11 @@ import pytest
 from running import start
 from small_models import run, three_models
 
+from edgeshuffle.errors import DeviceError
 from edgeshuffle.runner.bench.plan import BUDGETS
 from edgeshuffle.runner.bench.reading import read_measured
-from edgeshuffle.errors import DeviceError
+
+pytestmark = pytest.mark.slow
 
 NAMES = [("ort", "fp32"), ("ort", "int8"), ("litert", "fp32")]
 

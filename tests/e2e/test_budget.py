@@ -11,8 +11,10 @@ from small_models import run
 
 from edgeshuffle.artifact import Artifact
 from edgeshuffle.errors import DataError, GateError, UnknownNameError
-from edgeshuffle.runner.evaluate import EvaluateOptions, evaluate
 from edgeshuffle.packaged import TEST_IMAGES
+from edgeshuffle.runner.evaluate import EvaluateOptions, evaluate
+
+pytestmark = pytest.mark.slow
 
 GIVEN = ("--width", 0.5, "--resolution", 64, "--int8", "--recipe", "fast")
 

@@ -11,8 +11,6 @@ from onnx import numpy_helper
 from small_models import run
 
 from edgeshuffle.artifact import Artifact, sha256
-from edgeshuffle.runner.compare import CompareOptions, _layer, compare
-from edgeshuffle.runner.compare.noise import Noise
 from edgeshuffle.converter.emit.flatbuffer import packed
 from edgeshuffle.errors import (
     ArtifactError,
@@ -21,8 +19,12 @@ from edgeshuffle.errors import (
     ModelError,
     RuntimeUnavailableError,
 )
-from edgeshuffle.runner.evaluate import EvaluateOptions, evaluate
 from edgeshuffle.packaged import CALIBRATION_IMAGES
+from edgeshuffle.runner.compare import CompareOptions, _layer, compare
+from edgeshuffle.runner.compare.noise import Noise
+from edgeshuffle.runner.evaluate import EvaluateOptions, evaluate
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from small_models import run
 
-from edgeshuffle.runner.bench.reading import read_measured
 from edgeshuffle.device import emulated, open_device
 from edgeshuffle.errors import DeviceError, UnknownNameError
+from edgeshuffle.runner.bench.reading import read_measured
+
+pytestmark = pytest.mark.device
 
 BOARDS = ("pi4", "pi5")
 
@@ -129,7 +131,7 @@ def test_two_boards_at_once_do_not_disturb_each_other(demo):
 def test_an_image_arrives_there_whole(demo):
     from edgeshuffle.artifact import Artifact
     from edgeshuffle.device.session import open_agent
-    from edgeshuffle.agent import RUNTIMES
+    from edgeshuffle.runtimes import RUNTIMES
 
     artifact = Artifact.load(demo)
     file = next(

@@ -16,6 +16,8 @@ from edgeshuffle.errors import (
 )
 from edgeshuffle.runner.evaluate import EvaluateOptions, evaluate
 
+pytestmark = pytest.mark.slow
+
 SIZE, CLASSES, N = 4, 10, 60
 GRID = (0.25, 128)
 RANDOM = np.random.default_rng(5)
@@ -92,7 +94,7 @@ def test_drop_is_paired(folder, tmp_path):
 
 
 def test_each_image_is_decoded_once(folder, tmp_path, monkeypatch):
-    from edgeshuffle import images
+    from edgeshuffle import dataset as images
 
     decoded = []
     real = images.preprocess_picture

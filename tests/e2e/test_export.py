@@ -19,12 +19,14 @@ from PIL import Image
 from small_models import run
 
 from edgeshuffle.artifact import Artifact
-from edgeshuffle.errors import ArtifactError, DataError, ModelError, UnknownNameError, WeightsError
-from edgeshuffle.runner.evaluate import EvaluateOptions, evaluate
 from edgeshuffle.converter.frontend.torch_module import to_onnx
 from edgeshuffle.dataset import open_images
+from edgeshuffle.errors import ArtifactError, DataError, ModelError, UnknownNameError, WeightsError
+from edgeshuffle.runner.evaluate import EvaluateOptions, evaluate
 from edgeshuffle.runner.inspect import inspect_file
-from edgeshuffle.agent import RUNTIMES
+from edgeshuffle.runtimes import RUNTIMES
+
+pytestmark = pytest.mark.slow
 
 SIZE = 64
 
@@ -377,3 +379,15 @@ def test_ctrl_c_leaves_nothing(given, tmp_path, stage, images):
     assert err.splitlines() == ["edgeshuffle: interrupted; nothing half-written is left."]
     left = sorted(path.name for path in tmp_path.rglob("*"))
     assert left == ["export.py", "many.npz"]
+
+
+def test_floats_between_integers_stay_floats_in_both_runtimes(tmp_path):
+    # ONNX Runtime would quantize these layers' weights by itself, with one scale for all channels.
+    recipe = tmp_path / "mine.toml"
+    rule = '[[layers]]\nkind = "depthwise"\nprecision = "float32"\n'
+    recipe.write_text(f'description = ""\ncalibrator = "percentile"\n{rule}', "utf-8")
+    options = ("--width", 0.5, "--resolution", 64, "--int8", "--recipe", recipe)
+    assert run("export", *options, "-o", tmp_path / "out") == 0
+    files = json.loads((tmp_path / "out" / "manifest.json").read_text())["metrics"]["files"]
+    sqnr = [found["sqnr_db"] for name, found in files.items() if "int8" in name]
+    assert sqnr[0] == pytest.approx(sqnr[1], abs=0.5)

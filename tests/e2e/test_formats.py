@@ -10,13 +10,15 @@ from importlib import metadata
 import pytest
 from small_models import run
 
-from edgeshuffle.errors import MissingExtraError
 from edgeshuffle.converter.export.manifest import version_of
-from edgeshuffle.agent import RUNTIMES
+from edgeshuffle.errors import MissingExtraError
+from edgeshuffle.runtimes import RUNTIMES
 
 # Modules and distributions that are not installed, as far as the command can tell.
 WITHOUT = """
 import importlib.metadata, sys
+
+pytestmark = pytest.mark.slow
 absent = {absent!r}
 for name in absent:
     sys.modules[name.replace("-", "_")] = None

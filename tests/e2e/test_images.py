@@ -18,10 +18,11 @@ from standins import docker, images
 
 import edgeshuffle
 from edgeshuffle.artifact import Artifact
-from edgeshuffle.device import open_device, rootfs
+from edgeshuffle.device import open_device
 from edgeshuffle.device.emulated.boards import BOARDS, write_board
-from edgeshuffle.payload.wheels import download_wheels
 from edgeshuffle.errors import ArtifactError, DeviceError, ImageError
+from edgeshuffle.payload import rootfs
+from edgeshuffle.payload.wheels import download_wheels
 
 CHECKOUT = Path(__file__).parents[2]
 MOST_MB = {"arm64": 250, "arm-v7": 100}
@@ -29,7 +30,10 @@ MOST_MB = {"arm64": 250, "arm-v7": 100}
 CORES = {"arm64": BOARDS["pi4"].qemu_cpu, "arm-v7": "cortex-a15"}
 RUNTIMES = {"arm64": ("ort", "litert"), "arm-v7": ("litert",)}
 
-pytestmark = pytest.mark.skipif(images.missing() is not None, reason=str(images.missing()))
+pytestmark = [
+    pytest.mark.device,
+    pytest.mark.skipif(images.missing() is not None, reason=str(images.missing())),
+]
 
 
 @pytest.fixture(scope="module")

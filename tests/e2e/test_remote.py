@@ -15,10 +15,12 @@ from running import agents, clean, kept, start, until
 from small_models import run
 
 from edgeshuffle.artifact import Artifact, sha256
-from edgeshuffle.runner.bench import BenchOptions
-from edgeshuffle.runner.bench import bench as run_bench
 from edgeshuffle.device import open_device
 from edgeshuffle.errors import DeviceError
+from edgeshuffle.runner.bench import BenchOptions
+from edgeshuffle.runner.bench import bench as run_bench
+
+pytestmark = pytest.mark.device
 
 KINDS = ("ssh", "adb")
 
@@ -85,7 +87,7 @@ def test_a_connection_that_is_cut_in_a_push_is_made_anew(board, tmp_path):
 
 def bench(board, demo, runtime="litert"):
     options = ("--runtime", runtime, "--json", "--allow-invalid")
-    return start("bench", demo, "--device", board.address, *options)
+    return start("bench", demo, "--device", board.address, "--allow-invalid", *options)
 
 
 def bench_until(board, artifact, stage, share, event):

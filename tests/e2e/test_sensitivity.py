@@ -9,9 +9,11 @@ import pytest
 from small_models import run
 
 from edgeshuffle.artifact import Artifact
-from edgeshuffle.errors import ArtifactError, DataError, UnknownNameError
 from edgeshuffle.converter.quant.recipe import load_recipe
 from edgeshuffle.converter.sensitivity import SensitivityOptions, sensitivity
+from edgeshuffle.errors import ArtifactError, DataError, UnknownNameError
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

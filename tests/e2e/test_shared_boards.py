@@ -21,6 +21,8 @@ from edgeshuffle.device import open_device
 from edgeshuffle.device.session import open_agent
 from edgeshuffle.errors import DeviceError
 
+pytestmark = pytest.mark.device
+
 
 @pytest.fixture
 def other(tmp_path, monkeypatch):
@@ -41,7 +43,9 @@ def governor_of(board):
 
 def bench(board, demo, *options):
     return start(
-        *("bench", demo, "--device", board.address, "--runtime", "litert", "--json"), *options
+        *("bench", demo, "--device", board.address, "--runtime", "litert", "--json"),
+        "--allow-invalid",
+        *options,
     )
 
 

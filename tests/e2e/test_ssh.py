@@ -18,6 +18,8 @@ from edgeshuffle.device.session import open_agent
 from edgeshuffle.device.ssh import Address
 from edgeshuffle.errors import DeviceError, GateError, UnknownNameError
 
+pytestmark = pytest.mark.device
+
 
 @pytest.fixture
 def other(tmp_path, monkeypatch):

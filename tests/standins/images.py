@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeshuffle.device import rootfs
 from edgeshuffle.containers.targets import BASE_IMAGES
+from edgeshuffle.payload import rootfs
 
 BASE = rootfs.Architecture(
     debian="amd64",

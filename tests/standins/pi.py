@@ -19,8 +19,8 @@ from pathlib import Path
 
 from edgeshuffle.device.emulated import QEMU
 from edgeshuffle.device.emulated.boards import BOARDS, write_board
-from edgeshuffle.payload.rootfs import root_filesystem
 from edgeshuffle.packaged import cache_folder
+from edgeshuffle.payload.rootfs import root_filesystem
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 HOST = "raspberrypi"

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from small_models import OnnxGraph, onnx_classifier, tflite_classifier
 
-from edgeshuffle.agent import RUNTIMES, agent, power
+from edgeshuffle.agent import agent, power
+from edgeshuffle.runtimes import RUNTIMES
 
 AGENT = Path(agent.__file__)
 WEIGHT = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -289,3 +290,11 @@ class TestSensors:
         )
         before, after = map(int, subprocess.check_output([sys.executable, "-c", code]).split())
         assert 2**20 < before <= after - 2**25
+
+
+def test_a_user_without_a_home_is_described_all_the_same(monkeypatch):
+    def no_entry():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(agent.Path, "home", no_entry)
+    assert agent.describe()["free_bytes"] is None

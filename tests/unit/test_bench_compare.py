@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from small_models import run
 
+from edgeshuffle.errors import ArtifactError
 from edgeshuffle.runner.bench.compare import compare, compare_counts, refuse_incomparable
 from edgeshuffle.runner.bench.events import from_line
 from edgeshuffle.runner.bench.reading import Measured, read_measured
@@ -14,7 +15,6 @@ from edgeshuffle.runner.bench.record import Count
 from edgeshuffle.runner.bench.results import report_of
 from edgeshuffle.runner.bench.stats import summarize
 from edgeshuffle.runner.bench.verdict import judge, settled, slowdown
-from edgeshuffle.errors import ArtifactError
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "bench"
 RECORD = read_measured(GOLDEN / "version_2.jsonl").records[0]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeshuffle.runner.bench.cores import choose_cores
-from edgeshuffle.errors import UnknownNameError
 from edgeshuffle.agent import agent
+from edgeshuffle.errors import UnknownNameError
+from edgeshuffle.runner.bench.cores import choose_cores
 
 PHONE = [[0, 1, 2, 3], [4, 5, 6], [7]]
 

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from small_models import run
 
+from edgeshuffle.device.emulated.boards import BOARDS, write_board
+from edgeshuffle.device.emulated.plugin import read_counts
+from edgeshuffle.errors import ArtifactError, DeviceError, UnknownNameError
+from edgeshuffle.report import REPORTS
 from edgeshuffle.runner.bench import BenchOptions, InstructionReport
 from edgeshuffle.runner.bench.events import Counted, MeasuredFile, Run, to_line
 from edgeshuffle.runner.bench.instructions import count, doubts
 from edgeshuffle.runner.bench.reading import read_measured
 from edgeshuffle.runner.bench.record import Count
-from edgeshuffle.device.emulated.boards import BOARDS, write_board
-from edgeshuffle.device.emulated.plugin import read_counts
-from edgeshuffle.errors import ArtifactError, DeviceError, UnknownNameError
-from edgeshuffle.report import REPORTS
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 INFO = dataclasses.replace(

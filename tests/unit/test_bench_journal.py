@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from small_models import artifact
 
+from edgeshuffle.errors import ArtifactError
 from edgeshuffle.runner.bench import journal as journals
 from edgeshuffle.runner.bench.events import from_line
 from edgeshuffle.runner.bench.journal import lock, new_journal, records_folder, writable_folder
-from edgeshuffle.errors import ArtifactError
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "bench"
 LINES = (GOLDEN / "version_2.jsonl").read_bytes().splitlines(keepends=True)

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgeshuffle.errors import ArtifactError
 from edgeshuffle.runner.bench import events
 from edgeshuffle.runner.bench.events import from_line, to_line
 from edgeshuffle.runner.bench.history import History
 from edgeshuffle.runner.bench.reading import read_measured
 from edgeshuffle.runner.bench.record import Energy, OperatorTime, State
-from edgeshuffle.errors import ArtifactError
 from edgeshuffle.untrusted import clean
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "bench"

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from edgeshuffle.errors import DeviceError
 from edgeshuffle.runner.bench import events
 from edgeshuffle.runner.bench.events import from_line, to_line
 from edgeshuffle.runner.bench.journal import lock
 from edgeshuffle.runner.bench.reading import read_measured
 from edgeshuffle.runner.bench.recording import begin
 from edgeshuffle.runner.bench.resume import CutOff, find
-from edgeshuffle.errors import DeviceError
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "bench"
 LINES = (GOLDEN / "version_2.jsonl").read_bytes().splitlines(keepends=True)

@@ -12,6 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_models import artifact
 
+from edgeshuffle.errors import (
+    ArtifactError,
+    DeviceError,
+    MissingExtraError,
+    RuntimeUnavailableError,
+    UnknownNameError,
+)
 from edgeshuffle.runner.bench import _run
 from edgeshuffle.runner.bench.history import History
 from edgeshuffle.runner.bench.journal import Journal
@@ -27,13 +34,6 @@ from edgeshuffle.runner.bench.run import (
 )
 from edgeshuffle.runner.bench.stats import summarize
 from edgeshuffle.runner.bench.verdict import judge, settled
-from edgeshuffle.errors import (
-    ArtifactError,
-    DeviceError,
-    MissingExtraError,
-    RuntimeUnavailableError,
-    UnknownNameError,
-)
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "bench"
 INFO = read_measured(GOLDEN / "valid.jsonl").records[0].device

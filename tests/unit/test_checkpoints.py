@@ -15,9 +15,9 @@ from safetensors.torch import save_file
 from small_models import run
 
 from edgeshuffle.converter import zoo
+from edgeshuffle.converter.zoo.weights import read_checkpoint
 from edgeshuffle.errors import WeightsError
 from edgeshuffle.memory import bounded_memory
-from edgeshuffle.converter.zoo.weights import read_checkpoint
 
 
 @pytest.fixture(scope="module")

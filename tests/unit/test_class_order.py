@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgeshuffle.errors import DataError, UnknownNameError
 from edgeshuffle.dataset import open_images
 from edgeshuffle.dataset.labels import class_indices
+from edgeshuffle.errors import DataError, UnknownNameError
 from edgeshuffle.manifest import Preprocess
 
 NUMBERS = [str(number) for number in range(12)]

@@ -9,10 +9,10 @@ import pytest
 import torch
 from networks import network
 
-from edgeshuffle.errors import WeightsError
-from edgeshuffle.packaged import cache_folder
 from edgeshuffle.converter.zoo.cards import load_card
 from edgeshuffle.converter.zoo.download import download
+from edgeshuffle.errors import WeightsError
+from edgeshuffle.packaged import cache_folder
 
 
 @pytest.fixture

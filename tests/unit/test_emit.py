@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from networks import Graph, noise, relative_error, run_onnx
 
 from edgeshuffle.converter.emit import EMITTERS
-from edgeshuffle.converter.emit.onnx import clamp_is_implied
 from edgeshuffle.converter.frontend import to_ir
-from edgeshuffle.runner.inspect import inspect_file
-from edgeshuffle.converter.operators import check_core
+from edgeshuffle.converter.operators.check import check_core
+from edgeshuffle.converter.operators.conv import clamp_is_implied
 from edgeshuffle.converter.passes import run_passes
+from edgeshuffle.converter.plan import QParams
 from edgeshuffle.converter.quant import quantize
-from edgeshuffle.converter.quant.plan import QParams
 from edgeshuffle.converter.quant.recipe import load_recipe
-from edgeshuffle.agent import RUNTIMES
+from edgeshuffle.runner.inspect import inspect_file
+from edgeshuffle.runtimes import RUNTIMES
 
 
 def prepared(proto):

@@ -6,12 +6,12 @@ import pytest
 from networks import Graph, noise, relative_error, run_ir, run_onnx
 from onnx import TensorProto, helper
 
-from edgeshuffle.errors import ModelError
 from edgeshuffle.converter.export import ExportOptions, export
 from edgeshuffle.converter.frontend import to_ir
 from edgeshuffle.converter.frontend.onnx_file import read_onnx
-from edgeshuffle.converter.operators import check_core
+from edgeshuffle.converter.operators.check import check_core
 from edgeshuffle.converter.passes import run_passes
+from edgeshuffle.errors import ModelError
 
 
 def small():

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from edgeshuffle.agent import hold
 from edgeshuffle.device import open_device
 from edgeshuffle.device.hold import holder
 from edgeshuffle.errors import DeviceError
-from edgeshuffle.agent import hold
 
 # The program with a made-up kernel.
 RUN = """

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from edgeshuffle.errors import ImageError
 from edgeshuffle.containers.process import follow
 from edgeshuffle.containers.targets import BASE_IMAGES, base_images
+from edgeshuffle.errors import ImageError
 
 
 def test_a_line_without_an_end_comes_in_pieces():

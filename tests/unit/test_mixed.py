@@ -12,15 +12,15 @@ from networks import Graph, noise, relative_error, run_ir, run_onnx
 
 from edgeshuffle.converter.emit import EMITTERS
 from edgeshuffle.converter.frontend import to_ir
-from edgeshuffle.runner.inspect import inspect_file
-from edgeshuffle.converter.operators import check_core
+from edgeshuffle.converter.operators.check import check_core
 from edgeshuffle.converter.passes import run_passes
+from edgeshuffle.converter.precision import conv_names, float_values
 from edgeshuffle.converter.quant import quantize
-from edgeshuffle.converter.quant.precision import conv_names, float_values
 from edgeshuffle.converter.quant.recipe import load_recipe
 from edgeshuffle.converter.quant.simulate import quantized_output
 from edgeshuffle.converter.quant.ties import tie
-from edgeshuffle.agent import RUNTIMES
+from edgeshuffle.runner.inspect import inspect_file
+from edgeshuffle.runtimes import RUNTIMES
 
 SIZE = 17
 IMAGES = [noise(SIZE, seed) for seed in range(20)]

@@ -13,8 +13,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from small_models import run
 
-from edgeshuffle.errors import ModelError, UnknownNameError
 from edgeshuffle.converter.frontend.onnx_file import read_onnx
+from edgeshuffle.errors import ModelError, UnknownNameError
 
 
 def constant(name, values):
@@ -60,7 +60,8 @@ def test_constants_that_a_model_blows_up_are_refused(tmp_path, make):
     path = make(tmp_path / "big.onnx")
     script = (
         "import re, sys\nfrom pathlib import Path\n"
-        "from edgeshuffle.converter.frontend import to_ir\nfrom edgeshuffle.errors import ModelError\n"
+        "from edgeshuffle.converter.frontend import to_ir\n"
+        "from edgeshuffle.errors import ModelError\n"
         "from edgeshuffle.converter.frontend.onnx_file import read_onnx\n"
         "try:\n    to_ir(read_onnx(Path(sys.argv[1]), None))\n"
         "except ModelError as err:\n    print(len(str(err).splitlines()))\n"

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edgeshuffle.artifact import Preprocess
-from edgeshuffle.errors import DataError
 from edgeshuffle.dataset import open_images, spread
 from edgeshuffle.dataset.npy import UnreadableError, members
+from edgeshuffle.errors import DataError
 
 PLAIN = Preprocess(resize=8, crop=8, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 

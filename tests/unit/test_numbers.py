@@ -6,9 +6,9 @@ from click.testing import CliRunner
 
 from edgeshuffle.cli import main
 from edgeshuffle.cli.numbers import FiniteFloat, Triple
-from edgeshuffle.runner.compare import CompareOptions, compare
-from edgeshuffle.errors import UnknownNameError
 from edgeshuffle.converter.export import ExportOptions, export
+from edgeshuffle.errors import UnknownNameError
+from edgeshuffle.runner.compare import CompareOptions, compare
 
 NOT_FINITE = ("nan", "NaN", "-nan", "inf", "-inf", "Infinity", "1e999")
 

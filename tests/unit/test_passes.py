@@ -7,10 +7,10 @@ import pytest
 from networks import Graph, noise, relative_error, run_ir, run_onnx
 from onnx import helper
 
-from edgeshuffle.errors import ModelError, PassError
 from edgeshuffle.converter.frontend import to_ir
 from edgeshuffle.converter.passes import PASSES, run_passes
 from edgeshuffle.converter.passes.outcome import Outcome
+from edgeshuffle.errors import ModelError, PassError
 
 
 def ops(model):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 from networks import Graph
 from onnx import numpy_helper
@@ -12,11 +13,11 @@ from small_models import run
 from edgeshuffle.artifact import Artifact, sha256
 from edgeshuffle.converter.emit import onnx as onnx_writer
 from edgeshuffle.converter.emit import tflite as tflite_writer
-from edgeshuffle.errors import ModelError, PassError
 from edgeshuffle.converter.export import ExportOptions, export
 from edgeshuffle.converter.export.proof import TOLERANCE
 from edgeshuffle.converter.export.reference import OnnxReference
 from edgeshuffle.converter.passes import fold_batchnorm
+from edgeshuffle.errors import ModelError, PassError
 
 SIDE = 32
 
@@ -56,7 +57,7 @@ def test_a_writer_that_swaps_two_channels_writes_nothing(given, tmp_path, monkey
         conv = next(node for node in changed.graph if node.op_type == "Conv")
         weight = conv.inputs[1].const_value.numpy().copy()
         weight[[0, 1]] = weight[[1, 0]]
-        conv.inputs[1].const_value = onnx_writer.ir.tensor(weight)
+        conv.inputs[1].const_value = ir.tensor(weight)
         return emit(changed, plan, **choices)
 
     monkeypatch.setattr(writer, "emit", swapped)
@@ -71,7 +72,7 @@ def test_a_pass_that_changes_the_result_writes_nothing(given, tmp_path, monkeypa
     def wrong(model):
         outcome = rewrite(model)
         bias = next(node for node in model.graph if node.op_type == "Conv").inputs[2]
-        bias.const_value = onnx_writer.ir.tensor(bias.const_value.numpy() * np.float32(1.01))
+        bias.const_value = ir.tensor(bias.const_value.numpy() * np.float32(1.01))
         return outcome
 
     monkeypatch.setattr(fold_batchnorm, "run", wrong)

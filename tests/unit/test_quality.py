@@ -11,9 +11,9 @@ from networks import Graph
 from onnx import numpy_helper
 from small_models import run
 
-from edgeshuffle.errors import GateError, ModelError, UnknownNameError
 from edgeshuffle.converter.export import ExportOptions, export
 from edgeshuffle.converter.export.quality import check_limits, measure
+from edgeshuffle.errors import GateError, ModelError, UnknownNameError
 from edgeshuffle.metrics import decibels, none_if_equal
 
 SIDE = 32

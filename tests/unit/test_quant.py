@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from networks import Graph, noise
 
-from edgeshuffle.errors import DataError
 from edgeshuffle.converter.frontend import to_ir
 from edgeshuffle.converter.passes import run_passes
+from edgeshuffle.converter.plan import QMAX, QMIN, QParams
 from edgeshuffle.converter.quant import quantize
 from edgeshuffle.converter.quant.assign import params_of_range, quantize_conv
 from edgeshuffle.converter.quant.calibrators.histogram import MAX_BINS, Histogram
-from edgeshuffle.converter.quant.plan import QMAX, QMIN, QParams
 from edgeshuffle.converter.quant.recipe import load_recipe
 from edgeshuffle.converter.quant.ties import tie
+from edgeshuffle.errors import DataError
 
 reals = st.floats(-1e4, 1e4, width=32)
 

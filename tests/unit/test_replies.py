@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgeshuffle.agent.agent import describe
 from edgeshuffle.device import replies
 from edgeshuffle.device.session import LONGEST_SECONDS, AgentSession, open_agent
 from edgeshuffle.errors import DeviceError
-from edgeshuffle.agent.agent import describe
 
 STATE = {"peak_rss_bytes": 40, "clock_khz": None, "temperature_mc": 60}
 READY = {

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from edgeshuffle.report import REPORTS
+from edgeshuffle.report.numbers import number
 from edgeshuffle.runner.bench import BenchReport, MeasuredCase, Ratio
 from edgeshuffle.runner.bench.compare import Change
 from edgeshuffle.runner.bench.reading import read_measured
 from edgeshuffle.runner.bench.record import Energy, OperatorTime
 from edgeshuffle.runner.bench.stats import Estimate, Statistics
 from edgeshuffle.runner.bench.verdict import Verdict
-from edgeshuffle.report import REPORTS
-from edgeshuffle.report.numbers import number
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 RECORD = read_measured(GOLDEN / "bench" / "valid.jsonl").records[0]

@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from edgeshuffle.device import rootfs
 from edgeshuffle.device.emulated.plugin import read_counts
 from edgeshuffle.errors import DeviceError
+from edgeshuffle.payload import rootfs
 
 BUILD = """
 import sys, time
 from pathlib import Path
-from edgeshuffle.device import rootfs
+from edgeshuffle.payload import rootfs
 
 def assemble(root, work, machine, wheels, progress):
     work.mkdir()

@@ -15,6 +15,8 @@ from small_models import run
 from edgeshuffle.cli.console import Console
 from edgeshuffle.cli.terminal import safe_streams
 
+pytestmark = pytest.mark.slow
+
 RECORDS = Path(__file__).parents[1] / "golden" / "bench" / "valid.jsonl"
 COMMAND = [sys.executable, "-m", "edgeshuffle"]
 

@@ -38,7 +38,7 @@ def run_suite(suite, *arguments, **environment):
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
         cwd=suite,
-        env={**os.environ, **environment},
+        env={**os.environ, "EDGESHUFFLE_TEST_ALL": "", **environment},
         capture_output=True,
         text=True,
         check=False,

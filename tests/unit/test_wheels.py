@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from edgeshuffle.device import wheels
+from edgeshuffle.agent.agent import describe
 from edgeshuffle.device.replies import Described, read
 from edgeshuffle.errors import DeviceError
-from edgeshuffle.agent.agent import describe
+from edgeshuffle.payload import wheels
 
 NONE = "ERROR: No matching distribution found for it"
 
@@ -90,3 +92,10 @@ def test_a_pip_in_the_current_folder_is_not_run(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     done = wheels._pip(["list"], str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_pip_makes_for_itself_lies_in_the_folder_that_is_removed(tmp_path):
+    done = wheels._run(
+        [sys.executable, "-c", "import tempfile; print(tempfile.mkdtemp())"], "pip", str(tmp_path)
+    )
+    assert Path(done.stdout.strip()).parent == tmp_path

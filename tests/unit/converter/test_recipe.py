@@ -1,0 +1,112 @@
+"""Recipes are data: packaged ones by name, a user's own by its file."""
+
+from __future__ import annotations
+
+import pytest
+from networks import Graph, noise
+
+from edgeshuffle.converter.frontend import to_ir
+from edgeshuffle.converter.operators.conv import kind_of
+from edgeshuffle.converter.passes import run_passes
+from edgeshuffle.converter.quant import quantize
+from edgeshuffle.converter.quant.recipe import load_recipe, recipe_names
+from edgeshuffle.errors import UnknownNameError
+
+OWN = """
+description = "Mine"
+calibrator = "minmax"
+
+[[layers]]
+kind = "depthwise"
+precision = "float32"
+
+[[layers]]
+kind = "pointwise"
+per_tensor = true
+
+[[layers]]
+name = "v2_.*"
+precision = "int8"
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text(OWN, "utf-8")
+    return file
+
+
+def convolutions():
+    graph = Graph(size=8)
+    x = graph.depthwise(graph.relu(graph.conv("input", 4, 3)))
+    model = to_ir(graph.classifier(graph.depthwise(graph.conv(x, 6))))
+    run_passes(model)
+    return model
+
+
+def test_the_last_rule_that_fits_decides(own):
+    model = convolutions()
+    made = quantize(model, [noise(8)], load_recipe(str(own)))
+    for node in model.graph:
+        if node.op_type != "Conv":
+            continue
+        name = node.outputs[0].name
+        stays = kind_of(node) == "depthwise" and not name.startswith("v2_")
+        assert (name not in made.plan.convs) == stays
+        if kind_of(node) == "pointwise":
+            assert len(set(made.plan.convs[name].scales)) == 1
+    kept = [kind_of(n) for n in model.graph if n.op_type == "Conv"]
+    assert sorted(kept) == ["dense", "depthwise", "depthwise", "pointwise", "pointwise"]
+
+
+def test_its_name_is_the_files(own):
+    assert load_recipe(str(own)).name == "mine"
+    assert load_recipe(str(own), "mse").calibrator == "mse"
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_packaged_recipe_says_what_it_does(name):
+    assert load_recipe(name).description
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("calibrator = 'mse'", "description"),
+        ("description = 1\ncalibrator = 'mse'", "Expected `str`"),
+        ("description = ''\ncalibrator = 'nope'", "known are minmax"),
+        ("description = ''\ncalibrator = 'mse'\nsteps = ['nope']", "known are equalize"),
+        ("description = ''\ncalibrator = 'mse'\nstep = []", "unknown: step"),
+        ("description = ''\ncalibrator = 'mse'\n[[layers]]\nprecison = 'int8'", "precison"),
+        ("description = ''\ncalibrator = 'mse'\n[[layers]]\nname = '('", "regular expression"),
+        ("description = ''\ncalibrator = 'mse'\n[[layers]]\nkind = 'dence'", "dence"),
+        (
+            "description = ''\ncalibrator = 'mse'\n[[layers]]\nprecision = 'float32'",
+            "needs a `name`",
+        ),
+        ("layers = 3", "layers"),
+        ("not toml", "no recipe"),
+        ("\x00", "no recipe"),
+    ],
+)
+def test_anything_else_is_refused_in_one_line(tmp_path, text, said):
+    file = tmp_path / "bad.toml"
+    file.write_text(text, "utf-8")
+    with pytest.raises(UnknownNameError, match="is no recipe") as caught:
+        load_recipe(str(file))
+    assert said in str(caught.value)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(UnknownNameError, match="There is no recipe at"):
+        load_recipe(str(tmp_path / "none.toml"))
+    (tmp_path / "folder.toml").mkdir()
+    with pytest.raises(UnknownNameError, match="cannot be read"):
+        load_recipe(str(tmp_path / "folder.toml"))
+
+
+def test_a_rule_that_fits_nothing_is_refused_with_the_names(own):
+    own.write_text(OWN.replace("v2_.*", "conv1.*"), "utf-8")
+    with pytest.raises(UnknownNameError, match="Rule 3 of the recipe 'mine' fits no convolution"):
+        quantize(convolutions(), [noise(8)], load_recipe(str(own)))
