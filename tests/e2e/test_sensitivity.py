@@ -64,7 +64,10 @@ def test_the_artifact_s_own_recipe_and_calibrator_are_used(demo, tmp_path):
     options = SensitivityOptions(artifact=Artifact.load(demo), recipe="fast", limit=4)
     other = {layer.name: layer.sqnr_db for layer in sensitivity(options).layers}
     assert one != other
-    for field, value in (("calibrator", "none"), ("steps", ["none"]), ("steps", 3)):
+    rule = {"name": "("}
+    for field, value in (
+        *(("calibrator", "none"), ("steps", ["none"]), ("steps", 3), ("layers", [rule])),
+    ):
         data["quantization"]["recipe"] = {**own, field: value}
         (folder / "manifest.json").write_text(json.dumps(data))
         with pytest.raises((ArtifactError, UnknownNameError)):

@@ -89,7 +89,7 @@ def _export(options: ExportOptions, target: Path, report: Progress) -> Exported:
     check_core(model)
     check_finite(model)
 
-    quantized, images = None, None
+    quantized, recipe, images = None, None, None
     if options.int8:
         images = _calibration(options, source)
         report("calibrate", 0, len(images))
@@ -117,7 +117,7 @@ def _export(options: ExportOptions, target: Path, report: Progress) -> Exported:
             check_limits(files, metrics, options)
             odd = warnings(files, metrics, checked, len(images))
         manifest = dataclasses.replace(
-            make_manifest(source, model, logs, files, options, quantized, images, budget),
+            make_manifest(source, model, logs, files, options, quantized, recipe, images, budget),
             labels=labels,
             proof=proved.proof,
             metrics=metrics,

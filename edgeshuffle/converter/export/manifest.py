@@ -10,7 +10,6 @@ import numpy as np
 
 from edgeshuffle import __version__
 from edgeshuffle.artifact import SCHEMA_VERSION, Manifest, ModelFile
-from edgeshuffle.converter.quant.recipe import load_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.export.source import Source
     from edgeshuffle.converter.passes import PassLog
     from edgeshuffle.converter.quant import Quantized
+    from edgeshuffle.converter.quant.recipe import Recipe
     from edgeshuffle.dataset import ImageSet
 
 
@@ -38,16 +38,17 @@ def make_manifest(
     files: tuple[ModelFile, ...],
     options: ExportOptions,
     quantized: Quantized | None,
+    recipe: Recipe | None,
     images: ImageSet | None,
     budget: Budget | None,
 ) -> Manifest:
     """All but what is measured on the finished files."""
     macs, parameters = _size(model)
     quantization = None
-    if quantized is not None and images is not None:
+    if quantized is not None and recipe is not None and images is not None:
         activations = quantized.plan.activations
         quantization = {
-            "recipe": dataclasses.asdict(load_recipe(options.recipe, options.calibrator)),
+            "recipe": dataclasses.asdict(recipe),
             "steps_taken": list(quantized.steps),
             "budget": None if budget is None else dataclasses.asdict(budget),
             "onnx_style": options.onnx_style,

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgeshuffle.converter.quant.calibrators import CALIBRATORS
-from edgeshuffle.converter.quant.recipe import DEFAULT, Recipe, load_recipe
-from edgeshuffle.converter.quant.refiners import REFINERS
+from edgeshuffle.converter.quant.recipe import DEFAULT, Recipe, load_recipe, read_recipe
 from edgeshuffle.dataset.calibration import calibration_images
 from edgeshuffle.errors import ArtifactError, MissingExtraError, ModelError
-from edgeshuffle.untrusted import UntrustedError, decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,16 +115,12 @@ def _recipe(options: SensitivityOptions) -> Recipe:
     if options.recipe is not None or quantization is None:
         return load_recipe(options.recipe or DEFAULT)
     try:
-        recipe = decode(json.dumps(quantization.get("recipe")), Recipe)
-    except UntrustedError as err:
+        return read_recipe(dict(quantization.get("recipe") or {}))
+    except (TypeError, ValueError) as err:
         raise ArtifactError(
             f"{options.artifact.folder}: the manifest's recipe cannot be read ({err}). Export it "
             "again, or give --recipe."
         ) from err
-    for known, names in ((CALIBRATORS, (recipe.calibrator,)), (REFINERS, recipe.steps)):
-        for name in names:
-            known[name]
-    return recipe
 
 
 def _float_model(artifact: Artifact) -> ir.Model:
