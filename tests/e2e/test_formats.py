@@ -14,11 +14,12 @@ from edgeshuffle.converter.export.manifest import version_of
 from edgeshuffle.errors import MissingExtraError
 from edgeshuffle.runtimes import RUNTIMES
 
+pytestmark = pytest.mark.slow
+
 # Modules and distributions that are not installed, as far as the command can tell.
 WITHOUT = """
 import importlib.metadata, sys
 
-pytestmark = pytest.mark.slow
 absent = {absent!r}
 for name in absent:
     sys.modules[name.replace("-", "_")] = None
