@@ -75,6 +75,8 @@ class Artifact:
     def load(cls, folder: Path) -> Artifact:
         """Read the manifest and check every file's sha256; raises ArtifactError."""
         path = folder / MANIFEST
+        if not folder.exists():
+            raise ArtifactError(f"There is no {folder}. Make an artifact: edgeshuffle export.")
         if not path.is_file():
             raise ArtifactError(
                 f"{folder} has no {MANIFEST}, so it is no artifact. Make one: edgeshuffle export."

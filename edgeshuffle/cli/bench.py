@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -30,16 +30,8 @@ if TYPE_CHECKING:
 @click.option(
     "--threads", type=click.IntRange(1, 256), default=1, show_default=True, help="Of the runtime."
 )
-@click.option(
-    "--quick",
-    "mode",
-    flag_value="quick",
-    default="quick",
-    help="128 samples or 10 s a model file [default].",
-)
-@click.option(
-    "--full", "mode", flag_value="full", help="At least 1024 samples and 60 s a model file."
-)
+@click.option("--quick", is_flag=True, help="128 samples or 10 s a model file [default].")
+@click.option("--full", is_flag=True, help="At least 1024 samples and 60 s a model file.")
 @click.option(
     "--sustained",
     "minutes",
@@ -77,7 +69,8 @@ def command(
     inventory: Path | None,
     runtimes: tuple[str, ...],
     threads: int,
-    mode: Mode,
+    quick: bool,
+    full: bool,
     minutes: float | None,
     cores: str,
     profile: bool,
@@ -98,13 +91,14 @@ def command(
     from edgeshuffle.report import REPORTS
     from edgeshuffle.runner.bench import BenchOptions, bench
 
+    mode = _mode(quick=quick, full=full, sustained=minutes is not None)
     options = BenchOptions(
         artifact=Artifact.load(artifact) if artifact else Artifact.newest(Path("build")),
         device=resolve(device, inventory or inventory_file()),
         runtimes=tuple(dict.fromkeys(runtimes)),
         threads=threads,
         cores=cores,
-        mode=mode if minutes is None else "sustained",
+        mode=mode,
         minutes=minutes or 0.0,
         profile=profile,
         wait=wait,
@@ -123,3 +117,12 @@ def command(
             f"INVALID: {', '.join(report.invalid)}. Do not quote these numbers: mend what the "
             "report names and measure again, or end with 0 all the same by --allow-invalid."
         )
+
+
+def _mode(**given: bool) -> Mode:
+    """The one mode that was asked for: each says how long, so two contradict each other."""
+    chosen = [name for name, asked in given.items() if asked]
+    if len(chosen) > 1:
+        options = " and ".join(f"--{name}" for name in chosen)
+        raise click.UsageError(f"{options} exclude each other.")
+    return cast("Mode", chosen[0] if chosen else "quick")

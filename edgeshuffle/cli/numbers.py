@@ -22,6 +22,9 @@ class FiniteFloat(click.FloatRange):
             self.fail(f"{value!r} is not a finite number", param, ctx)
         return number
 
+    def _describe_range(self) -> str:
+        return super()._describe_range() if (self.min, self.max) != (None, None) else "finite"
+
 
 class Triple(click.ParamType[Any]):
     """Three finite numbers, one a colour channel: `0.485,0.456,0.406`."""

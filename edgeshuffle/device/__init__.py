@@ -143,8 +143,12 @@ class Device(Protocol):
 class DeviceKind(Protocol):
     """What a device's module offers."""
 
+    def check(self, address: str) -> None:
+        """Raise UnknownNameError for what can be no address of this kind."""
+        ...
+
     def connect(self, address: str, progress: Progress) -> Device:
-        """Open the device at an address of this kind; raises DeviceError."""
+        """Open the device at a checked address of this kind; raises DeviceError."""
         ...
 
 
@@ -159,5 +163,12 @@ def open_device(text: str, progress: Progress | None = None) -> Device:
     `progress(stage, done, total)` is called where opening takes long. Raises UnknownNameError and
     DeviceError.
     """
+    return check_address(text).connect(text.partition("://")[2], progress or (lambda *_: None))
+
+
+def check_address(text: str) -> DeviceKind:
+    """The kind of device that an address is of; raises UnknownNameError for what is none."""
     kind, _, address = text.partition("://")
-    return DEVICES[kind].connect(address, progress or (lambda *_: None))
+    found = DEVICES[kind]
+    found.check(address)
+    return found

@@ -133,10 +133,16 @@ class Phone(RemoteDevice):
         return self._told
 
 
+def check(address: str) -> None:
+    """Raise UnknownNameError unless it may be a serial number, or nothing for the only phone."""
+    if not re.fullmatch(r"[\w.:-]*", address) or address.startswith("-"):
+        raise UnknownNameError(
+            f"'{quoted(address)}' is no serial number. `adb devices` lists them."
+        )
+
+
 def connect(address: str, progress: Progress) -> Phone:
     """The phone of a serial number, or the only one there is; raises DeviceError."""
-    if not re.fullmatch(r"[\w.:-]*", address) or address.startswith("-"):
-        raise UnknownNameError(f"'{address}' is no serial number. `adb devices` lists them.")
     if shutil.which("adb") is None:
         raise DeviceError("adb is not installed: install the package adb (platform tools).")
     return Phone(AdbTransport(_serial(address)), progress)

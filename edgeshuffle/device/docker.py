@@ -129,12 +129,18 @@ def _find(transport: Transport, image: str) -> tuple[str, str]:
     raise DeviceError(f"{transport.name} cannot run {image} ({reason}). {advice}")
 
 
-def connect(address: str, progress: Progress) -> DockerDevice:
-    """The image at `[user@]host[:port]/image`; raises UnknownNameError and DeviceError."""
+def check(address: str) -> None:
+    """Raise UnknownNameError unless it is `[user@]host[:port]/image`."""
     host, _, image = address.partition("/")
+    Address.parse(host)
     if not _IMAGE.fullmatch(image):
         raise UnknownNameError(
             f"'{address}' names no image. Give docker://[user@]host[:port]/image, such as "
             "docker://pi@raspberrypi.local/edgeshuffle-runner:arm64."
         )
+
+
+def connect(address: str, progress: Progress) -> DockerDevice:
+    """The image at `[user@]host[:port]/image`; raises DeviceError."""
+    host, _, image = address.partition("/")
     return DockerDevice(SshTransport(Address.parse(host)), image, progress)

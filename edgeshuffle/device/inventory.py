@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.atomic import atomic_file
-from edgeshuffle.device import DEVICES
+from edgeshuffle.device import DEVICES, check_address
 from edgeshuffle.errors import ArtifactError, UnknownNameError
 from edgeshuffle.packaged import config_folder, private_folder
 from edgeshuffle.untrusted import UntrustedError, decode_toml, quoted, read_bounded
@@ -58,6 +58,7 @@ def add_device(file: Path, name: str, address: str) -> None:
             f"and none of {', '.join(DEVICES)}."
         )
     _address(address)
+    check_address(address)
     with _edited(file) as document:
         # A table of its own, or the key in the one that is there.
         document.setdefault(name, {})["address"] = address

@@ -15,6 +15,7 @@ from edgeshuffle.device.process import JsonProcess
 from edgeshuffle.errors import DeviceError, UnknownNameError
 from edgeshuffle.packaged import cache_folder
 from edgeshuffle.signals import deferred
+from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,8 +102,12 @@ class LocalDevice:
                     self._hold.release()
 
 
-def connect(address: str, progress: Progress) -> LocalDevice:
-    """This machine, which has no address."""
+def check(address: str) -> None:
+    """Raise UnknownNameError for any address: there is but one such machine."""
     if address:
-        raise UnknownNameError(f"'local' takes no address, so leave out '://{address}'.")
+        raise UnknownNameError(f"'local' takes no address, so leave out '://{quoted(address)}'.")
+
+
+def connect(address: str, progress: Progress) -> LocalDevice:  # noqa: ARG001
+    """This machine, which has no address."""
     return LocalDevice(progress)

@@ -33,6 +33,7 @@ TRIES: Final = 3
 COPY_SECONDS: Final = 600.0
 # ssh's own exit status for a failure of the connection, which no remote program should use.
 _SSH_FAILED: Final = 255
+_LAST_PORT: Final = 65535
 # A socket's path has at most 107 bytes, and ssh appends 17 while it makes it.
 _LONGEST: Final = 90
 # Reads a file from its input. PART
@@ -58,15 +59,15 @@ class Address:
     def parse(cls, text: str) -> Address:
         """Read `[user@]host[:port]`; raises UnknownNameError."""
         found = re.fullmatch(
-            r"(?:(?P<user>[\w.][\w.-]*)@)?(?P<host>\[[0-9a-fA-F:]+\]|[\w.][\w.-]*)(?::(?P<port>\d+))?",
+            r"(?:(?P<user>[\w.][\w.-]*)@)?(?P<host>\[[0-9a-fA-F:]+\]|[\w.][\w.-]*)(?::(?P<port>[0-9]{1,9}))?",
             text,
         )
-        if found is None:
+        port = found and found["port"]
+        if found is None or (port and not 0 < int(port) <= _LAST_PORT):
             raise UnknownNameError(
-                f"'{text}' is no ssh address. Give ssh://[user@]host[:port], or a host of "
-                "~/.ssh/config."
+                f"'{text}' is no ssh address. Give ssh://[user@]host[:port] with a port of 1 to "
+                f"{_LAST_PORT}, or a host of ~/.ssh/config."
             )
-        port = found["port"]
         return cls(found["user"], found["host"].strip("[]"), int(port) if port else None)
 
 
@@ -175,6 +176,11 @@ def _socket_folder() -> Path | None:
     return None
 
 
+def check(address: str) -> None:
+    """Raise UnknownNameError unless it is `[user@]host[:port]`."""
+    Address.parse(address)
+
+
 def connect(address: str, progress: Progress) -> RemoteDevice:
-    """The board at `[user@]host[:port]`; raises UnknownNameError and DeviceError."""
+    """The board at `[user@]host[:port]`; raises DeviceError."""
     return RemoteDevice(SshTransport(Address.parse(address)), progress)

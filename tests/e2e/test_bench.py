@@ -145,6 +145,8 @@ class TestErrors:
             ("--sustained", "inf"),
             ("--sustained", 1e9),
             ("--slow",),
+            ("--quick", "--full"),
+            ("--full", "--sustained", 1),
         ],
     )
     def test_a_bad_option(self, folder, capsys, option):
@@ -156,6 +158,7 @@ class TestErrors:
         monkeypatch.chdir(tmp_path)
         self.refused(capsys, ArtifactError, "no artifact under build/")
         self.refused(capsys, ArtifactError, "no manifest.json", tmp_path)
+        self.refused(capsys, ArtifactError, "There is no", tmp_path / "absent")
 
     def test_no_file_for_the_runtime(self, folder, capsys):
         make(folder, THREE_MODELS[:2])

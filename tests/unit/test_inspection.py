@@ -8,7 +8,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from small_models import BUILTIN, TYPES, OnnxGraph, TfliteGraph, artifact, onnx_classifier, run
 
-from edgeshuffle.errors import ModelError
+from edgeshuffle.errors import ArtifactError, ModelError
 from edgeshuffle.runner.inspect import Grid, inspect_file
 
 CONV_MACS = 8 * 8 * 4 * 3 * 3 * 3  # 4 outputs of 3x3x3, stride 1
@@ -236,8 +236,9 @@ def test_shufflenet_agrees_with_its_card(tmp_path):
 
 class TestErrors:
     def test_missing_or_foreign(self, tmp_path):
-        with pytest.raises(ModelError, match="does not exist"):
-            inspect_file(tmp_path / "a.onnx")
+        for name in ("a.onnx", "folder"):
+            with pytest.raises(ArtifactError, match=f"There is no .*{name}"):
+                inspect_file(tmp_path / name)
         (tmp_path / "a.pt").write_bytes(b"")
         with pytest.raises(ModelError, match="is no model file"):
             inspect_file(tmp_path / "a.pt")
@@ -299,7 +300,7 @@ class TestCommand:
     def test_a_file_and_an_error(self, tmp_path, capsys):
         assert run("inspect", float_onnx(tmp_path / "a.onnx")) == 0
         assert "Transposes" in capsys.readouterr().out
-        assert run("inspect", tmp_path / "b.onnx") == ModelError.exit_code
+        assert run("inspect", tmp_path / "b.onnx") == ArtifactError.exit_code
         shown = capsys.readouterr()
         assert shown.out == ""
         assert shown.err.count("\n") == 1

@@ -24,6 +24,12 @@ def test_no_option_takes_a_number_that_is_not_finite(given):
             kind.convert(value, None, None)
 
 
+def test_help_shows_a_range_only_where_there_is_one():
+    shown = CliRunner().invoke(main, ["export", "--help"]).output
+    assert "None" not in shown
+    assert "[0<=x<=100]" in shown
+
+
 def test_a_finite_number_is_taken_within_its_range():
     assert FiniteFloat().convert("-1.5", None, None) == -1.5
     assert Triple().convert("0.5,-0.25,1e3", None, None) == (0.5, -0.25, 1000.0)

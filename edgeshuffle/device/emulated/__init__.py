@@ -21,6 +21,7 @@ from edgeshuffle.errors import DeviceError, UnknownNameError
 from edgeshuffle.packaged import cache_folder
 from edgeshuffle.payload.rootfs import PYTHON, SITE, root_filesystem
 from edgeshuffle.signals import deferred
+from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,10 +139,14 @@ class EmulatedDevice:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
+def check(address: str) -> None:
+    """Raise UnknownNameError unless it is a board's name."""
+    if address not in BOARDS:
+        raise UnknownNameError(f"Unknown board '{quoted(address)}'. Known: {', '.join(BOARDS)}.")
+
+
 def connect(address: str, progress: Progress) -> EmulatedDevice:
     """The board of that name; its root is built at first use. Raises DeviceError."""
-    if address not in BOARDS:
-        raise UnknownNameError(f"Unknown board '{address}'. Known: {', '.join(BOARDS)}.")
     if shutil.which(QEMU) is None:
         raise DeviceError(f"{QEMU} is not installed: install the package qemu-user.")
     cache = cache_folder() / "emulated"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, cast
 
-from edgeshuffle.errors import MissingExtraError, ModelError
+from edgeshuffle.errors import ArtifactError, MissingExtraError, ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,14 +58,14 @@ class Inspection:
 def inspect_file(path: Path) -> Inspection:
     """Read a .onnx or .tflite file.
 
-    Raises ModelError where it is missing, corrupt or of another kind, and MissingExtraError where
-    the package that reads it is not installed.
+    Raises ArtifactError where there is no such file, ModelError where it is corrupt or of another
+    kind, and MissingExtraError where the package that reads it is not installed.
     """
+    if not path.is_file():
+        raise ArtifactError(f"There is no {path}. Give an artifact, a .onnx or a .tflite file.")
     name = _READERS.get(path.suffix.lower())
     if name is None:
         raise ModelError(f"{path} is no model file. Give a .onnx or .tflite file.")
-    if not path.is_file():
-        raise ModelError(f"{path} does not exist. Give a .onnx or .tflite file.")
     try:
         module = import_module(f"edgeshuffle.runner.inspect.{name}")
     except ModuleNotFoundError as err:
