@@ -5,7 +5,9 @@ Nothing is blocked in the kernel, so child processes start with their signals as
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -22,6 +24,7 @@ ENDING: Final = tuple(
 # An exception that is lost on its way (raised in a destructor, say) must not make a program that
 # nothing can end: after so long, the next signal counts again.
 UNWINDING_S: Final = 30.0
+_AGAIN_S: Final = 0.01
 
 
 @contextmanager
@@ -31,19 +34,30 @@ def ending_once() -> Iterator[None]:
     The exit status is 128 and the signal's number. Those that follow within `UNWINDING_S` do
     nothing, as the cleaning-up is under way. Signals that were ignored (nohup) stay so. Where
     native code makes another error of the exception (an extension that is being imported says
-    ImportError), the block still ends with the signal's.
+    ImportError), the block still ends with the signal's. Where it is raised in a destructor, which
+    lets nothing out, the signal is delivered again a moment later.
     """
     unwinding_until = 0.0
     ending: BaseException | None = None
+    came: int | None = None
 
     def end(number: int, _: object) -> None:
-        nonlocal unwinding_until, ending
+        nonlocal unwinding_until, ending, came
         if time.monotonic() < unwinding_until:
             return
-        unwinding_until = time.monotonic() + UNWINDING_S
+        unwinding_until, came = time.monotonic() + UNWINDING_S, number
         ending = KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
         raise ending
 
+    def swallowed(lost: sys.UnraisableHookArgs) -> None:
+        nonlocal unwinding_until
+        if came is None or lost.exc_value is not ending:
+            before(lost)
+            return
+        unwinding_until = 0.0
+        threading.Timer(_AGAIN_S, os.kill, (os.getpid(), came)).start()
+
+    before, sys.unraisablehook = sys.unraisablehook, swallowed
     with _handled(end):
         try:
             yield
@@ -51,6 +65,8 @@ def ending_once() -> Iterator[None]:
             if ending is None or time.monotonic() >= unwinding_until:
                 raise
             raise ending from err
+        finally:
+            sys.unraisablehook = before
 
 
 @contextmanager

@@ -19,9 +19,9 @@ def main() -> None:
     if "bench" in sys.argv:
         _hurry()
         _watch(log)
-    from edgeshuffle.cli import main as edgeshuffle
+    from edgeshuffle.__main__ import run
 
-    edgeshuffle(prog_name="edgeshuffle")
+    run()
 
 
 def _hurry() -> None:

@@ -174,8 +174,13 @@ def strike(running: subprocess.Popen[str], kind: str) -> None:
 
 
 def moment(place: Place, victim: Victim, random: Random, running: subprocess.Popen[str]) -> None:
-    """Wait for a bad one: any time, or while a bench has some samples but not all."""
-    deadline = time.monotonic() + random.uniform(0.05, victim.seconds)
+    """Wait for a bad one: any time, or while a bench has some samples but not all.
+
+    Before the program is there, Python itself answers a SIGINT, with a traceback of its start-up.
+    """
+    while not place.log.exists() and running.poll() is None:
+        time.sleep(0.01)
+    deadline = time.monotonic() + random.uniform(0, victim.seconds)
     if victim.name.startswith("bench") and random.random() < 0.6:
         wanted = len(place.announced()) + random.choice((1, 2, 5, 17, 33, 40))
         deadline = time.monotonic() + 3 * victim.seconds

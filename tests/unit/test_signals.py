@@ -42,6 +42,22 @@ def test_what_native_code_makes_of_a_signal_is_still_that_signal(name, kind):
         raise ImportError("of its own")
 
 
+@pytest.mark.parametrize(("name", "kind"), [("SIGINT", KeyboardInterrupt), ("SIGTERM", SystemExit)])
+def test_a_signal_that_a_destructor_swallows_still_ends(name, kind, capsys):
+    class Dying:
+        def __del__(self):
+            send(name)
+
+    def waiting():
+        Dying()
+        threading.Event().wait(20)
+        pytest.fail("nothing ended it")
+
+    with pytest.raises(kind), ending_once():
+        waiting()
+    assert capsys.readouterr().err == ""
+
+
 def test_a_second_signal_does_not_break_the_cleaning_up():
     cleaned = []
 
