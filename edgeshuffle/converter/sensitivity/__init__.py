@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
     from edgeshuffle.artifact import Artifact
-    from edgeshuffle.converter.sensitivity.layers import Layer
+    from edgeshuffle.converter.sensitivity.layers import LayerSensitivity
 
     Progress = Callable[[str, int, int], None]
 
@@ -37,9 +37,10 @@ class SensitivityOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Sensitivity:
-    """The layers, the noisiest first, and all of them in INT8 together.
+    """The layers, the most sensitive first, and all of them in INT8 together.
 
-    `sqnr_db` of the logits is None without noise, `agreement` in percent of the `n` images.
+    `sqnr_db` of the logits is None without quantization noise, `agreement` in percent of the `n`
+    images.
     """
 
     model: str
@@ -49,7 +50,7 @@ class Sensitivity:
     n: int
     sqnr_db: float | None
     agreement: float
-    layers: tuple[Layer, ...]
+    layers: tuple[LayerSensitivity, ...]
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -73,7 +74,7 @@ def sensitivity(options: SensitivityOptions, progress: Progress | None = None) -
 
 
 def _sensitivity(options: SensitivityOptions, progress: Progress) -> Sensitivity:
-    from edgeshuffle.converter.emit.trial import Trial
+    from edgeshuffle.converter.emit.onnx_session import OnnxSession
     from edgeshuffle.converter.quant import quantize
     from edgeshuffle.converter.sensitivity.layers import logits, rank
     from edgeshuffle.metrics import agreement, none_if_equal, sqnr_db
@@ -84,13 +85,13 @@ def _sensitivity(options: SensitivityOptions, progress: Progress) -> Sensitivity
     model = _float_model(options.artifact)
     quantized = quantize(model, images, recipe, progress)
     kept = list(images)
-    expected = logits(Trial(model, None), kept)
+    expected = logits(OnnxSession(model, None), kept)
     if not expected.any():
         raise ModelError(
             f"{options.artifact.folder}: the float file gives zero for every class of every image, "
             "so no noise can be compared with it. Check the weights."
         )
-    found = logits(Trial(quantized.model, quantized.plan), kept)
+    found = logits(OnnxSession(quantized.model, quantized.plan), kept)
     return Sensitivity(
         model=manifest.model,
         recipe=recipe.name,
