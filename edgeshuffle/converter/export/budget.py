@@ -95,7 +95,9 @@ class _Search:
         progress: Progress,
     ) -> None:
         if not len(images):
-            raise DataError("There are no images to check the budget with. Give some with --eval.")
+            raise DataError(
+                "There are no images to check the budget with. Give some with `evaluation`."
+            )
         self.model, self.plan, self.images, self.progress = model, plan, images, progress
         self.float = OnnxSession(reference, None)
         self.expected = logits(self.float, images).argmax(1)
@@ -143,8 +145,8 @@ class _Search:
             raise GateError(
                 f"Even with {most} of {len(order)} layers in float, {best.value:.2f}{unit} "
                 f"±{best.standard_error:.2f} {what} on {len(self.images)} images, more than "
-                f"--max-drop {max_drop:g}. Give more calibration images, another --recipe, or a "
-                "larger --max-drop."
+                f"`max_drop` {max_drop:g}. Give more calibration images, another `recipe`, or a "
+                "larger `max_drop`."
             )
         few, enough = 0, most
         while enough - few > 1:

@@ -23,5 +23,5 @@ class Images(Protocol):
 def count_images(images: Images) -> int:
     """How many there are; raises DataError for none."""
     if not len(images):
-        raise DataError("There are no calibration images. Give some with --calib.")
+        raise DataError("There are no calibration images. Give some with `calib`.")
     return len(images)
