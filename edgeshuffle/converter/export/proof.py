@@ -60,8 +60,8 @@ def prove(
     files, whose logits have steps of the size `step`, with each other.
 
     Raises PassError where a float file differs by more than the tolerance, or two INT8 files by
-    more than INT8_STEPS, ModelError where the source gives NaN, infinity or another number of logits, RuntimeUnavailableError where a runtime
-    does not load its file, and MissingExtraError.
+    more than INT8_STEPS, ModelError where the source gives NaN, infinity or another number of
+    logits, RuntimeUnavailableError where a runtime does not load its file, and MissingExtraError.
     """
     real = [] if images is None else list(images)
     side = files[0].input.shape[2]
