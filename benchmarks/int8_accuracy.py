@@ -36,7 +36,8 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from edgeshuffle.converter.export import ExportOptions, export
-from edgeshuffle.converter.export.source import from_zoo
+from edgeshuffle.converter.export.resolve import resolve
+from edgeshuffle.converter.export.source import open_source
 from edgeshuffle.converter.quant.recipe import recipe_names
 from edgeshuffle.dataset import open_images
 from edgeshuffle.metrics import decibels, energies, standard_error
@@ -96,7 +97,8 @@ def main() -> int:
             (file,) = (f for f in artifact.manifest.files if f.precision == "int8")
             paths[f"edgeshuffle {recipe}"] = artifact.path(file)
         manifest = artifact.manifest
-        source = from_zoo(ExportOptions(**given))
+        request = resolve(ExportOptions(**given, output=place / "stock"))
+        source = open_source(request.model, request.input)
         simple, proven = onnxsim.simplify(source.proto)
         assert proven
         onnx.save(simple, place / "stock.onnx")

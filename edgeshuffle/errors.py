@@ -2,12 +2,17 @@
 
 Messages say what happened, where, and what to do next; the command line prints them in one line.
 Codes 1 (a crash, which is a bug) and 2 (bad options, click's own) are not used here; Ctrl-C ends
-with 130.
+with 130. Messages name parameters of the library in backticks, such as `max_drop`; the command line
+shows its own options instead (`cli.flags`).
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class EdgeShuffleError(Exception):
@@ -80,3 +85,39 @@ class ImageError(EdgeShuffleError):
     """A container image that cannot be built or run, or no engine to do it."""
 
     exit_code = 12
+
+
+class Obstacles:
+    """Errors of checks that do not depend on each other, told all at once."""
+
+    def __init__(self) -> None:
+        self._found: list[EdgeShuffleError] = []
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Within, an EdgeShuffleError ends the block and is kept for `refuse`."""
+        try:
+            yield
+        except EdgeShuffleError as err:
+            self._found.append(err)
+
+    def refuse(self) -> None:
+        """Raise what was found, if anything, as an error of the first one's kind."""
+        if self._found:
+            first = self._found[0]
+            raise type(first)(" ".join(dict.fromkeys(map(str, self._found)))) from first
+
+
+@contextmanager
+def needs_extra(what: str, extra: str) -> Iterator[None]:
+    """Within, a package that is not installed raises MissingExtraError: `what` needs it, and the
+    pip extra brings it.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as err:
+        if (err.name or "").startswith("edgeshuffle"):
+            raise
+        raise MissingExtraError(
+            f"{what} needs the package '{err.name}': pip install 'edgeshuffle[{extra}]'."
+        ) from err

@@ -131,7 +131,8 @@ class Proof:
 
     `source` says what ran it. Compared were `images` real images of the digest `images_sha256`, and
     `random_images` of standard normal noise drawn from `seed`. Each float file differs by at most
-    `tolerance`; INT8 files differ by their quantization, and `metrics` says how much.
+    `tolerance`; INT8 files differ by their quantization, and `metrics` says how much. `int8_steps`
+    is by how many steps of the logits' scale the INT8 files of two formats differ at most.
     """
 
     source: str
@@ -141,6 +142,7 @@ class Proof:
     seed: int
     tolerance: float
     files: tuple[ProvedFile, ...]
+    int8_steps: float | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Generic, TypeVar, cast
 
-from edgeshuffle.errors import MissingExtraError, UnknownNameError
+from edgeshuffle.errors import UnknownNameError, needs_extra
 
 T = TypeVar("T")
 
@@ -43,12 +43,5 @@ class Table(Mapping[str, T], Generic[T]):
             raise UnknownNameError(
                 f"Unknown {self.kind} '{name}'.{hint} Known: {', '.join(self._names)}."
             )
-        try:
+        with needs_extra(f"The {self.kind} '{name}'", self._extra):
             return cast("T", import_module(f"{self._package}.{name}"))
-        except ModuleNotFoundError as err:
-            if (err.name or "").startswith("edgeshuffle"):
-                raise
-            raise MissingExtraError(
-                f"The {self.kind} '{name}' needs the package '{err.name}': "
-                f"pip install 'edgeshuffle[{self._extra}]'."
-            ) from err

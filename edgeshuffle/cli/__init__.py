@@ -10,6 +10,8 @@ from typing import Any, Final, NoReturn
 import click
 
 from edgeshuffle import __version__
+from edgeshuffle.cli.flags import with_flags
+from edgeshuffle.cli.output import say
 from edgeshuffle.cli.terminal import safe_streams
 from edgeshuffle.errors import ArtifactError, EdgeShuffleError
 from edgeshuffle.signals import ending_once
@@ -70,12 +72,15 @@ class _Commands(click.Group):
                 import traceback
 
                 traceback.print_exception(err)
-            _end_with(err)
+            name = ctx.invoked_subcommand
+            _end_with(err, None if name is None else self.get_command(ctx, name))
 
 
-def _end_with(err: BaseException) -> NoReturn:
+def _end_with(err: BaseException, command: click.Command | None = None) -> NoReturn:
     message, status = _explained(err)
-    click.echo(f"edgeshuffle: {quoted(message, _LINE)}", err=True)
+    if command is not None and isinstance(err, EdgeShuffleError):
+        message = with_flags(message, command)
+    say(quoted(message, _LINE))
     sys.exit(status)
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgeshuffle.cli.flags import with_own_flags
 from edgeshuffle.cli.numbers import FiniteFloat, Triple
-from edgeshuffle.cli.output import echo_json
+from edgeshuffle.cli.output import echo_json, say
 from edgeshuffle.converter.emit import EMITTERS
 from edgeshuffle.converter.quant.calibrators import CALIBRATORS
 from edgeshuffle.converter.quant.recipe import DEFAULT, recipe_names
@@ -83,10 +84,8 @@ if TYPE_CHECKING:
 @click.option("--calib-limit", type=click.IntRange(1), help="Use this many of them.")
 @click.option(
     "--recipe",
-    default=DEFAULT,
-    show_default=True,
     metavar="NAME|FILE.toml",
-    help=f"How to quantize: {', '.join(recipe_names())}, or a file of your own.",
+    help=f"How to quantize: {', '.join(recipe_names())}, or a file [default: {DEFAULT}].",
 )
 @click.option(
     "--calibrator",
@@ -143,7 +142,7 @@ def command(*, as_json: bool, formats: tuple[str, ...], **given: Any) -> None:
     with stages() as progress:
         exported = export(options, progress)
     for warning in exported.artifact.manifest.warnings:
-        click.echo(f"Warning: {warning}", err=True)
+        say(f"warning: {with_own_flags(warning)}")
     if as_json:
         echo_json(_as_json(exported))
     else:
@@ -154,7 +153,7 @@ def _as_json(exported: Exported) -> dict[str, Any]:
     artifact = exported.artifact
     return {
         "artifact": str(artifact.folder),
-        "notes": list(exported.notes),
+        "notes": list(map(with_own_flags, exported.notes)),
         **dataclasses.asdict(artifact.manifest),
     }
 
@@ -167,7 +166,7 @@ def _show(exported: Exported) -> None:
 
     manifest = exported.artifact.manifest
     for note in exported.notes:
-        click.echo(note)
+        click.echo(with_own_flags(note))
     checked = manifest.metrics.get("files", {})
     title = f"{manifest.model}: {manifest.macs / 1e6:.0f} M MACs"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)

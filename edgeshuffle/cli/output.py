@@ -1,4 +1,4 @@
-"""What commands print for programs: one JSON object with a schema version."""
+"""What commands print for programs, one JSON object with a schema version, and their errors."""
 
 from __future__ import annotations
 
@@ -18,3 +18,8 @@ def echo_json(data: Mapping[str, Any], *, err: bool = False) -> None:
     """Print plain values; raises ValueError for NaN and infinities, which JSON does not have."""
     shown = {"schema_version": SCHEMA_VERSION, **data}
     click.echo(json.dumps(shown, indent=2, allow_nan=False), err=err)
+
+
+def say(message: str) -> None:
+    """One line for people on standard error, an error or a warning."""
+    click.echo(f"edgeshuffle: {message}", err=True)

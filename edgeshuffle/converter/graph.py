@@ -28,7 +28,7 @@ def shape_of(value: ir.Value) -> tuple[int, ...]:
     if value.shape is None or not all(isinstance(size, int) for size in value.shape):
         raise ModelError(
             f"The value '{value.name}' has no static shape ({value.shape}). Export the model with "
-            "a fixed input size, or give --resolution."
+            "a fixed input size, or give `resolution`."
         )
     return tuple(int(size) for size in value.shape)  # type: ignore[arg-type]
 

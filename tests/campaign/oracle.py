@@ -94,7 +94,7 @@ def _streams(case: Case, outcome: Outcome) -> Iterator[Failure]:
                 f"control character on {name}", command, repr(text[max(0, at - 60) : at + 20])
             )
     if outcome.code in (129, 143, 0):
-        strange = [line for line in lines if not line.startswith(("edgeshuffle: ", "Warning: "))]
+        strange = [line for line in lines if not line.startswith("edgeshuffle: ")]
         if strange:
             yield Failure("noise on stderr", f"{command}, exit {outcome.code}", strange[0])
     elif outcome.code == 2 and outcome.err.startswith("Usage: "):

@@ -14,7 +14,7 @@ from edgeshuffle.converter.frontend.torch_module import to_onnx
 from edgeshuffle.converter.operators.check import check_core
 from edgeshuffle.converter.passes import run_passes
 from edgeshuffle.converter.quant import quantize
-from edgeshuffle.converter.quant.draft import Draft
+from edgeshuffle.converter.quant.builder import PlanBuilder
 from edgeshuffle.converter.quant.recipe import load_recipe, recipe_names
 from edgeshuffle.converter.quant.refiners import REFINERS
 from edgeshuffle.errors import DataError, ModelError, UnknownNameError
@@ -76,11 +76,11 @@ def test_the_float_result_stays_and_both_formats_can_be_written(name, make):
     model = make()
     expected = run_ir(model, OTHERS[0])
     seen = []
-    draft = Draft(model, IMAGES[:20], load_recipe("fast"), lambda *what: seen.append(what))
-    REFINERS[name].refine(draft)
+    builder = PlanBuilder(model, IMAGES[:20], load_recipe("fast"), lambda *what: seen.append(what))
+    REFINERS[name].refine(builder)
     assert relative_error(expected, run_ir(model, OTHERS[0])) < 1e-5
     for emitter in EMITTERS:
-        assert EMITTERS[emitter].emit(model, draft.plan).data
+        assert EMITTERS[emitter].emit(model, builder.plan).data
     assert seen
     assert all(0 <= done <= total for _, done, total in seen)
 

@@ -39,12 +39,12 @@ def test_the_trained_weights_are_taken_and_the_averages_are_told_of(tmp_path, se
     torch.save({name: average, "epoch": 3, "model": plain}, tmp_path / "both.pth")
     loaded = load(tmp_path / "both.pth")
     assert is_from(loaded, plain)
-    assert f"weights: 'model' of both.pth, not '{name}' (--key chooses)" in loaded.notes
+    assert f"weights: 'model' of both.pth, not '{name}' (`key` chooses)" in loaded.notes
     assert loaded.source["key"] == "model"
     chosen = load(tmp_path / "both.pth", name)
     assert is_from(chosen, average)
     assert chosen.source["key"] == name
-    assert not [note for note in chosen.notes if "--key" in note]
+    assert not [note for note in chosen.notes if "`key`" in note]
 
 
 def test_keys_are_paths(tmp_path, sets):
@@ -73,8 +73,13 @@ def test_a_key_that_is_not_there_lists_those_that_are(tmp_path, sets, capsys):
         with pytest.raises(WeightsError, match=r"'a.model', 'a.ema'"):
             load(file, key)
     torch.save(plain, tmp_path / "plain.pth")
-    with pytest.raises(WeightsError, match="its only one has no name"):
+    with pytest.raises(WeightsError, match="one set, which has no name: leave `key` out"):
         load(tmp_path / "plain.pth", "model")
+    torch.save({**plain, "ema": average}, tmp_path / "beside.pth")
+    with pytest.raises(WeightsError, match=r"one of: 'ema' \(without it: those without a name\)"):
+        load(tmp_path / "beside.pth", "model")
+    notes = load(tmp_path / "beside.pth").notes
+    assert "weights: those without a name of beside.pth, not 'ema' (`key` chooses)" in notes
     arguments = ("export", "--weights", file, "-o", tmp_path / "out", "--key")
     assert run(*arguments, "b\x1b") == WeightsError.exit_code
     assert "'a.model', 'a.ema'" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeshuffle.converter.quant.compensate import compensated
-from edgeshuffle.converter.quant.walk import Layer
+from edgeshuffle.converter.quant.reconstruction import LayerProblem
 
 IMAGES, PLACES, SIZE, ROWS = 32, 20, 6, 4
 
@@ -26,7 +26,7 @@ def layer(read, real, weights, images=IMAGES, *, depthwise=False):
         [ir.Value(name="x"), ir.Value(name="w", const_value=kernel)],
         attributes={"group": len(weights) if depthwise else 1},
     )
-    return Layer(node, weights, weights.round(), read, real, images)
+    return LayerProblem(node, weights, weights.round(), read, real, images)
 
 
 def error(weights, wanted, read, real):

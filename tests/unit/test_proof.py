@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import onnx
 import onnx_ir as ir
@@ -17,6 +19,7 @@ from edgeshuffle.converter.export import ExportOptions, export
 from edgeshuffle.converter.export.proof import TOLERANCE
 from edgeshuffle.converter.export.reference import OnnxReference
 from edgeshuffle.converter.passes import fold_batchnorm
+from edgeshuffle.converter.plan import QuantPlan
 from edgeshuffle.errors import ModelError, PassError
 
 SIDE = 32
@@ -44,6 +47,7 @@ def test_the_manifest_says_what_was_compared(given, tmp_path):
     assert proof.random_images > 0
     assert [file.path for file in proof.files] == [file.path for file in manifest.files]
     assert {file.runtime for file in proof.files} == {"ort", "litert"}
+    assert proof.int8_steps is None
     assert all(file.largest_difference < 2e-5 for file in proof.files)
     assert Artifact.load(tmp_path / "out").manifest == manifest
 
@@ -64,6 +68,33 @@ def test_a_writer_that_swaps_two_channels_writes_nothing(given, tmp_path, monkey
     with pytest.raises(PassError, match="does not compute what the given ONNX file"):
         exported(given, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["given.onnx"]
+
+
+@pytest.mark.parametrize(("moved", "kept"), [(1, True), (4, False)])
+def test_int8_files_of_one_plan_agree_to_a_step(given, tmp_path, monkeypatch, moved, kept):
+    emit = tflite_writer.emit
+    np.savez(
+        tmp_path / "calib.npz", x=np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), "u1")
+    )
+    options = {"int8": True, "recipe": "fast", "calib": tmp_path / "calib.npz"}
+
+    def biased(model, plan, **choices):
+        if plan is not None:
+            name, last = list(plan.convs.items())[-1]
+            scale = plan.activations[model.graph.outputs[0].name].scale
+            bias = last.bias + np.rint(moved * scale / last.bias_scales).astype(np.int32)
+            plan = QuantPlan(
+                plan.activations, {**plan.convs, name: dataclasses.replace(last, bias=bias)}
+            )
+        return emit(model, plan, **choices)
+
+    monkeypatch.setattr(tflite_writer, "emit", biased)
+    if kept:
+        assert 1 <= exported(given, tmp_path, **options).manifest.proof.int8_steps <= 2
+    else:
+        with pytest.raises(PassError, match=r"given_int8.onnx and given_int8.tflite .* allowed"):
+            exported(given, tmp_path, **options)
+        assert not (tmp_path / "out").exists()
 
 
 def test_a_pass_that_changes_the_result_writes_nothing(given, tmp_path, monkeypatch, capsys):

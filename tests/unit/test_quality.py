@@ -13,6 +13,7 @@ from small_models import run
 
 from edgeshuffle.converter.export import ExportOptions, export
 from edgeshuffle.converter.export.quality import check_limits, measure
+from edgeshuffle.converter.export.request import Gates
 from edgeshuffle.errors import GateError, ModelError, UnknownNameError
 from edgeshuffle.metrics import decibels, none_if_equal
 
@@ -84,7 +85,7 @@ def test_a_bad_int8_file_says_so(given, tmp_path, capsys):
     said = json.loads(shown.out)["warnings"]
     assert [warning.split(":")[0] for warning in said] == ["given_int8.onnx", "given_int8.tflite"]
     assert all("accuracy is likely lost" in warning for warning in said)
-    assert shown.err.count("Warning: given_int8.") == 2
+    assert shown.err.count("edgeshuffle: warning: given_int8.") == 2
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["warnings"] == said
 
 
@@ -121,15 +122,15 @@ def measured(expected, found):
 
 def test_an_agreement_below_the_limit_is_refused():
     metrics = measured([[1.0, 2], [2, 1]], [[2.0, 1], [2, 1]])
-    check_limits(FILES, metrics, ExportOptions(min_agreement=50))
-    with pytest.raises(GateError, match=r"agreement 50.0 % of --min-agreement 51"):
-        check_limits(FILES, metrics, ExportOptions(min_agreement=51))
+    check_limits(FILES, metrics, Gates(min_agreement=50))
+    with pytest.raises(GateError, match=r"agreement 50.0 % of `min_agreement` 51"):
+        check_limits(FILES, metrics, Gates(min_agreement=51))
 
 
 def test_without_noise_every_limit_is_met():
     metrics = measured([[1.0, 2], [2, 1]], [[1.0, 2], [2, 1]])
     assert metrics["files"]["int8"]["sqnr_db"] is None
-    check_limits(FILES, metrics, ExportOptions(min_sqnr=1000, min_agreement=100))
+    check_limits(FILES, metrics, Gates(min_sqnr=1000, min_agreement=100))
 
 
 def test_noise_without_a_signal_is_refused():
@@ -150,5 +151,5 @@ def test_only_equality_is_none():
 
 @pytest.mark.parametrize("option", [{"min_sqnr": 20.0}, {"min_agreement": 90.0}])
 def test_limits_of_int8_need_int8(option, tmp_path):
-    with pytest.raises(UnknownNameError, match="limits of --int8"):
+    with pytest.raises(UnknownNameError, match="limits of `int8`"):
         export(ExportOptions(output=tmp_path / "out", **option))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgeshuffle.converter.emit.trial import Trial
+from edgeshuffle.converter.emit.onnx_session import OnnxSession
 from edgeshuffle.converter.sensitivity.layers import logits, rank
 from edgeshuffle.errors import DataError, GateError
 from edgeshuffle.metrics import standard_error
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[str, int, int], None]
 
-# Enough to rank layers by noise; the budget itself is checked on all images.
+# Enough to rank layers by sensitivity; the budget itself is checked on all images.
 _RANKED_ON: Final = 64
 # With more than this share of layers in float, the file has little of INT8's speed left.
 _MOST: Final = 0.5
@@ -63,9 +63,9 @@ def keep_in_float(
 ) -> tuple[QuantPlan, Budget]:
     """The plan without the layers that have to stay floats, and what that gives on the images.
 
-    Layers are ranked by their noise, and the noisiest ones stay floats: as few as meet the budget,
-    and then each of them is tried in INT8 once more. Raises GateError where half of the layers are
-    not enough, and DataError without images.
+    Layers are ranked by sensitivity, and the most sensitive ones stay floats: as few as meet the
+    budget, and then each of them is tried in INT8 once more. Raises GateError where half of the
+    layers are not enough, and DataError without images.
     """
     search = _Search(reference, model, plan, images, progress)
     before = search.loss(())
@@ -95,9 +95,11 @@ class _Search:
         progress: Progress,
     ) -> None:
         if not len(images):
-            raise DataError("There are no images to check the budget with. Give some with --eval.")
+            raise DataError(
+                "There are no images to check the budget with. Give some with `evaluation`."
+            )
         self.model, self.plan, self.images, self.progress = model, plan, images, progress
-        self.float = Trial(reference, None)
+        self.float = OnnxSession(reference, None)
         self.expected = logits(self.float, images).argmax(1)
         self.known: dict[frozenset[str], Loss] = {}
 
@@ -105,7 +107,7 @@ class _Search:
         """With these layers in float."""
         key = frozenset(kept)
         if key not in self.known:
-            run = Trial(self.model, self.plan.only(set(self.plan.convs) - key))
+            run = OnnxSession(self.model, self.plan.only(set(self.plan.convs) - key))
             found = []
             for done, image in enumerate(self.images):
                 found.append(int(run(image).argmax()))
@@ -124,7 +126,7 @@ class _Search:
         return Loss(value=100 * float(lost.mean()), standard_error=error)
 
     def fewest(self, max_drop: float) -> tuple[str, ...]:
-        """The noisiest layers, as few as meet the budget."""
+        """The most sensitive layers, as few as meet the budget."""
         step = -(-len(self.images) // _RANKED_ON)
         some = [image for index, image in enumerate(self.images) if index % step == 0]
         layers = rank(
@@ -143,8 +145,8 @@ class _Search:
             raise GateError(
                 f"Even with {most} of {len(order)} layers in float, {best.value:.2f}{unit} "
                 f"±{best.standard_error:.2f} {what} on {len(self.images)} images, more than "
-                f"--max-drop {max_drop:g}. Give more calibration images, another --recipe, or a "
-                "larger --max-drop."
+                f"`max_drop` {max_drop:g}. Give more calibration images, another `recipe`, or a "
+                "larger `max_drop`."
             )
         few, enough = 0, most
         while enough - few > 1:

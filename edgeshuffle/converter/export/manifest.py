@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from importlib import import_module, metadata
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -16,14 +16,10 @@ if TYPE_CHECKING:
 
     import onnx_ir as ir
 
-    from edgeshuffle.converter.export.budget import Budget
-    from edgeshuffle.converter.export.options import ExportOptions
+    from edgeshuffle.converter.export.quantization import Int8
+    from edgeshuffle.converter.export.request import Quantization
     from edgeshuffle.converter.export.source import Source
     from edgeshuffle.converter.passes import PassLog
-    from edgeshuffle.converter.quant import Quantized
-    from edgeshuffle.converter.quant.recipe import Recipe
-    from edgeshuffle.dataset import ImageSet
-
 
 # What every export needs, and what only some do.
 _TOOLS: Final = ("numpy", "onnx", "onnx-ir", "onnxruntime", "onnxsim", "torch")
@@ -31,35 +27,33 @@ _TOOLS_OF_FORMAT: Final = {"onnx": (), "tflite": ("ai-edge-litert", "flatbuffers
 _TOOLS_OF_TORCH: Final = ("onnxscript",)
 
 
+def quantization_entry(asked: Quantization, made: Int8) -> dict[str, Any]:
+    """How the INT8 files were made."""
+    graph, activations = made.quantized.model.graph, made.quantized.plan.activations
+    return {
+        "recipe": dataclasses.asdict(asked.recipe),
+        "steps_taken": list(made.quantized.steps),
+        "budget": None if made.budget is None else dataclasses.asdict(made.budget),
+        "onnx_style": asked.onnx_style,
+        "onnx_activations": asked.onnx_activations,
+        "calibration_images": len(made.calibration),
+        "images_fitted": made.quantized.fitted,
+        "images_held_out": made.quantized.held_out,
+        "calibration_sha256": made.calibration.digest,
+        "input": dataclasses.asdict(activations[graph.inputs[0].name or ""]),
+        "output": dataclasses.asdict(activations[graph.outputs[0].name or ""]),
+    }
+
+
 def make_manifest(
     source: Source,
     model: ir.Model,
     logs: Sequence[PassLog],
     files: tuple[ModelFile, ...],
-    options: ExportOptions,
-    quantized: Quantized | None,
-    recipe: Recipe | None,
-    images: ImageSet | None,
-    budget: Budget | None,
+    quantization: dict[str, Any] | None,
 ) -> Manifest:
     """All but what is measured on the finished files."""
     macs, parameters = _size(model)
-    quantization = None
-    if quantized is not None and recipe is not None and images is not None:
-        activations = quantized.plan.activations
-        quantization = {
-            "recipe": dataclasses.asdict(recipe),
-            "steps_taken": list(quantized.steps),
-            "budget": None if budget is None else dataclasses.asdict(budget),
-            "onnx_style": options.onnx_style,
-            "onnx_activations": options.onnx_activations,
-            "calibration_images": len(images),
-            "images_fitted": quantized.fitted,
-            "images_held_out": quantized.held_out,
-            "calibration_sha256": images.digest,
-            "input": dataclasses.asdict(activations[model.graph.inputs[0].name or ""]),
-            "output": dataclasses.asdict(activations[model.graph.outputs[0].name or ""]),
-        }
     return Manifest(
         schema_version=SCHEMA_VERSION,
         model=source.name,
@@ -74,15 +68,16 @@ def make_manifest(
         metrics={},
         macs=macs,
         parameters=parameters,
-        tools=_tools(options),
+        tools=_tools(files, from_torch=source.source["kind"] != "onnx"),
         files=files,
     )
 
 
-def _tools(options: ExportOptions) -> dict[str, str]:
+def _tools(files: Sequence[ModelFile], *, from_torch: bool) -> dict[str, str]:
     """Versions of what made this export."""
-    names = [*_TOOLS, *(name for kind in options.formats for name in _TOOLS_OF_FORMAT[kind])]
-    if options.onnx is None:
+    formats = dict.fromkeys(file.format for file in files)
+    names = [*_TOOLS, *(name for kind in formats for name in _TOOLS_OF_FORMAT[kind])]
+    if from_torch:
         names += _TOOLS_OF_TORCH
     return {"edgeshuffle": __version__, **{name: version_of(name) for name in names}}
 

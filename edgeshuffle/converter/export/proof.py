@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 TOLERANCE: Final = 1e-3
 RANDOM_IMAGES: Final = 4
 SEED: Final = 2018
+# Between the INT8 files of the formats, in steps of the logits' scale. Runtimes may round ties
+# differently, which moves a logit by a step, seldom two.
+INT8_STEPS: Final = 2
 _LEAST_SCALE: Final = 0.01
 
 
@@ -50,13 +53,15 @@ def prove(
     files: tuple[ModelFile, ...],
     folder: Path,
     images: ImageSet | None,
+    step: float | None,
     progress: Progress,
 ) -> Proved:
-    """Compare the files in `folder` with the source, on real images if there are any.
+    """Compare the files in `folder` with the source, on real images if there are any, and INT8
+    files, whose logits have steps of the size `step`, with each other.
 
-    Raises PassError where a float file differs by more than the tolerance, ModelError where the
-    source gives NaN, infinity or another number of logits, RuntimeUnavailableError where a runtime
-    does not load its file, and MissingExtraError.
+    Raises PassError where a float file differs by more than the tolerance, or two INT8 files by
+    more than INT8_STEPS, ModelError where the source gives NaN, infinity or another number of
+    logits, RuntimeUnavailableError where a runtime does not load its file, and MissingExtraError.
     """
     real = [] if images is None else list(images)
     side = files[0].input.shape[2]
@@ -88,6 +93,7 @@ def prove(
     # An image for which the logits nearly vanish cannot be compared more finely than the others.
     scale = np.maximum(scale, _LEAST_SCALE * np.sqrt(np.mean(expected**2)))
     proved, logits = [], {}
+    quantized: dict[str, np.ndarray] = {}
     for file in files:
         session = _open(file, folder / file.path)
         found = run(session.run, compared)
@@ -100,6 +106,8 @@ def prove(
                 "is allowed). Nothing is written. Please report it with the model."
             )
         logits[file.path] = found[RANDOM_IMAGES:]
+        if file.precision == "int8":
+            quantized[file.path] = found
         proved.append(
             ProvedFile(
                 path=file.path,
@@ -118,9 +126,29 @@ def prove(
             seed=SEED,
             tolerance=TOLERANCE,
             files=tuple(proved),
+            int8_steps=_steps_apart(quantized, step),
         ),
         logits,
     )
+
+
+def _steps_apart(logits: dict[str, np.ndarray], step: float | None) -> float | None:
+    """By how many steps the INT8 files differ at most; raises PassError for too many."""
+    if len(logits) < 2 or step is None:
+        return None
+    (first, expected), *others = logits.items()
+    apart = 0.0
+    for path, found in others:
+        steps = float(np.abs(found - expected).max()) / step
+        # Sums of floats, whose last digits are not steps, may stand where integers are expected.
+        if not steps <= INT8_STEPS + TOLERANCE:
+            raise PassError(
+                f"{first} and {path} hold the same integers, but a logit differs by {steps:.1f} "
+                f"steps of {step:.2g} ({INT8_STEPS} are allowed). Nothing is written. Please "
+                "report it with the model."
+            )
+        apart = max(apart, round(steps, 1))
+    return apart
 
 
 def _open(file: ModelFile, path: Path) -> Session:
@@ -130,7 +158,7 @@ def _open(file: ModelFile, path: Path) -> Session:
     except Exception as err:  # each runtime has types of its own for a model that it refuses
         raise RuntimeUnavailableError(
             f"{file.runtime} cannot load {path.name} ({quoted(str(err))}), so it was not written. "
-            "Leave the format out with --format, or please report it with the model."
+            "Leave the format out with `formats`, or please report it with the model."
         ) from err
 
 

@@ -13,7 +13,7 @@ from edgeshuffle.metrics import agreement, none_if_equal, sqnr_db
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edgeshuffle.converter.export.options import ExportOptions
+    from edgeshuffle.converter.export.request import Gates
     from edgeshuffle.dataset import ImageSet
     from edgeshuffle.manifest import ModelFile
 
@@ -57,9 +57,7 @@ def measure(
     }
 
 
-def check_limits(
-    files: Sequence[ModelFile], metrics: Mapping[str, Any], options: ExportOptions
-) -> None:
+def check_limits(files: Sequence[ModelFile], metrics: Mapping[str, Any], gates: Gates) -> None:
     """Raise GateError where an INT8 file misses `min_sqnr` or `min_agreement`."""
     for file in files:
         if file.precision != "int8":
@@ -67,17 +65,17 @@ def check_limits(
         found = metrics["files"][file.path]
         missed = []
         sqnr = found["sqnr_db"]
-        if options.min_sqnr is not None and sqnr is not None and sqnr < options.min_sqnr:
-            missed.append(f"SQNR {sqnr:.1f} dB of --min-sqnr {options.min_sqnr:g}")
-        if options.min_agreement is not None and found["agreement"] < options.min_agreement:
+        if gates.min_sqnr is not None and sqnr is not None and sqnr < gates.min_sqnr:
+            missed.append(f"SQNR {sqnr:.1f} dB of `min_sqnr` {gates.min_sqnr:g}")
+        if gates.min_agreement is not None and found["agreement"] < gates.min_agreement:
             missed.append(
-                f"agreement {found['agreement']:.1f} % of --min-agreement {options.min_agreement:g}"
+                f"agreement {found['agreement']:.1f} % of `min_agreement` {gates.min_agreement:g}"
             )
         if missed:
             raise GateError(
                 f"{file.path} has {' and '.join(missed)} on {metrics['calibration_images']} "
                 "calibration images; nothing is written. Give more varied calibration images, "
-                "another --recipe, or leave layers in float with --max-drop."
+                "another `recipe`, or leave layers in float with `max_drop`."
             )
 
 
@@ -97,7 +95,7 @@ def warnings(
             found.append(
                 f"{file.path}: {shown} and {agreed:.1f} % agreement with the float model; below "
                 f"{LOW_SQNR:g} dB or {LOW_AGREEMENT:g} % accuracy is likely lost (measure it: "
-                "edgeshuffle evaluate; more varied --calib images, another --recipe or --max-drop "
+                "edgeshuffle evaluate; more varied `calib` images, another `recipe` or `max_drop` "
                 "may help)"
             )
     return tuple(found)

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from edgeshuffle.artifact import Preprocess, sha256
 from edgeshuffle.converter import zoo
-from edgeshuffle.converter.export.options import ExportOptions, model_name
 from edgeshuffle.converter.export.reference import OnnxReference, Reference, TorchReference
+from edgeshuffle.converter.export.request import InputChoice, OnnxFile, ZooModel
 from edgeshuffle.converter.zoo.cards import load_card
 from edgeshuffle.errors import ModelError
 
@@ -31,22 +31,26 @@ class Source:
     notes: tuple[str, ...]
 
 
-def from_zoo(options: ExportOptions) -> Source:
-    """A ShuffleNetV2 of ours with demo, public or own weights; raises WeightsError."""
+def open_source(model: OnnxFile | ZooModel, given: InputChoice) -> Source:
+    """Load a model and make it ONNX; raises ModelError and WeightsError."""
+    return _from_onnx(model, given) if isinstance(model, OnnxFile) else _from_zoo(model, given)
+
+
+def _from_zoo(model: ZooModel, given: InputChoice) -> Source:
     loaded = zoo.load(
-        width=options.width,
-        weights=options.weights,
-        num_classes=options.num_classes,
-        resolution=options.resolution,
-        stem=options.stem,
-        key=options.key,
+        width=model.width,
+        weights=model.weights,
+        num_classes=model.num_classes,
+        resolution=given.resolution,
+        stem=model.stem,
+        key=model.key,
     )
     from edgeshuffle.converter.frontend.torch_module import to_onnx
 
-    resolution = options.resolution
+    resolution = given.resolution
     if resolution is None and loaded.source["stem"] == "cifar":
         resolution = CIFAR_RESOLUTION
-    preprocess = _preprocess(options, loaded.preprocess, resolution)
+    preprocess = _preprocess(given, loaded.preprocess, resolution)
     return Source(
         loaded.card.name,
         to_onnx(loaded.module, preprocess.crop),
@@ -58,33 +62,31 @@ def from_zoo(options: ExportOptions) -> Source:
     )
 
 
-def from_onnx(options: ExportOptions) -> Source:
-    """A user's own model file; raises ModelError."""
+def _from_onnx(model: OnnxFile, given: InputChoice) -> Source:
     from edgeshuffle.converter.frontend.onnx_file import read_onnx
 
-    assert options.onnx is not None
-    proto = read_onnx(options.onnx, options.resolution)
+    proto = read_onnx(model.path, given.resolution)
     constants = {tensor.name for tensor in proto.graph.initializer}
     entry = next(value for value in proto.graph.input if value.name not in constants)
     side = entry.type.tensor_type.shape.dim[2].dim_value
-    digest = sha256(options.onnx)
+    digest = sha256(model.path)
     return Source(
-        model_name(options),
+        model.name,
         proto,
-        OnnxReference(options.onnx, digest, options.resolution),
-        _preprocess(options, load_card("shufflenet_v2_x1_0").preprocess, side),
+        OnnxReference(model.path, digest, given.resolution),
+        _preprocess(given, load_card("shufflenet_v2_x1_0").preprocess, side),
         None,
-        {"kind": "onnx", "file": options.onnx.name, "sha256": digest},
-        () if options.mean else ("mean and std: ImageNet's (--mean and --std set them)",),
+        {"kind": "onnx", "file": model.path.name, "sha256": digest},
+        () if given.mean else ("mean and std: ImageNet's (`mean` and `std` set them)",),
     )
 
 
-def _preprocess(options: ExportOptions, card: Preprocess, resolution: int | None) -> Preprocess:
+def _preprocess(given: InputChoice, card: Preprocess, resolution: int | None) -> Preprocess:
     crop = card.crop if resolution is None else resolution
     # Small networks see whole pictures; the margin of the card's crop belongs to photographs.
     resize = crop if crop <= zoo.SMALL_INPUT else round(card.resize * crop / card.crop)
     preprocess = Preprocess(
-        resize=resize, crop=crop, mean=options.mean or card.mean, std=options.std or card.std
+        resize=resize, crop=crop, mean=given.mean or card.mean, std=given.std or card.std
     )
     try:
         preprocess.check()

@@ -27,7 +27,7 @@ def read_onnx(path: Path, resolution: int | None) -> onnx.ModelProto:
     `resolution` is needed only where the file leaves height and width open. Raises ModelError.
     """
     if not path.is_file():
-        raise ModelError(f"There is no ONNX model at {path}. Check the path given to --onnx.")
+        raise ModelError(f"There is no ONNX model at {path}. Check the path given to `onnx`.")
     if path.stat().st_size > _MOST_BYTES:
         raise ModelError(f"{path} is larger than {_MOST_BYTES >> 20} MiB. Give a smaller model.")
     try:
@@ -98,11 +98,11 @@ def _fix_input(proto: onnx.ModelProto, path: Path, resolution: int | None) -> No
     batch.dim_value = 1
     for side in sides:
         if side.dim_value == 0 and resolution is None:
-            raise ModelError(f"{path} leaves its input size open. Give it with --resolution.")
+            raise ModelError(f"{path} leaves its input size open. Give it with `resolution`.")
         if side.dim_value not in (0, resolution or side.dim_value):
             raise ModelError(
                 f"{path} is fixed to {side.dim_value} pixels, not {resolution}. Leave "
-                "--resolution out or export the model anew."
+                "`resolution` out or export the model anew."
             )
         side.dim_value = side.dim_value or resolution or 0
         if side.dim_value > MAX_SIDE:

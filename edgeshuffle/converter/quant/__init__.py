@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
     from edgeshuffle.converter.plan import QuantPlan
-    from edgeshuffle.converter.quant.draft import Images
+    from edgeshuffle.converter.quant.images import Images
     from edgeshuffle.converter.quant.recipe import Recipe
 
     Progress = Callable[[str, int, int], None]
@@ -78,10 +78,10 @@ def _planned(model: ir.Model, images: Images, recipe: Recipe, report: Progress) 
 
 
 def _follow(model: ir.Model, images: Images, recipe: Recipe, report: Progress) -> Quantized:
-    from edgeshuffle.converter.quant.draft import Draft
+    from edgeshuffle.converter.quant.builder import PlanBuilder
     from edgeshuffle.converter.quant.refiners import REFINERS
 
-    draft = Draft(model.clone(), images, recipe, report)
+    builder = PlanBuilder(model.clone(), images, recipe, report)
     for name in recipe.steps:
-        REFINERS[name].refine(draft)
-    return Quantized(draft.model, draft.plan, recipe.steps, len(images), 0)
+        REFINERS[name].refine(builder)
+    return Quantized(builder.model, builder.plan, recipe.steps, len(images), 0)

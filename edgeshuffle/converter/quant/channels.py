@@ -55,7 +55,7 @@ def channel_count(value: ir.Value) -> int:
 
 
 def column_energy(node: ir.Node) -> np.ndarray:
-    """What a unit of noise in each input channel of a Conv adds to its output's energy, (C,)."""
+    """Squared error that a unit of it in each input channel of a Conv adds to its output, (C,)."""
     weight = np.asarray(g.constant(node.inputs[1]), np.float64)
     axes = (1, 2, 3) if g.is_depthwise(node) else (0, 2, 3)
     return np.asarray((weight**2).sum(axes))

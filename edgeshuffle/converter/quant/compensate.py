@@ -1,4 +1,4 @@
-"""Weights that make up for the noise in what a layer reads.
+"""Weights that make up for the quantization error of a layer's inputs.
 
 A layer W of the quantized network reads x + e where that of the float network reads x. A part of e
 follows from x + e: what a clipped peak lost, what rounded weights before it changed, and what other
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import torch
 
 if TYPE_CHECKING:
-    from edgeshuffle.converter.quant.walk import Layer
+    from edgeshuffle.converter.quant.reconstruction import LayerProblem
 
 _FOLDS: Final = 4
 # Shares of the inputs' mean variance.
@@ -33,7 +33,7 @@ class _Moments(NamedTuple):
     lost: torch.Tensor
 
 
-def compensated(layer: Layer) -> torch.Tensor:
+def compensated(layer: LayerProblem) -> torch.Tensor:
     """Real weights (O, K) float64 in steps: the layer's own where nothing is to be gained."""
     if layer.images < _FOLDS:
         return layer.real
@@ -63,7 +63,7 @@ def damped(covariance: torch.Tensor, share: float) -> torch.Tensor:
     return covariance + (share * mean + _TINY)[:, None, None] * torch.eye(size).double()
 
 
-def _moments(layer: Layer, fold: int) -> _Moments:
+def _moments(layer: LayerProblem, fold: int) -> _Moments:
     """Of every fourth image, from the `fold`-th on."""
     groups, size = layer.groups, layer.real.shape[1]
     read, real = (

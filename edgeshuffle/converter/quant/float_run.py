@@ -54,6 +54,6 @@ class FloatRun:
 
 
 def check_finite(model: ir.Model) -> None:
-    """Raise ModelError where the network gives NaN or infinity for one image of noise."""
+    """Raise ModelError where the network gives NaN or infinity for a random image."""
     shape = g.shape_of(model.graph.inputs[0])
     FloatRun(model)(np.random.default_rng(_SEED).standard_normal(shape, dtype=np.float32))

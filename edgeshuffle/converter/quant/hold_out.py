@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from edgeshuffle.converter.quant.float_run import FloatRun
+from edgeshuffle.converter.quant.images import count_images
 from edgeshuffle.converter.quant.simulate import quantized_output
-from edgeshuffle.errors import DataError
 from edgeshuffle.metrics import decibels, energies
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
     from edgeshuffle.converter.plan import QuantPlan
-    from edgeshuffle.converter.quant.draft import Images
+    from edgeshuffle.converter.quant.images import Images
 
 # One in so many is held out, but never more than MOST.
 _SHARE: Final = 5
@@ -44,9 +44,7 @@ def hold_out(images: Images) -> tuple[Images, Images]:
 
     Raises DataError without images.
     """
-    count = len(images)
-    if not count:
-        raise DataError("There are no calibration images. Give some with --calib.")
+    count = count_images(images)
     if count == 1:
         return images, images
     held = min(_MOST, max(1, count // _SHARE))
@@ -57,8 +55,8 @@ def hold_out(images: Images) -> tuple[Images, Images]:
 def sqnr(reference: ir.Model, model: ir.Model, plan: QuantPlan, images: Images) -> float:
     """Signal to quantization noise of the plan's outputs in simulation, in dB.
 
-    The mean of two figures: over all outputs, where a few images with much noise decide, and the
-    mean of each image's, where they hardly count. Either alone misleads with few images.
+    The mean of two figures: over all outputs, where a few images with a large error decide, and
+    the mean of each image's, where they hardly count. Either alone misleads with few images.
     """
     run = FloatRun(reference)
     pairs = []
@@ -67,7 +65,7 @@ def sqnr(reference: ir.Model, model: ir.Model, plan: QuantPlan, images: Images) 
         found = quantized_output(model, plan, torch.from_numpy(image)).numpy()
         pairs.append(energies(expected, found))
     signals, noises = np.array(pairs).T
-    # Far beyond what 8 bits can reach, so that an image without noise stays finite.
+    # Far beyond what 8 bits can reach, so that an image without quantization error stays finite.
     noises = np.maximum(noises, _LEAST_NOISE * signals.mean())
     if not signals.all():
         return decibels(float(signals.sum()), float(noises.sum()))

@@ -10,14 +10,14 @@ import numpy as np
 from edgeshuffle.converter.operators import Scale, operator_of
 from edgeshuffle.converter.operators.fused import fused
 from edgeshuffle.converter.quant.float_run import FloatRun
-from edgeshuffle.errors import DataError
+from edgeshuffle.converter.quant.images import count_images
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sized
+    from collections.abc import Callable
 
     import onnx_ir as ir
 
-    from edgeshuffle.converter.quant.draft import Images
+    from edgeshuffle.converter.quant.images import Images
 
 SAMPLES: Final = 16384
 _SEED: Final = 2018
@@ -42,7 +42,7 @@ def sample(
     model: ir.Model, images: Images, progress: Callable[[int, int], None]
 ) -> dict[str, Channels]:
     """Channels by value name, from one pass over the images. Raises DataError and ModelError."""
-    count = _count(images)
+    count = count_images(images)
     names = [value.name or "" for value in sampled_values(model.graph)]
     run = FloatRun(model, names)
     random = np.random.RandomState(_SEED)
@@ -52,20 +52,14 @@ def sample(
     for index, image in enumerate(images):
         found = run(image)
         for name in names:
-            planes = found[name].reshape(found[name].shape[1], -1)
-            low, high = planes.min(1), planes.max(1)
+            channels = found[name].reshape(found[name].shape[1], -1)
+            low, high = channels.min(1), channels.max(1)
             lows[name] = np.minimum(lows.get(name, low), low)
             highs[name] = np.maximum(highs.get(name, high), high)
-            wanted = min(planes.shape[1], -(-SAMPLES // count))
-            places = random.choice(planes.shape[1], wanted, replace=False)
-            drawn[name].append(planes[:, places])
+            wanted = min(channels.shape[1], -(-SAMPLES // count))
+            places = random.choice(channels.shape[1], wanted, replace=False)
+            drawn[name].append(channels[:, places])
         progress(index + 1, count)
     return {
         name: Channels(np.concatenate(drawn[name], 1), lows[name], highs[name]) for name in names
     }
-
-
-def _count(images: Sized) -> int:
-    if not len(images):
-        raise DataError("There are no calibration images. Give some with --calib.")
-    return len(images)

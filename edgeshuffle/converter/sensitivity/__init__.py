@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeshuffle.converter.quant.recipe import DEFAULT, Recipe, load_recipe, read_recipe
 from edgeshuffle.dataset.calibration import calibration_images
-from edgeshuffle.errors import ArtifactError, MissingExtraError, ModelError
+from edgeshuffle.errors import ArtifactError, ModelError, Obstacles, needs_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
     from edgeshuffle.artifact import Artifact
-    from edgeshuffle.converter.sensitivity.layers import Layer
+    from edgeshuffle.converter.sensitivity.layers import LayerSensitivity
+    from edgeshuffle.dataset import ImageSet
+    from edgeshuffle.manifest import ModelFile
 
     Progress = Callable[[str, int, int], None]
 
@@ -37,9 +39,10 @@ class SensitivityOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Sensitivity:
-    """The layers, the noisiest first, and all of them in INT8 together.
+    """The layers, the most sensitive first, and all of them in INT8 together.
 
-    `sqnr_db` of the logits is None without noise, `agreement` in percent of the `n` images.
+    `sqnr_db` of the logits is None without quantization noise, `agreement` in percent of the `n`
+    images.
     """
 
     model: str
@@ -49,7 +52,7 @@ class Sensitivity:
     n: int
     sqnr_db: float | None
     agreement: float
-    layers: tuple[Layer, ...]
+    layers: tuple[LayerSensitivity, ...]
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -62,40 +65,61 @@ def sensitivity(options: SensitivityOptions, progress: Progress | None = None) -
     `progress` is called with a stage, and how much of how much is done. Raises ArtifactError
     (no float ONNX file), DataError, ModelError, UnknownNameError (recipe) and MissingExtraError.
     """
-    try:
-        return _sensitivity(options, progress or (lambda *_: None))
-    except ModuleNotFoundError as err:
-        if (err.name or "").startswith("edgeshuffle"):
-            raise
-        raise MissingExtraError(
-            f"Quantizing needs the package '{err.name}': pip install 'edgeshuffle[export]'."
-        ) from err
+    request = _resolve(options)
+    with needs_extra("Quantizing", "export"):
+        return _sensitivity(request, progress or (lambda *_: None))
 
 
-def _sensitivity(options: SensitivityOptions, progress: Progress) -> Sensitivity:
-    from edgeshuffle.converter.emit.trial import Trial
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Request:
+    """The float ONNX file of an artifact, how to quantize it, and the images that are at `data`."""
+
+    artifact: Artifact
+    file: ModelFile
+    recipe: Recipe
+    data: Path
+    images: ImageSet
+
+
+def _resolve(options: SensitivityOptions) -> _Request:
+    """Raises EdgeShuffleError with all that stands in the way."""
+    obstacles = Obstacles()
+    artifact, file, recipe, found = options.artifact, None, None, None
+    with obstacles.noted():
+        file = _float_file(artifact)
+    with obstacles.noted():
+        recipe = _recipe(artifact, options.recipe)
+    with obstacles.noted():
+        found = calibration_images(artifact, options.data, options.limit)
+    obstacles.refuse()
+    assert file is not None
+    assert recipe is not None
+    assert found is not None
+    data, images = found
+    return _Request(artifact=artifact, file=file, recipe=recipe, data=data, images=images)
+
+
+def _sensitivity(request: _Request, progress: Progress) -> Sensitivity:
+    from edgeshuffle.converter.emit.onnx_session import OnnxSession
     from edgeshuffle.converter.quant import quantize
     from edgeshuffle.converter.sensitivity.layers import logits, rank
     from edgeshuffle.metrics import agreement, none_if_equal, sqnr_db
 
-    manifest = options.artifact.manifest
-    recipe = _recipe(options)
-    data, images = calibration_images(options.artifact, options.data, options.limit)
-    model = _float_model(options.artifact)
-    quantized = quantize(model, images, recipe, progress)
-    kept = list(images)
-    expected = logits(Trial(model, None), kept)
+    model = _float_model(request.artifact, request.file)
+    quantized = quantize(model, request.images, request.recipe, progress)
+    kept = list(request.images)
+    expected = logits(OnnxSession(model, None), kept)
     if not expected.any():
         raise ModelError(
-            f"{options.artifact.folder}: the float file gives zero for every class of every image, "
-            "so no noise can be compared with it. Check the weights."
+            f"{request.artifact.folder}: the float file gives zero for every class of every image, "
+            "so no quantization error can be compared with it. Check the weights."
         )
-    found = logits(Trial(quantized.model, quantized.plan), kept)
+    found = logits(OnnxSession(quantized.model, quantized.plan), kept)
     return Sensitivity(
-        model=manifest.model,
-        recipe=recipe.name,
-        calibrator=recipe.calibrator,
-        data=str(data),
+        model=request.artifact.manifest.model,
+        recipe=request.recipe.name,
+        calibrator=request.recipe.calibrator,
+        data=str(request.data),
         n=len(kept),
         sqnr_db=none_if_equal(sqnr_db(expected, found)),
         agreement=agreement(expected, found),
@@ -109,33 +133,37 @@ def _sensitivity(options: SensitivityOptions, progress: Progress) -> Sensitivity
     )
 
 
-def _recipe(options: SensitivityOptions) -> Recipe:
+def _recipe(artifact: Artifact, asked: str | None) -> Recipe:
     """The one that is asked for, or exactly what the artifact was quantized by."""
-    quantization = options.artifact.manifest.quantization
-    if options.recipe is not None or quantization is None:
-        return load_recipe(options.recipe or DEFAULT)
+    quantization = artifact.manifest.quantization
+    if asked is not None or quantization is None:
+        return load_recipe(asked or DEFAULT)
     try:
         return read_recipe(dict(quantization.get("recipe") or {}))
     except (TypeError, ValueError) as err:
         raise ArtifactError(
-            f"{options.artifact.folder}: the manifest's recipe cannot be read ({err}). Export it "
-            "again, or give --recipe."
+            f"{artifact.folder}: the manifest's recipe cannot be read ({err}). Export it "
+            "again, or give `recipe`."
         ) from err
 
 
-def _float_model(artifact: Artifact) -> ir.Model:
+def _float_file(artifact: Artifact) -> ModelFile:
+    for file in artifact.manifest.files:
+        if file.format == "onnx" and file.precision == "fp32":
+            return file
+    raise ArtifactError(
+        f"{artifact.folder} has no float ONNX file to quantize. Export it again with that format."
+    )
+
+
+def _float_model(artifact: Artifact, file: ModelFile) -> ir.Model:
     from edgeshuffle.converter.frontend import to_ir
     from edgeshuffle.converter.frontend.onnx_file import read_onnx
     from edgeshuffle.converter.operators.check import check_core
     from edgeshuffle.converter.passes import run_passes
 
-    for file in artifact.manifest.files:
-        if file.format == "onnx" and file.precision == "fp32":
-            model = to_ir(read_onnx(artifact.path(file), None))
-            artifact.check_files([file])
-            run_passes(model)
-            check_core(model)
-            return model
-    raise ArtifactError(
-        f"{artifact.folder} has no float ONNX file to quantize. Export it again with that format."
-    )
+    model = to_ir(read_onnx(artifact.path(file), None))
+    artifact.check_files([file])
+    run_passes(model)
+    check_core(model)
+    return model

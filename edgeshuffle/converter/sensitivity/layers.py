@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeshuffle.converter.emit.trial import Trial
+from edgeshuffle.converter.emit.onnx_session import OnnxSession
 from edgeshuffle.converter.operators import operator_of
 from edgeshuffle.converter.operators.conv import kind_of
 from edgeshuffle.metrics import agreement, decibels, energies, none_if_equal
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layer:
+class LayerSensitivity:
     """One convolution in INT8, by the name of its output, and all others in float.
 
     `kind` is `dense`, `pointwise` or `depthwise`, `macs` counts multiply-accumulates an image.
-    `sqnr_db` is the signal to quantization noise ratio of the logits, None without noise,
-    `noise_share` the percentage of all layers' noise, and `agreement` the percentage of images with
-    the float model's largest class.
+    `sqnr_db` is the signal to quantization noise ratio of the logits, None without any,
+    `noise_share` the percentage of the sum of all layers' quantization noise, and `agreement` the
+    percentage of images with the float model's largest class.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Layer:
     agreement: float
 
 
-def logits(run: Trial, images: Iterable[np.ndarray]) -> np.ndarray:
+def logits(run: OnnxSession, images: Iterable[np.ndarray]) -> np.ndarray:
     """Logits (n, num_classes) of float32 (1, 3, R, R) images."""
     return np.stack([run(image) for image in images])
 
@@ -49,19 +49,19 @@ def rank(
     images: Sequence[np.ndarray],
     expected: np.ndarray,
     progress: Callable[[int, int], None],
-) -> tuple[Layer, ...]:
-    """Layers of the plan, the noisiest first; `expected` are the float model's logits."""
+) -> tuple[LayerSensitivity, ...]:
+    """Layers of the plan, the most sensitive first; `expected` are the float model's logits."""
     nodes = [node for node in model.graph if (node.outputs[0].name or "") in plan.convs]
     noises, agreements = [], []
     for done, node in enumerate(nodes):
         progress(done, len(nodes))
-        found = logits(Trial(model, plan.only([node.outputs[0].name or ""])), images)
+        found = logits(OnnxSession(model, plan.only([node.outputs[0].name or ""])), images)
         noises.append(energies(expected, found)[1])
         agreements.append(agreement(expected, found))
     progress(len(nodes), len(nodes))
     signal, total = energies(expected, expected)[0], sum(noises) or 1.0
     layers = [
-        Layer(
+        LayerSensitivity(
             name=node.outputs[0].name or "",
             kind=kind_of(node),
             macs=operator_of(node).cost(node).macs,

@@ -61,13 +61,13 @@ def load(
     card = recognise(checkpoint)
     if width is not None and card.width != wanted.width:
         raise WeightsError(
-            f"{path} is a width {card.width:g} checkpoint, not {width:g}. Leave --width out or "
-            f"use --width {card.width:g}."
+            f"{path} is a width {card.width:g} checkpoint, not {width:g}. Leave `width` out or "
+            f"use `width` {card.width:g}."
         )
     if num_classes not in (None, checkpoint.num_classes):
         raise WeightsError(
             f"{path} has {checkpoint.num_classes} classes, not {num_classes}. Leave "
-            "--num-classes out or give the checkpoint that was trained for it."
+            "`num_classes` out or give the checkpoint that was trained for it."
         )
     module = _filled(card, checkpoint)
     chosen = choose_stem(
@@ -77,12 +77,13 @@ def load(
     module.use_stem(chosen.stem)
     if checkpoint.others and key is None:
         others = ", ".join(f"'{name}'" for name in checkpoint.others)
-        notes.append(f"weights: '{checkpoint.key}' of {path.name}, not {others} (--key chooses)")
+        mine = f"'{checkpoint.key}'" if checkpoint.key else "those without a name"
+        notes.append(f"weights: {mine} of {path.name}, not {others} (`key` chooses)")
     labels = None
     preprocess = card.preprocess
     if weights == "demo":
         labels, preprocess = demo.demo_labels(), demo.demo_preprocess(card)
-        notes.append("weights: packaged demo (Fashion-MNIST, 10 classes); see --weights")
+        notes.append("weights: packaged demo (Fashion-MNIST, 10 classes); see `weights`")
     elif weights == "imagenet" and card.weights is not None:
         labels = card.labels
         notes.append(

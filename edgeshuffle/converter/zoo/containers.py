@@ -55,14 +55,24 @@ def choose(loaded: Any, path: Path, key: str | None) -> tuple[Found, tuple[str, 
         exact = [one for one in found if one.key == key]
         below = exact or [one for one in found if one.key.startswith(f"{key}.")]
         if len(below) != 1:
-            known = ", ".join(f"'{quoted(one.key)}'" for one in found if one.key)
             raise WeightsError(
                 f"{path} has {'several sets' if below else 'no set'} of weights at "
-                f"'{quoted(key)}'. --key takes one of: {known or '(its only one has no name)'}."
+                f"'{quoted(key)}'. {_known(found)}"
             )
         chosen = below[0]
     _check(chosen, path)
     return chosen, tuple(quoted(one.key) for one in found if one is not chosen)
+
+
+def _known(found: list[Found]) -> str:
+    """What `key` may be; a set that lies at the top has no name, and is taken without one."""
+    named = ", ".join(f"'{quoted(one.key)}'" for one in found if one.key)
+    if not named:
+        return "It holds one set, which has no name: leave `key` out."
+    nameless = not all(one.key for one in found)
+    return (
+        f"`key` takes one of: {named}{' (without it: those without a name)' if nameless else ''}."
+    )
 
 
 def _search(loaded: Any) -> list[Found]:
@@ -107,7 +117,7 @@ def _why_none(loaded: Any, path: Path) -> str:
 def _lacks(path: Path, key: str) -> str:
     return (
         f"{path} is no ShuffleNetV2 checkpoint: it has no '{key}'. Its keys must be "
-        "torchvision's; for another network export it to ONNX and give it with --onnx."
+        "torchvision's; for another network export it to ONNX and give it with `onnx`."
     )
 
 

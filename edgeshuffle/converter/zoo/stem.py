@@ -47,15 +47,15 @@ def choose_stem(given: str | None, checkpoint: Checkpoint, *, small: bool) -> Ch
     if named is not None:
         if named not in STEMS:
             raise WeightsError(
-                f"{checkpoint.path} names an unknown stem '{named}'. Use --stem {'|'.join(STEMS)}."
+                f"{checkpoint.path} names an unknown stem '{named}'. Use `stem` {'|'.join(STEMS)}."
             )
         return Chosen(cast("Stem", named))
     inferred = infer_stem(checkpoint.state)
     if inferred is not None:
         return Chosen(
-            inferred, f"stem: {inferred}, read from the batch-norm statistics (--stem sets it)"
+            inferred, f"stem: {inferred}, read from the batch-norm statistics (`stem` sets it)"
         )
-    return Chosen("cifar" if small else "imagenet", "stem: chosen by input size (--stem sets it)")
+    return Chosen("cifar" if small else "imagenet", "stem: chosen by input size (`stem` sets it)")
 
 
 def infer_stem(state: Mapping[str, torch.Tensor]) -> Stem | None:

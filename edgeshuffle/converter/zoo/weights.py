@@ -53,7 +53,7 @@ def read_checkpoint(path: Path, key: str | None = None) -> Checkpoint:
     missing, corrupt, huge or foreign file, and for a key that it does not have.
     """
     if not path.is_file():
-        raise WeightsError(f"There is no checkpoint at {path}. Check the path given to --weights.")
+        raise WeightsError(f"There is no checkpoint at {path}. Check the path given to `weights`.")
     size = _unpacked_bytes(path)
     if size > _MOST_BYTES:
         raise WeightsError(
@@ -117,5 +117,5 @@ def recognise(checkpoint: Checkpoint) -> Card:
             return card
     raise WeightsError(
         f"{checkpoint.path} has channels {found}, which no known ShuffleNetV2 width has. Export "
-        "it to ONNX and give it with --onnx."
+        "it to ONNX and give it with `onnx`."
     )

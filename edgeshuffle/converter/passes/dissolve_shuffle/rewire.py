@@ -187,28 +187,28 @@ class _Builder:
         return self.runs[run]
 
     def _split(self, value: ir.Value, runs: tuple[Run, ...]) -> None:
-        n, _, *plane = g.shape_of(value)
+        n, _, *spatial = g.shape_of(value)
         counts = [run.stop - run.start for run in runs]
         sizes = g.new_constant(self.graph, f"{value.name}_sizes", np.array(counts, np.int64))
         outputs = [
-            g.new_value(self._name(f"{value.name}_part"), (n, count, *plane)) for count in counts
+            g.new_value(self._name(f"{value.name}_part"), (n, count, *spatial)) for count in counts
         ]
         node = ir.Node("", "Split", [value, sizes], [ir.AttrInt64("axis", 1)], outputs=outputs)
         self.graph.append(node)
         self.runs.update(zip(runs, outputs, strict=True))
 
     def _slice(self, value: ir.Value, run: Run) -> ir.Value:
-        n, _, *plane = g.shape_of(value)
+        n, _, *spatial = g.shape_of(value)
         limits = [
             g.new_constant(self.graph, f"{value.name}_{name}", np.array([number], np.int64))
             for name, number in (("start", run.start), ("stop", run.stop), ("axis", 1))
         ]
-        return self._add("Slice", [value, *limits], "part", (n, run.stop - run.start, *plane))
+        return self._add("Slice", [value, *limits], "part", (n, run.stop - run.start, *spatial))
 
     def _gather(self, value: ir.Value, pick: tuple[int, ...]) -> ir.Value:
-        n, _, *plane = g.shape_of(value)
+        n, _, *spatial = g.shape_of(value)
         indices = g.new_constant(self.graph, f"{value.name}_pick", np.array(pick, np.int64))
-        return self._add("Gather", [value, indices], "picked", (n, len(pick), *plane))
+        return self._add("Gather", [value, indices], "picked", (n, len(pick), *spatial))
 
     def _reshape(self, value: ir.Value, shape: tuple[int, ...]) -> ir.Value:
         if len(shape) == 2:

@@ -2,7 +2,7 @@
 
 Each element of a value made by a computing operator (or given to the graph) has a number. Moving
 operators are executed on arrays of these numbers. A reader's input is then a row of channels if
-each of its planes is one whole plane of some made value.
+each of its feature maps is a whole one of some made value.
 """
 
 from __future__ import annotations
@@ -132,18 +132,18 @@ class _Tracer:
         self.result.readings.append(reading)
 
     def _channels(self, value: ir.Value) -> tuple[np.ndarray, np.ndarray] | None:
-        """The made value and the channel of each plane; None unless all are whole channels.
+        """The made value and the channel of each feature map; None unless all are whole channels.
 
-        A plane is one if its elements follow each other, and it begins where a channel of its size
+        It is one if its elements follow each other, and it begins where a channel of its size
         begins. It then ends there, too, as a made value is a whole number of channels. Height and
         width must be the channel's own, and all made values of one rank, to be concatenated.
         """
         elements = self.elements[value]
         if elements.ndim not in (2, 4) or elements.shape[0] != 1 or not elements.size:
             return None
-        planes = elements.reshape(elements.shape[1], -1)
-        begin, size = planes[:, 0].astype(np.int64), planes.shape[1]
-        if (planes != begin[:, None] + np.arange(size)).any():
+        feature_maps = elements.reshape(elements.shape[1], -1)
+        begin, size = feature_maps[:, 0].astype(np.int64), feature_maps.shape[1]
+        if (feature_maps != begin[:, None] + np.arange(size)).any():
             return None
         made = np.searchsorted(self.first, begin, side="right") - 1
         offset = begin - np.asarray(self.first)[made]

@@ -1,4 +1,4 @@
-"""Refiners: the steps of a recipe. Each module has `refine(draft)`."""
+"""Refiners: the steps of a recipe. Each module has `refine(builder)`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Protocol
 from edgeshuffle.plugins import Table
 
 if TYPE_CHECKING:
-    from edgeshuffle.converter.quant.draft import Draft
+    from edgeshuffle.converter.quant.builder import PlanBuilder
 
 
 class Refiner(Protocol):
-    """Improves a draft. What it changes in the float model must not change its result."""
+    """Improves a plan. What it changes in the float model must not change its result."""
 
-    def refine(self, draft: Draft) -> None: ...
+    def refine(self, builder: PlanBuilder) -> None: ...
 
 
 REFINERS: Table[Refiner] = Table(

@@ -6,8 +6,8 @@ problem of AdaRound (Nagel et al., arXiv:2004.10568, section 3). It is solved he
 gradients, so the same images give the same weights: a first solution rounds column by column and
 lets the columns that follow make up for the error (Frantar et al., arXiv:2210.17323, section 3),
 then single weights are changed as long as the error falls. Inputs are those of the quantized
-network so far, R makes up for their noise, and each bias is set so that the output's mean is the
-float network's.
+network so far, R makes up for their quantization error, and each bias is set so that the output's
+mean is the float network's.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ import torch
 
 from edgeshuffle.converter.plan import QMAX
 from edgeshuffle.converter.quant.compensate import compensated, damped
-from edgeshuffle.converter.quant.walk import Layer, walk
+from edgeshuffle.converter.quant.reconstruction import LayerProblem, reconstruct
 
 if TYPE_CHECKING:
-    from edgeshuffle.converter.quant.draft import Draft
+    from edgeshuffle.converter.quant.builder import PlanBuilder
 
 _DAMPING: Final = 0.01
 _SWEEPS: Final = 4
 
 
-def refine(draft: Draft) -> None:
+def refine(builder: PlanBuilder) -> None:
     """Choose every weight and bias of the plan anew."""
-    draft.planned = walk(draft, "round weights", round_by_data)
+    builder.planned = reconstruct(builder, "round weights", round_by_data)
 
 
-def round_by_data(layer: Layer) -> torch.Tensor:
+def round_by_data(layer: LayerProblem) -> torch.Tensor:
     """Steps (O, K) float64 for real weights in steps, of a dense or depthwise layer."""
     real = compensated(layer)
     covariance = damped(layer.covariance(), _DAMPING)

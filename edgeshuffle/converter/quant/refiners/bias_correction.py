@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgeshuffle.converter.quant.walk import walk
+from edgeshuffle.converter.quant.reconstruction import reconstruct
 
 if TYPE_CHECKING:
-    from edgeshuffle.converter.quant.draft import Draft
+    from edgeshuffle.converter.quant.builder import PlanBuilder
 
 
-def refine(draft: Draft) -> None:
+def refine(builder: PlanBuilder) -> None:
     """Choose every bias of the plan anew."""
-    draft.planned = walk(draft, "correct biases", lambda layer: layer.steps)
+    builder.planned = reconstruct(builder, "correct biases", lambda layer: layer.steps)

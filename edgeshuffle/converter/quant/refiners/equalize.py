@@ -29,7 +29,7 @@ from edgeshuffle.converter.quant.channels import Flow, channel_count, flow
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from edgeshuffle.converter.quant.draft import Draft
+    from edgeshuffle.converter.quant.builder import PlanBuilder
     from edgeshuffle.converter.quant.samples import Channels
 
 _LEVELS: Final = 255
@@ -40,13 +40,13 @@ _LEAST: Final = 0.1
 _DENSE_EXPONENT: Final = 0.5
 
 
-def refine(draft: Draft) -> None:
+def refine(builder: PlanBuilder) -> None:
     """Rescale the model's weights."""
-    draft.progress("equalize", 0, 1)
-    equalize(draft.model.graph, draft.samples)
-    g.drop_dead(draft.model)
-    draft.rewritten()
-    draft.progress("equalize", 1, 1)
+    builder.progress("equalize", 0, 1)
+    equalize(builder.model.graph, builder.samples)
+    g.drop_dead(builder.model)
+    builder.rewritten()
+    builder.progress("equalize", 1, 1)
 
 
 def equalize(graph: ir.Graph, samples: dict[str, Channels]) -> None:

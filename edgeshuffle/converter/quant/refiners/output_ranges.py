@@ -1,9 +1,10 @@
 """Ranges by the error that they cause in the outputs of the convolutions that read them.
 
-Noise of energy e in channel c adds e |W_c|^2 to a reader's output, where W_c is the column of its
-weights. So the squared error of each channel counts by its readers' columns. Each end of the range
-is searched in turn over fractions of what was observed. Other images reach further than those that
-were observed, the more so the fewer these are, so there is a margin that shrinks with their number.
+A quantization error of energy e in channel c adds e |W_c|^2 to that of a reader's output, where W_c
+is the column of its weights. So the squared error of each channel counts by its readers' columns.
+Each end of the range is searched in turn over fractions of what was observed. Other images reach
+further than those that were observed, the more so the fewer these are, so there is a margin that
+shrinks with their number.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from edgeshuffle.converter.quant.channels import channel_count, column_energy, f
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from edgeshuffle.converter.quant.draft import Draft
+    from edgeshuffle.converter.quant.builder import PlanBuilder
     from edgeshuffle.converter.quant.samples import Channels
 
 _FRACTIONS: Final = np.linspace(1.0, 0.1, 19)
@@ -30,27 +31,27 @@ _MARGIN: Final = 2.0
 _FINER: Final = (1.0, 0.1)
 
 
-def refine(draft: Draft) -> None:
-    """Set the draft's ranges."""
-    groups, samples = draft.groups, draft.samples
-    weights = importance(draft.model.graph)
-    margin = 1 + _MARGIN / len(draft.images) ** 0.5
-    given = draft.model.graph.inputs[0]
+def refine(builder: PlanBuilder) -> None:
+    """Set the ranges of the plan."""
+    groups, samples = builder.groups, builder.samples
+    weights = importance(builder.model.graph)
+    margin = 1 + _MARGIN / len(builder.images) ** 0.5
+    given = builder.model.graph.inputs[0]
     ranges = []
     for done, group in enumerate(groups):
-        draft.progress("ranges", done, len(groups))
+        builder.progress("ranges", done, len(groups))
         names = [value.name or "" for value in group.sources]
         parts = [(samples[name], weights[name]) for name in names if name in samples]
         low, high = best_range(parts)
         # The values of pixels are known.
         wider = 1.0 if given in group.sources else margin
         ranges.append((low * wider, high * wider))
-    draft.ranges, draft.planned = ranges, None
-    draft.progress("ranges", len(groups), len(groups))
+    builder.ranges, builder.planned = ranges, None
+    builder.progress("ranges", len(groups), len(groups))
 
 
 def importance(graph: ir.Graph) -> dict[str, np.ndarray]:
-    """What noise in each channel (C,) of each made value costs; 1 where no reader is known."""
+    """Weights of the squared errors of made values' channels (C,); 1 where nothing reads them."""
     flowing = flow(graph)
     values = flowing.trace.values
     found = [np.zeros(channel_count(value)) for value in values]

@@ -1,4 +1,4 @@
-"""Run a plan as its ONNX form without writing a file: what a choice of layers really gives."""
+"""ONNX Runtime on a graph and a plan, without writing a file."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.plan import QuantPlan
 
 
-class Trial:
-    """A session on a model, float without a plan."""
+class OnnxSession:
+    """A session on the model as it would be written: float without a plan, INT8 with one."""
 
     def __init__(self, model: ir.Model, plan: QuantPlan | None) -> None:
         options = ort.SessionOptions()

@@ -1,4 +1,9 @@
-"""Go through the network from the input on, float and quantized side by side, layer by layer."""
+"""Layer-wise reconstruction: choose the weights and biases of one layer after the other.
+
+The float and the quantized network run side by side from the input on, so each layer is fitted to
+what the layers before it, quantized as they are by then, really hand on (Nagel et al.,
+arXiv:2004.10568, section 3).
+"""
 
 from __future__ import annotations
 
@@ -23,7 +28,8 @@ if TYPE_CHECKING:
 
     import onnx_ir as ir
 
-    from edgeshuffle.converter.quant.draft import Draft, Images
+    from edgeshuffle.converter.quant.builder import PlanBuilder
+    from edgeshuffle.converter.quant.images import Images
 
 # Enough for a covariance of some hundred inputs; more images would need more memory and time.
 IMAGES: Final = 256
@@ -33,8 +39,8 @@ _SEED: Final = 2018
 
 
 @dataclass(frozen=True, eq=False)
-class Layer:
-    """A convolution, its weights as rows (O, K) float64, and what it reads.
+class LayerProblem:
+    """The reconstruction of one convolution: its weights as rows (O, K) float64, and its inputs.
 
     `real` are the float weights and `steps` those of the plan, both in steps of the plan's scales.
     `columns` are of the quantized network, (K, n) float32 for a dense layer and (O K, n) for a
@@ -72,16 +78,18 @@ class Layer:
         return weights @ means
 
 
-def walk(draft: Draft, stage: str, choose: Callable[[Layer], torch.Tensor]) -> QuantPlan:
-    """The draft's plan with weights that `choose` gives for each layer, and biases to match.
+def reconstruct(
+    builder: PlanBuilder, stage: str, choose: Callable[[LayerProblem], torch.Tensor]
+) -> QuantPlan:
+    """The builder's plan with weights that `choose` gives for each layer, and biases to match.
 
     Raises DataError and ModelError. The images are a seeded choice of at most IMAGES.
     """
-    plan = draft.plan
-    graph = draft.model.graph
-    walker = _Walker(plan, _chosen(draft.images), choose)
+    plan = builder.plan
+    graph = builder.model.graph
+    networks = _SideBySide(plan, _chosen(builder.images), choose)
     given = graph.inputs[0]
-    walker.start(given)
+    networks.start(given)
     nodes = list(graph)
     reads: dict[ir.Value, int] = {}
     for node in nodes:
@@ -89,15 +97,15 @@ def walk(draft: Draft, stage: str, choose: Callable[[Layer], torch.Tensor]) -> Q
             reads[value] = reads.get(value, 0) + 1
     with torch.inference_mode():
         for done, node in enumerate(nodes):
-            draft.progress(stage, done, len(nodes))
+            builder.progress(stage, done, len(nodes))
             if not is_fused(node):
-                walker.step(node)
+                networks.step(node)
             for _, value in g.data_inputs(node):
                 reads[value] -= 1
                 if not reads[value]:
-                    walker.forget(value)
-    draft.progress(stage, len(nodes), len(nodes))
-    return QuantPlan(plan.activations, walker.convs)
+                    networks.forget(value)
+    builder.progress(stage, len(nodes), len(nodes))
+    return QuantPlan(plan.activations, networks.convs)
 
 
 def _chosen(images: Images) -> torch.Tensor:
@@ -106,9 +114,9 @@ def _chosen(images: Images) -> torch.Tensor:
     return torch.from_numpy(np.concatenate(kept))
 
 
-class _Walker:
+class _SideBySide:
     def __init__(
-        self, plan: QuantPlan, images: torch.Tensor, choose: Callable[[Layer], torch.Tensor]
+        self, plan: QuantPlan, images: torch.Tensor, choose: Callable[[LayerProblem], torch.Tensor]
     ) -> None:
         self.plan = plan
         self.images = images
@@ -148,7 +156,7 @@ class _Walker:
         old = self.plan.convs[name]
         scales = torch.from_numpy(old.scales.astype(np.float64))
         places = self._places(node)
-        layer = Layer(
+        layer = LayerProblem(
             node,
             weight.double().flatten(1) / scales[:, None],
             torch.from_numpy(old.weight.astype(np.float64)).flatten(1),

@@ -1,9 +1,9 @@
-"""A plan in the making: what the steps of a recipe read and change."""
+"""Builds a plan: what the steps of a recipe read and change."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from edgeshuffle.converter.quant.assign import assign
 from edgeshuffle.converter.quant.collect import collect
@@ -11,26 +11,18 @@ from edgeshuffle.converter.quant.samples import Channels, sample
 from edgeshuffle.converter.quant.ties import tie
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    import numpy as np
     import onnx_ir as ir
 
     from edgeshuffle.converter.plan import QuantPlan
+    from edgeshuffle.converter.quant.images import Images
     from edgeshuffle.converter.quant.recipe import Recipe
     from edgeshuffle.converter.quant.ties import Group
 
 
-class Images(Protocol):
-    """Float32 (1, 3, R, R) images that can be gone over several times."""
-
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[np.ndarray]: ...
-
-
 @dataclass
-class Draft:
+class PlanBuilder:
     """`model` may be rewritten as long as its float result stays; what depends on it is made anew.
 
     `ranges` are one (low, high) a group. Until a step has set them, they are the calibrator's.

@@ -1,0 +1,77 @@
+"""Write the files of an artifact, and describe them for its manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeshuffle.artifact import LABELS, ModelFile, Precision
+from edgeshuffle.class_names import class_names_text
+from edgeshuffle.converter.emit import EMITTERS
+from edgeshuffle.errors import WeightsError
+from edgeshuffle.manifest import LabelsFile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import onnx_ir as ir
+
+    from edgeshuffle.converter.plan import QuantPlan
+
+
+@dataclass(frozen=True)
+class Form:
+    """A graph to write, and how it is quantized."""
+
+    precision: Precision
+    model: ir.Model
+    plan: QuantPlan | None
+
+
+def write_models(
+    forms: Sequence[Form],
+    name: str,
+    formats: Mapping[str, Mapping[str, str]],
+    folder: Path | str,
+) -> tuple[ModelFile, ...]:
+    """Each form in each format, whose writers take the given choices."""
+    files = []
+    for format_name, choices in formats.items():
+        emitter = EMITTERS[format_name]
+        for form in forms:
+            emitted = emitter.emit(form.model, form.plan, **choices)
+            path = f"{name}_{form.precision}{emitter.SUFFIX}"
+            (Path(folder) / path).write_bytes(emitted.data)
+            files.append(
+                ModelFile(
+                    path=path,
+                    format=format_name,
+                    precision=form.precision,
+                    bytes=len(emitted.data),
+                    sha256=hashlib.sha256(emitted.data).hexdigest(),
+                    input=emitted.input,
+                    output=emitted.output,
+                    ops=emitted.ops,
+                )
+            )
+    return tuple(files)
+
+
+def write_labels(
+    labels: tuple[str, ...] | None, files: Sequence[ModelFile], folder: Path
+) -> LabelsFile | None:
+    """The class names, where there are any; raises WeightsError for too few or too many."""
+    if labels is None:
+        return None
+    classes = math.prod(files[0].output.shape)
+    if len(labels) != classes:
+        raise WeightsError(
+            f"There are {len(labels)} class names for {classes} classes. Give the weights that "
+            "they belong to."
+        )
+    raw = class_names_text(labels)
+    (folder / LABELS).write_bytes(raw)
+    return LabelsFile(path=LABELS, count=classes, sha256=hashlib.sha256(raw).hexdigest())

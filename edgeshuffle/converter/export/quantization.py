@@ -1,0 +1,124 @@
+"""Quantize the float model as a request says, within what it may lose."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeshuffle.converter.export.files import Form, write_models
+from edgeshuffle.converter.quant import quantize
+from edgeshuffle.dataset import ImageSet, open_images
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import onnx_ir as ir
+
+    from edgeshuffle.artifact import Artifact
+    from edgeshuffle.converter.export.budget import Budget
+    from edgeshuffle.converter.export.request import DropLimit, Quantization
+    from edgeshuffle.converter.export.source import Source
+    from edgeshuffle.converter.quant import Quantized
+
+    Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Int8:
+    """What is written, from which calibration images, and `whole`, with no layer in float.
+
+    `evaluated` are the images that `budget` was met on.
+    """
+
+    quantized: Quantized
+    whole: Quantized
+    calibration: ImageSet
+    budget: Budget | None = None
+    evaluated: ImageSet | None = None
+
+    @property
+    def form(self) -> Form:
+        """What is written."""
+        return Form("int8", self.quantized.model, self.quantized.plan)
+
+    @property
+    def step(self) -> float:
+        """The scale of the logits, also where they are computed as floats."""
+        output = self.quantized.model.graph.outputs[0].name or ""
+        return self.quantized.plan.activations[output].scale
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of the images that the budget was met on."""
+        order = None if self.evaluated is None else self.evaluated.class_order
+        return () if order is None or order.note is None else (order.note,)
+
+
+def make_int8(asked: Quantization, source: Source, model: ir.Model, report: Progress) -> Int8:
+    """Quantize, and leave layers in float where INT8 would lose too much.
+
+    Raises DataError, GateError and ModelError.
+    """
+    images = open_images(asked.images, source.preprocess, limit=asked.limit)
+    report("calibrate", 0, len(images))
+    whole = quantize(model, images, asked.recipe, report)
+    if asked.drop is None:
+        return Int8(whole, whole, images)
+    from edgeshuffle.converter.export.budget import keep_in_float
+
+    judges = _evaluation(asked.drop, source, model)
+    plan, budget = keep_in_float(
+        model, whole.model, whole.plan, judges, asked.drop.max_drop, report
+    )
+    return Int8(dataclasses.replace(whole, plan=plan), whole, images, budget, judges)
+
+
+def _evaluation(drop: DropLimit, source: Source, model: ir.Model) -> ImageSet:
+    from edgeshuffle.converter import graph as g
+
+    return open_images(
+        drop.images,
+        source.preprocess,
+        num_classes=math.prod(g.shape_of(model.graph.outputs[0])),
+        class_names=source.labels,
+        class_order=drop.class_order,
+    )
+
+
+def budget_notes(
+    int8: Int8, artifact: Artifact, formats: Mapping[str, Mapping[str, str]]
+) -> tuple[str, ...]:
+    """What the budget took, and what its layers in float cost in latency on this machine."""
+    budget, whole = int8.budget, int8.whole
+    if budget is None:
+        return ()
+    what = "top-1 lost" if budget.metric == "top1_drop" else "other labels"
+    before, after = (
+        f"{loss.value:.2f} ±{loss.standard_error:.2f}" for loss in (budget.before, budget.after)
+    )
+    kept = len(budget.float_layers)
+    if not kept:
+        return (f"max-drop: met without layers in float ({what}: {after}, {budget.n} images)",)
+    notes = [
+        f"max-drop: {kept} of {len(whole.plan.convs)} layers stay floats; {what}: {after} instead "
+        f"of {before}, {budget.n} images"
+    ]
+    from edgeshuffle.converter.export.cost import slowdown
+
+    with tempfile.TemporaryDirectory() as folder:
+        for file in write_models([Form("int8", whole.model, whole.plan)], "whole", formats, folder):
+            mixed = next(
+                f
+                for f in artifact.manifest.files
+                if (f.format, f.precision) == (file.format, "int8")
+            )
+            ratio = slowdown(file.runtime, artifact.path(mixed), Path(folder) / file.path)
+            notes.append(
+                f"max-drop: {ratio:.2f} times the time of all layers in INT8 in {file.runtime} "
+                "(this machine, 1 thread, interleaved)"
+            )
+    return tuple(notes)

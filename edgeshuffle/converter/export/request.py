@@ -1,0 +1,87 @@
+"""An export as it was asked for, with names looked up and all of it found to be possible."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from edgeshuffle.converter.quant.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnnxFile:
+    """A user's own model file, and the name that its artifact has."""
+
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZooModel:
+    """A ShuffleNetV2 with `demo`, `imagenet` or a file's weights; None is read from these."""
+
+    weights: str
+    width: float | None
+    num_classes: int | None
+    stem: str | None
+    key: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputChoice:
+    """What is said of the input: side in pixels, mean and std in 0..1. None is the card's."""
+
+    resolution: int | None
+    mean: tuple[float, float, float] | None
+    std: tuple[float, float, float] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gates:
+    """What every INT8 file has to reach on calibration images: dB and percent."""
+
+    min_sqnr: float | None = None
+    min_agreement: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropLimit:
+    """How many points of top-1 INT8 may lose on the images at a path."""
+
+    max_drop: float
+    images: Path
+    class_order: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantization:
+    """How to quantize, with which images, and what has to come of it."""
+
+    recipe: Recipe
+    images: Path
+    limit: int | None
+    gates: Gates
+    drop: DropLimit | None
+    onnx_style: str
+    onnx_activations: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportRequest:
+    """What to make of which model, and where to.
+
+    `formats` are the writers' names with what was chosen for each. `target` None is a folder under
+    build/ that is named by what the weights turn out to be. `notes` are for the user.
+    """
+
+    model: OnnxFile | ZooModel
+    input: InputChoice
+    formats: Mapping[str, Mapping[str, str]]
+    int8: Quantization | None
+    target: Path | None
+    overwrite: bool
+    notes: tuple[str, ...]

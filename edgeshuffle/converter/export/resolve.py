@@ -1,0 +1,252 @@
+"""Options to a request: everything that can be checked before anything takes time."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from edgeshuffle.artifact import RUNTIME_OF_FORMAT, refuse_target
+from edgeshuffle.converter.emit import EMITTERS
+from edgeshuffle.converter.export.request import (
+    DropLimit,
+    ExportRequest,
+    Gates,
+    InputChoice,
+    OnnxFile,
+    Quantization,
+    ZooModel,
+)
+from edgeshuffle.converter.quant.calibrators import CALIBRATORS
+from edgeshuffle.converter.quant.recipe import DEFAULT, Recipe, load_recipe
+from edgeshuffle.converter.zoo.cards import card_of_width
+from edgeshuffle.errors import DataError, MissingExtraError, Obstacles, UnknownNameError
+from edgeshuffle.limits import check_limit
+from edgeshuffle.memory import MAX_SIDE
+from edgeshuffle.packaged import CALIBRATION_IMAGES, TEST_IMAGES
+from edgeshuffle.runtimes import RUNTIMES
+
+if TYPE_CHECKING:
+    from edgeshuffle.converter.export.options import ExportOptions
+
+BUILD: Final = Path("build")
+_STRIDE: Final = 32
+_LEAST_STD: Final = 1e-6
+_MOST: Final = 1e6
+# Normalised pixels of networks in use have means of 0 to 1 and deviations of 0.2 to 1.
+_LIKELY: Final = 2.0
+_OF_PIXELS: Final = 255.0
+
+
+def resolve(options: ExportOptions) -> ExportRequest:
+    """What is asked for; raises EdgeShuffleError with all that stands in the way."""
+    obstacles = Obstacles()
+    target = None
+    with obstacles.noted():
+        target = _target(options)
+    for name in options.formats:
+        with obstacles.noted():
+            _check_format(name)
+    recipe = None
+    with obstacles.noted():
+        recipe = _recipe(options)
+    for check in (_check_model, _check_resolution, _check_quantization, _check_limits, _check_drop):
+        with obstacles.noted():
+            check(options)
+    for name, path in (("calib", options.calib), ("evaluation", options.evaluation)):
+        with obstacles.noted():
+            _check_exists(name, path)
+    with obstacles.noted():
+        _check_normalisation(options)
+    if target is not None:
+        with obstacles.noted():
+            refuse_target(target, overwrite=options.overwrite)
+    obstacles.refuse()
+    unused = options.calib is not None and not options.int8
+    return ExportRequest(
+        model=_model(options),
+        input=InputChoice(resolution=options.resolution, mean=options.mean, std=options.std),
+        formats={name: _choices(options, name) for name in options.formats},
+        int8=_quantization(options, recipe) if options.int8 and recipe is not None else None,
+        target=target,
+        overwrite=options.overwrite,
+        notes=(
+            *(("calib: not used without `int8`",) if unused else ()),
+            *_of_pixels("mean", options.mean),
+            *_of_pixels("std", options.std),
+        ),
+    )
+
+
+def _target(options: ExportOptions) -> Path | None:
+    """Where to, if it can be told before the weights are read."""
+    if options.onnx is not None:
+        name = _name(options.onnx)
+    else:
+        name = card_of_width(1.0 if options.width is None else options.width).name
+    if options.output is not None:
+        return options.output
+    return BUILD / name if options.onnx is not None or options.weights == "demo" else None
+
+
+def _name(path: Path) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", path.stem).lstrip(".-")[:100] or "model"
+
+
+def _model(options: ExportOptions) -> OnnxFile | ZooModel:
+    if options.onnx is not None:
+        return OnnxFile(path=options.onnx, name=_name(options.onnx))
+    return ZooModel(
+        weights=options.weights,
+        width=options.width,
+        num_classes=options.num_classes,
+        stem=options.stem,
+        key=options.key,
+    )
+
+
+def _choices(options: ExportOptions, format_name: str) -> dict[str, str]:
+    """What the writer of a format lets one choose."""
+    if format_name != "onnx":
+        return {}
+    return {"style": options.onnx_style, "activations": options.onnx_activations}
+
+
+def _quantization(options: ExportOptions, recipe: Recipe) -> Quantization:
+    drop = None
+    if options.max_drop is not None:
+        drop = DropLimit(
+            max_drop=options.max_drop,
+            images=options.evaluation or TEST_IMAGES,
+            class_order=options.class_order,
+        )
+    return Quantization(
+        recipe=recipe,
+        images=options.calib or CALIBRATION_IMAGES,
+        limit=options.calib_limit,
+        gates=Gates(min_sqnr=options.min_sqnr, min_agreement=options.min_agreement),
+        drop=drop,
+        onnx_style=options.onnx_style,
+        onnx_activations=options.onnx_activations,
+    )
+
+
+def _check_format(name: str) -> None:
+    """Every file is run before it is kept, so its runtime has to be there."""
+    if name not in EMITTERS:
+        EMITTERS[name]
+    try:
+        RUNTIMES[RUNTIME_OF_FORMAT[name]]
+    except MissingExtraError as err:
+        raise MissingExtraError(
+            f"`formats` {name} checks the files that it writes: {err} Or leave the format out."
+        ) from err
+
+
+def _recipe(options: ExportOptions) -> Recipe:
+    if options.calibrator is not None and options.calibrator not in CALIBRATORS:
+        CALIBRATORS[options.calibrator]
+    return load_recipe(options.recipe or DEFAULT, options.calibrator)
+
+
+def _check_model(options: ExportOptions) -> None:
+    zoo_only = {
+        "width": options.width,
+        "weights": None if options.weights == "demo" else options.weights,
+        "num_classes": options.num_classes,
+        "key": options.key,
+        "stem": options.stem,
+    }
+    given = [f"`{name}`" for name, value in zoo_only.items() if value is not None]
+    if options.onnx is not None and given:
+        raise UnknownNameError(f"`onnx` brings its own network: leave out {', '.join(given)}.")
+
+
+def _check_resolution(options: ExportOptions) -> None:
+    side = options.resolution
+    if side is not None and side < _STRIDE:
+        raise UnknownNameError(
+            f"`resolution` {side} is below {_STRIDE}, ShuffleNetV2's total stride."
+        )
+    if side is not None and side > MAX_SIDE:
+        raise UnknownNameError(
+            f"`resolution` {side} is above {MAX_SIDE}, the most that is supported."
+        )
+
+
+def _is_own(options: ExportOptions) -> bool:
+    return options.onnx is not None or options.weights != "demo"
+
+
+def _check_quantization(options: ExportOptions) -> None:
+    unused = {
+        "recipe": options.recipe,
+        "calibrator": options.calibrator,
+        "calib_limit": options.calib_limit,
+    }
+    given = [f"`{name}`" for name, value in unused.items() if value is not None]
+    if not options.int8 and given:
+        raise UnknownNameError(
+            f"Without `int8` nothing is quantized: give it, too, or leave out {', '.join(given)}."
+        )
+    if options.int8 and _is_own(options) and options.calib is None:
+        raise DataError(
+            "`int8` needs calibration images of your own data: `calib` FOLDER or `calib` FILE.npz "
+            "(100 to 1,000 images, labels not needed)."
+        )
+
+
+def _check_limits(options: ExportOptions) -> None:
+    check_limit("`max_drop`", options.max_drop, 0)
+    check_limit("`min_sqnr`", options.min_sqnr, -math.inf)
+    check_limit("`min_agreement`", options.min_agreement, 0, 100)
+    if not options.int8 and (options.min_sqnr, options.min_agreement) != (None, None):
+        raise UnknownNameError(
+            "`min_sqnr` and `min_agreement` are limits of `int8`: give it, too, or leave them out."
+        )
+
+
+def _check_drop(options: ExportOptions) -> None:
+    if options.max_drop is None:
+        if options.class_order is not None:
+            raise UnknownNameError(
+                "`class_order` is of the class folders of `evaluation`: give both."
+            )
+        if options.evaluation is not None:
+            raise UnknownNameError("`evaluation` is what `max_drop` is checked with: give both.")
+        return
+    if not options.int8:
+        raise UnknownNameError("`max_drop` limits what `int8` may lose: give both.")
+    if options.evaluation is None and _is_own(options):
+        raise DataError(
+            "`max_drop` needs images of your own data to be checked with: `evaluation` FOLDER or "
+            "`evaluation` FILE.npz (without labels, agreement with the float model is checked)."
+        )
+
+
+def _check_exists(name: str, path: Path | None) -> None:
+    if path is not None and not path.exists():
+        raise DataError(f"There is nothing at {path}. Check the path given to `{name}`.")
+
+
+def _check_normalisation(options: ExportOptions) -> None:
+    if options.std is not None and not all(_LEAST_STD <= v <= _MOST for v in options.std):
+        raise UnknownNameError(
+            f"`std` must be from {_LEAST_STD:g} to {_MOST:g} in every channel; pixels are 0 to 1."
+        )
+    if options.mean is not None and not all(abs(value) <= _MOST for value in options.mean):
+        raise UnknownNameError(f"`mean` must be at most {_MOST:g} in size; pixels are 0 to 1.")
+
+
+def _of_pixels(name: str, given: tuple[float, ...] | None) -> tuple[str, ...]:
+    """A note where numbers look like those of pixels in 0..255."""
+    if given is None or max(map(abs, given)) <= _LIKELY:
+        return ()
+    shown, meant = (
+        ",".join(f"{value / unit:.4g}" for value in given) for unit in (1.0, _OF_PIXELS)
+    )
+    return (
+        f"{name}: {shown} looks like that of pixels in 0..255, but pixels are 0 to 1 here; "
+        f"{meant} was probably meant",
+    )
