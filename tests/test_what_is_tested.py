@@ -7,11 +7,10 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from places import CHECKOUT
 
-ROOT = Path(__file__).parents[2]
 SKIPPING = """
 import pytest
 
@@ -28,7 +27,7 @@ def test_done(): pass
 @pytest.fixture
 def suite(tmp_path):
     """A test suite with this one's conftest, that needs two programs of which there is one."""
-    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
+    shutil.copy(CHECKOUT / "tests" / "conftest.py", tmp_path)
     (tmp_path / "packages.txt").write_text("# a comment\ndash  sh\nqemu-none  qemu-of-no-kind\n")
     (tmp_path / "test_devices.py").write_text(SKIPPING)
     return tmp_path
@@ -71,7 +70,7 @@ def machine(tmp_path):
     """A checkout with .ci/run, and programs that note how they were called."""
     for file in (".ci/run", "tests/packages.txt"):
         (tmp_path / file).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / file, tmp_path / file)
+        shutil.copy(CHECKOUT / file, tmp_path / file)
     programs = tmp_path / "bin"
     programs.mkdir()
     for name in ("bash", "dirname", "sed", "id"):
@@ -121,7 +120,7 @@ def test_ci_without_apt_tests_what_it_can(machine):
 )
 def test_a_job_that_is_none_is_explained(arguments):
     done = subprocess.run(
-        [sys.executable, ROOT / "tools" / "run.py", *arguments],
+        [sys.executable, CHECKOUT / "tools" / "run.py", *arguments],
         capture_output=True,
         text=True,
         check=False,
