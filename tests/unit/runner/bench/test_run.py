@@ -243,8 +243,8 @@ def test_a_record_has_what_the_agent_and_the_manifest_said(small):
 def test_agents_are_started_with_what_they_need(small):
     device = FakeDevice(Script(), Script(), Script())
     run(small, device, threads=2, seed=5)
-    pushed = [file.name for file in device.pushed[-4:]]
-    assert pushed == ["litert.py", "power.py", "agent.py", "fp32.tflite"]
+    pushed = [file.name for file in device.pushed[-5:]]
+    assert pushed == ["litert.py", "power.py", "probe.py", "agent.py", "fp32.tflite"]
     assert device.spawned[-1] == [
         *("python-there", "there/agent.py", "--runtime", "litert"),
         *("--model", "there/fp32.tflite", "--threads", "2", "--seed", "5"),
