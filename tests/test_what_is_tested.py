@@ -44,8 +44,9 @@ def run_suite(suite, *arguments, **environment):
     )
 
 
-def test_what_was_skipped_is_told_in_the_last_two_lines(suite):
-    done = run_suite(suite)
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_was_skipped_is_told_in_the_last_two_lines(suite, workers):
+    done = run_suite(suite, "-n", str(workers))
     assert done.returncode == 0
     assert done.stdout.splitlines()[-2:] == [
         "Not tested: 2 tests (devices 2).",
@@ -58,7 +59,8 @@ def test_nothing_is_told_where_nothing_was_skipped(suite):
 
 
 def test_where_all_should_be_tested_a_skip_for_want_of_a_package_fails(suite):
-    assert run_suite(suite, EDGESHUFFLE_TEST_ALL="1").returncode == 1
+    for workers in ("0", "2"):
+        assert run_suite(suite, "-n", workers, EDGESHUFFLE_TEST_ALL="1").returncode == 1
     (suite / "packages.txt").write_text("dash  sh\n")
     done = run_suite(suite, EDGESHUFFLE_TEST_ALL="1")
     assert done.returncode == 0
