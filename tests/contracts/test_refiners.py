@@ -25,8 +25,8 @@ IMAGES = [noise(SIZE, seed) for seed in range(200)]
 OTHERS = [noise(SIZE, seed) for seed in range(1000, 1032)]
 
 
-def shufflenet(stem="imagenet", seed=0, size=SIZE):
-    model = to_ir(torch_module.to_onnx(network(0.5, 10, stem, seed=seed, resolution=size), size))
+def shufflenet(stem="imagenet", seed=0):
+    model = to_ir(torch_module.to_onnx(network(0.5, 10, stem, seed=seed, resolution=SIZE), SIZE))
     run_passes(model)
     return model
 
@@ -86,8 +86,7 @@ def test_the_float_result_stays_and_both_formats_can_be_written(name, make):
 
 @pytest.mark.parametrize("recipe", recipe_names())
 def test_the_same_images_give_the_same_plan(recipe):
-    images = [noise(32, seed) for seed in range(12)]
-    plans = [quantize(shufflenet(size=32), images, load_recipe(recipe)).plan for _ in range(2)]
+    plans = [quantize(shufflenet(), IMAGES[:12], load_recipe(recipe)).plan for _ in range(2)]
     assert plans[0].activations == plans[1].activations
     for name, conv in plans[0].convs.items():
         assert (conv.weight == plans[1].convs[name].weight).all()
