@@ -19,4 +19,4 @@ RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf \
 FROM scratch
 COPY --from=assemble /out/ /
 COPY edgeshuffle/agent/agent.py edgeshuffle/agent/ort.py edgeshuffle/agent/litert.py \
-     edgeshuffle/agent/power.py /
+     edgeshuffle/agent/power.py edgeshuffle/agent/probe.py /

@@ -20,7 +20,7 @@ RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf \
 FROM scratch
 COPY --from=assemble /out/ /
 COPY edgeshuffle/agent/agent.py edgeshuffle/agent/ort.py edgeshuffle/agent/litert.py \
-     edgeshuffle/agent/power.py /opt/edgeshuffle/
+     edgeshuffle/agent/power.py edgeshuffle/agent/probe.py /opt/edgeshuffle/
 ENV HOME=/tmp \
     LANG=C.UTF-8 \
     PATH=/usr/local/bin:/usr/bin:/bin \

@@ -12,13 +12,29 @@ import pytest
 PACKAGES = Path(__file__).with_name("packages.txt")
 # Where it is set, a test that a package would have run is a failure.
 STRICT = "EDGESHUFFLE_TEST_ALL"
-SKIPPED = pytest.StashKey[Counter]()
+# Several processes, each with a thread for every core, would only wait for one another.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def state_of_its_own(tmp_path_factory):
     """Runs of this session do not wait for those of others on this machine."""
     os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+
+
+@pytest.fixture(scope="session")
+def traced_once(request):
+    """Every network is traced once; the real `to_onnx` is the fixture's `trace`."""
+    from sharing import common_folder
+    from tracing import Tracer, torch_module
+
+    folder = common_folder(request) / "traced"
+    folder.mkdir(exist_ok=True)
+    tracer = Tracer(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch_module, "to_onnx", tracer)
+        yield tracer
 
 
 def missing_packages(lines):
@@ -37,20 +53,43 @@ def told(skipped, missing):
         yield "No package would change that; the reasons are above."
 
 
+def is_worker(config):
+    """Whether this process runs tests for another one, which tells of them."""
+    return hasattr(config, "workerinput")
+
+
+class Skips:
+    """Counts skipped tests by file, whichever process ran them."""
+
+    def __init__(self):
+        self.counted = Counter()
+
+    def pytest_runtest_logreport(self, report):
+        if report.skipped and not hasattr(report, "wasxfail"):
+            self.counted[Path(report.location[0]).stem.removeprefix("test_")] += 1
+
+
+SKIPS = pytest.StashKey[Skips]()
+
+
 def pytest_configure(config):
-    config.stash[SKIPPED] = Counter()
+    if not is_worker(config):
+        config.stash[SKIPS] = Skips()
+        config.pluginmanager.register(config.stash[SKIPS])
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item):
-    report = (yield).get_result()
-    if report.skipped and not hasattr(report, "wasxfail"):
-        item.config.stash[SKIPPED][item.path.stem.removeprefix("test_")] += 1
+def pytest_collection_modifyitems(items):
+    """Devices, emulators and engines are shared by all tests: one process has them."""
+    for item in items:
+        if item.get_closest_marker("device"):
+            item.add_marker(pytest.mark.xdist_group("device"))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session):
-    skipped = session.config.stash[SKIPPED]
+    if is_worker(session.config):
+        return
+    skipped = session.config.stash[SKIPS].counted
     missing = missing_packages(PACKAGES.read_text().splitlines())
     if os.environ.get(STRICT) and skipped and missing and not session.exitstatus:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -58,7 +97,7 @@ def pytest_sessionfinish(session):
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config):
-    skipped = config.stash.get(SKIPPED, None)
-    if skipped:
-        for line in told(skipped, missing_packages(PACKAGES.read_text().splitlines())):
+    skips = config.stash.get(SKIPS, None)
+    if skips is not None and skips.counted:
+        for line in told(skips.counted, missing_packages(PACKAGES.read_text().splitlines())):
             print(line)  # noqa: T201

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -13,6 +14,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeshuffle.converter.zoo.cards import card_of_width
 from edgeshuffle.converter.zoo.shufflenet_v2 import ShuffleNetV2
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # Small layers on many threads wait for each other, long on a machine that has other work.
 torch.set_num_threads(1)
@@ -43,12 +47,19 @@ def network(
 
 def run_onnx(proto: onnx.ModelProto, image: np.ndarray) -> np.ndarray:
     """The only output for one image, in ONNX Runtime."""
+    return run_onnx_each(proto, [image])[0]
+
+
+def run_onnx_each(proto: onnx.ModelProto, images: Sequence[np.ndarray]) -> np.ndarray:
+    """The outputs for some images, one after another."""
     options = ort.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = 1
     session = ort.InferenceSession(
         proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    return session.run(None, {session.get_inputs()[0].name: image})[0]
+    name = session.get_inputs()[0].name
+    return np.stack([session.run(None, {name: image})[0] for image in images])
 
 
 def run_ir(model: ir.Model, image: np.ndarray) -> np.ndarray:

@@ -6,22 +6,21 @@ import re
 import shlex
 import sys
 from importlib import import_module
-from pathlib import Path
 
 import click
 import pytest
+from places import CHECKOUT
 
 import edgeshuffle
 from edgeshuffle import errors
 from edgeshuffle.cli import COMMANDS
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text("utf-8")
+README = (CHECKOUT / "README.md").read_text("utf-8")
 EXAMPLES = re.findall(r"^    edgeshuffle (.+)$", README, re.MULTILINE)
 
 
 def test_the_first_block_holds_two_commands(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "tools")
+    monkeypatch.syspath_prepend(CHECKOUT / "tools")
     jobs = import_module("run").COMMANDS
     lines = re.search(r"^```\w*\n(.*?)^```", README, re.MULTILINE | re.DOTALL).group(1).splitlines()
     assert lines == [f"python3 tools/run.py {job}" for job in ("demo", "test")]

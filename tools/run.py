@@ -25,6 +25,8 @@ CONSTRAINTS = ROOT / "tools" / "constraints.txt"
 CPU_TORCH = ("--extra-index-url", "https://download.pytorch.org/whl/cpu")
 EXTRAS = {"demo": "export", "test": "dev", "campaign": "dev"}
 CAMPAIGN_MINUTES = "30"
+# What shares a device, an emulator or a container engine stays in one of the two processes.
+TESTS = ["-m", "pytest", "-n", "2", "--dist", "loadgroup"]
 COMMANDS = {
     "demo": [
         ["-m", "edgeshuffle", "export", "--width", "1.0", "--int8", "--overwrite"],
@@ -36,11 +38,11 @@ COMMANDS = {
         ["-m", "ruff", "check", "."],
         ["-m", "ruff", "format", "--check", "."],
         ["-m", "mypy"],
-        ["-m", "pytest", "--cov", "--cov-fail-under=85"],
+        [*TESTS, "--cov", "--cov-fail-under=85"],
     ],
     "campaign": [["-m", "pytest", "tests/campaign"]],
 }
-FAST = [*COMMANDS["test"][:-1], ["-m", "pytest", "-m", "not device and not slow"]]
+FAST = [*COMMANDS["test"][:-1], [*TESTS, "-m", "not device and not slow"]]
 
 
 def main() -> int:

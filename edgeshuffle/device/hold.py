@@ -1,4 +1,4 @@
-"""This end of `runtime/hold.py`: a device held alone, and its settings set back."""
+"""This end of `agent/hold.py`: a device held alone, and its settings set back."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from edgeshuffle.agent.agent import describe
 from edgeshuffle.agent.hold import restore_if_free
+from edgeshuffle.agent.probe import describe
 from edgeshuffle.device import DeviceInfo, hold, replies
 from edgeshuffle.device.process import JsonProcess
 from edgeshuffle.errors import DeviceError, UnknownNameError

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from edgeshuffle.agent import agent
+from edgeshuffle.agent import agent_files
 from edgeshuffle.artifact import sha256
 from edgeshuffle.device import DeviceInfo, hold, replies, scripts
 from edgeshuffle.device.process import JsonProcess
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 COMMAND_SECONDS: Final = 60.0
 UNPACK_SECONDS: Final = 600.0
-AGENT: Final = Path(agent.__file__)
 # Writes its number, so that it can be ended, and says the word after which its own lines come.
 _START: Final = 'echo "$0"; echo $$ >"$1"; shift; exec "$@"'
 
@@ -77,7 +76,7 @@ class RemoteDevice:
     def describe(self) -> replies.Described:
         """All that the agent tells of the device; needs only Python there."""
         if self._described is None:
-            reply = self._reply(AGENT, "--describe")
+            reply = self._reply(agent_files(), "--describe")
             self._described = replies.read(reply, replies.Described, self._where)
         return self._described
 
@@ -171,7 +170,7 @@ class RemoteDevice:
     def _restore(self) -> None:
         memory = f"{self._state}/{hold.MEMORY}"
         if not self._transport.run(["test", "-f", memory], COMMAND_SECONDS).status:
-            reply = self._reply(hold.PROGRAM, "--state", self._state, "--restore")
+            reply = self._reply([hold.PROGRAM], "--state", self._state, "--restore")
             restored = replies.read(reply, replies.Restored, self._where)
             hold.warn_of_left(restored.left, self._transport.name)
 
@@ -215,9 +214,10 @@ class RemoteDevice:
         self._script(scripts.LINK, kept, link)
         return link
 
-    def _reply(self, program: Path, *arguments: str) -> dict[str, Any]:
-        """The one reply of a program of ours that needs no runtime."""
-        process = self._start([self.python, self.push_program(program), *arguments], {})
+    def _reply(self, files: Sequence[Path], *arguments: str) -> dict[str, Any]:
+        """The one reply of a program of ours, the last of `files`, that needs no runtime."""
+        program = [self.push_program(file) for file in files][-1]
+        process = self._start([self.python, program, *arguments], {})
         return process.reply(replies.START_SECONDS)
 
     def _start(

@@ -1,6 +1,6 @@
 """What an agent may reply: types with bounds, so that nothing else gets past this door.
 
-Names end with their unit, as in `runtime/agent.py`: ns, bytes, khz, mc, mw. Unknown fields are
+Names end with their unit, as in `agent/agent.py`: ns, bytes, khz, mc, mw. Unknown fields are
 dropped, since a newer agent may tell more.
 """
 

@@ -5,7 +5,7 @@ What lies on the device, below the transport's base folder:
     files/SHA256           pushed files, for later runs; a month after their last use they go
     site-KEY/, bundle-KEY/ the runtimes; `.complete` has the digest of all files' names and sizes
     runs/XXXX/             one run's own: agent/ has our programs, files/ links to pushed files
-    state/                 the lock, and the memory of changed settings (see runtime/hold.py)
+    state/                 the lock, and the memory of changed settings (see agent/hold.py)
 """
 
 from __future__ import annotations

@@ -5,23 +5,22 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import numpy as np
 
-from edgeshuffle.agent import agent
+from edgeshuffle.agent import agent_files
 from edgeshuffle.device import replies
 from edgeshuffle.errors import DeviceError, MissingExtraError, RuntimeUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from edgeshuffle.device import Device, Process
 
 T = TypeVar("T")
 
-AGENT: Final = Path(agent.__file__)
 REPLY_SECONDS: Final = 60.0
 # However slow a device says that it is.
 LONGEST_SECONDS: Final = 3600.0
@@ -124,9 +123,8 @@ def open_agent(
 
     Raises MissingExtraError, RuntimeUnavailableError and DeviceError.
     """
-    for name in (file.runtime, "power"):
-        device.push_program(AGENT.with_name(f"{name}.py"))
-    argv = [device.python, device.push_program(AGENT), "--runtime", file.runtime]
+    program = [device.push_program(one) for one in agent_files(file.runtime)][-1]
+    argv = [device.python, program, "--runtime", file.runtime]
     argv += ["--model", device.push(path), "--threads", str(threads), "--seed", str(seed)]
     if cores:
         argv += ["--cores", ",".join(map(str, cores))]

@@ -6,17 +6,20 @@ import os
 from pathlib import Path
 
 import pytest
+from sharing import once
 
 from campaign.seeds import Seeds, make
 
 
 @pytest.fixture(scope="session")
-def seeds(tmp_path_factory):
+def seeds(request):
     """Made once; `CAMPAIGN_SEEDS` keeps them for other runs."""
-    made = Seeds(
-        Path(os.environ.get("CAMPAIGN_SEEDS") or tmp_path_factory.mktemp("campaign") / "seeds")
-    )
-    if not made.folder.exists():
-        made.folder.mkdir()
-        make(made.folder)
-    return made
+
+    def fill(folder):
+        folder.mkdir()
+        make(folder)
+
+    kept = os.environ.get("CAMPAIGN_SEEDS")
+    if kept and not Path(kept).exists():
+        fill(Path(kept))
+    return Seeds(Path(kept) if kept else once(request, "seeds", fill))

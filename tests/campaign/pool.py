@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).resolve().parents[1]
 
 
+def cores() -> int:
+    """How many there are for this process, which may not be the only one that runs tests."""
+    testing = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT") or 1)
+    return max(1, len(os.sched_getaffinity(0)) // testing)
+
+
 class Pool:
     """One worker a core, each with one case at a time."""
 
@@ -43,7 +49,7 @@ class Pool:
                     env=environment,
                     bufsize=0,
                 )
-                for _ in range(len(os.sched_getaffinity(0)))
+                for _ in range(cores())
             ]
 
     def run(self, family: str, numbers: Iterator[int]) -> Iterator[dict[str, Any]]:

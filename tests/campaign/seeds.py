@@ -9,8 +9,12 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from edgeshuffle.agent import agent_files
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SIDE, CLASSES, IMAGES = 32, 5, 12
 
@@ -115,8 +119,9 @@ def make(folder: Path) -> Seeds:
         )
         newest.rename(target)
     shutil.rmtree(folder / "build" / "bench", ignore_errors=True)
-    agent = Path(sys.modules["edgeshuffle"].__path__[0]) / "agent" / "agent.py"
-    (folder / "description.json").write_text(_run([sys.executable, str(agent), "--describe"]))
+    (folder / "description.json").write_text(
+        _run([sys.executable, str(agent_files()[-1]), "--describe"])
+    )
     return seeds
 
 

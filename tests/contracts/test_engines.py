@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from places import CHECKOUT
 from small_models import run
 
 from edgeshuffle import __version__
@@ -19,7 +20,6 @@ from edgeshuffle.containers.process import follow
 from edgeshuffle.containers.targets import TARGETS, base_images, tag
 from edgeshuffle.errors import ImageError
 
-CHECKOUT = Path(__file__).parents[2]
 BAKE = (CHECKOUT / "docker/docker-bake.hcl").read_text()
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 import pytest
-from networks import Graph, network, noise, relative_error, run_ir, run_onnx
+from networks import Graph, network, noise, relative_error, run_ir, run_onnx_each
 
 from edgeshuffle.converter import quant
 from edgeshuffle.converter.emit import EMITTERS
-from edgeshuffle.converter.frontend import to_ir
-from edgeshuffle.converter.frontend.torch_module import to_onnx
+from edgeshuffle.converter.frontend import to_ir, torch_module
 from edgeshuffle.converter.operators.check import check_core
 from edgeshuffle.converter.passes import run_passes
 from edgeshuffle.converter.quant import quantize
@@ -19,7 +18,7 @@ from edgeshuffle.converter.quant.recipe import load_recipe, recipe_names
 from edgeshuffle.converter.quant.refiners import REFINERS
 from edgeshuffle.errors import DataError, ModelError, UnknownNameError
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("traced_once")]
 
 SIZE = 64
 IMAGES = [noise(SIZE, seed) for seed in range(200)]
@@ -27,7 +26,7 @@ OTHERS = [noise(SIZE, seed) for seed in range(1000, 1032)]
 
 
 def shufflenet(stem="imagenet", seed=0):
-    model = to_ir(to_onnx(network(0.5, 10, stem, seed=seed, resolution=SIZE), SIZE))
+    model = to_ir(torch_module.to_onnx(network(0.5, 10, stem, seed=seed, resolution=SIZE), SIZE))
     run_passes(model)
     return model
 
@@ -63,7 +62,7 @@ def sqnr(expected, model, plan):
     import onnx
 
     proto = onnx.load_from_string(data)
-    found = np.stack([run_onnx(proto, image) for image in OTHERS])
+    found = run_onnx_each(proto, OTHERS)
     return 10 * np.log10((expected**2).sum() / ((found - expected) ** 2).sum())
 
 
@@ -87,7 +86,7 @@ def test_the_float_result_stays_and_both_formats_can_be_written(name, make):
 
 @pytest.mark.parametrize("recipe", recipe_names())
 def test_the_same_images_give_the_same_plan(recipe):
-    plans = [quantize(shufflenet(), IMAGES[:20], load_recipe(recipe)).plan for _ in range(2)]
+    plans = [quantize(shufflenet(), IMAGES[:12], load_recipe(recipe)).plan for _ in range(2)]
     assert plans[0].activations == plans[1].activations
     for name, conv in plans[0].convs.items():
         assert (conv.weight == plans[1].convs[name].weight).all()
@@ -101,7 +100,7 @@ def test_the_same_images_give_the_same_plan(recipe):
 def test_accurate_is_never_worse_than_fast(seed, count):
     make = (lambda: shufflenet(seed=seed)) if seed % 2 else (lambda: strange(seed))
     reference = make()
-    expected = np.stack([run_ir(reference, image) for image in OTHERS])
+    expected = run_onnx_each(ir.to_proto(reference), OTHERS)
     found = {}
     for recipe in ("fast", "accurate"):
         made = quantize(reference, IMAGES[:count], load_recipe(recipe))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from places import CHECKOUT
 from small_models import run
 
 from edgeshuffle.artifact import Artifact
 from edgeshuffle.runner.compare import CompareOptions, compare
 from edgeshuffle.runner.evaluate import EvaluateOptions, evaluate
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
+DATA = CHECKOUT.parent / "shared" / "data"
 CHECKPOINT = DATA / "cifar10_shufflenetv2_x0_5-1308b4e9.pt"
 TEST = DATA / "cifar10_test.npz"
 CALIBRATION = DATA / "cifar10_calib1000.npz"

@@ -19,7 +19,7 @@ from PIL import Image
 from small_models import run
 
 from edgeshuffle.artifact import Artifact
-from edgeshuffle.converter.frontend.torch_module import to_onnx
+from edgeshuffle.converter.frontend import torch_module
 from edgeshuffle.dataset import open_images
 from edgeshuffle.errors import ArtifactError, DataError, ModelError, UnknownNameError, WeightsError
 from edgeshuffle.runner.evaluate import EvaluateOptions, evaluate
@@ -120,7 +120,8 @@ def test_int8_agrees_with_float(given, exported):
         assert result.sqnr_db is None or result.sqnr_db > (20 if result.precision == "int8" else 80)
 
 
-def test_the_same_command_gives_the_same_bytes(given, exported, tmp_path):
+def test_the_same_command_gives_the_same_bytes(given, exported, tmp_path, traced_once, monkeypatch):
+    monkeypatch.setattr(torch_module, "to_onnx", traced_once.trace)
     assert run("export", *weights(given), "-o", tmp_path / "again") == 0
     assert content(tmp_path / "again") == content(exported.folder)
 
@@ -168,7 +169,7 @@ def test_calibration_pictures_of_any_classes_will_do(given, tmp_path):
 def test_an_onnx_file_takes_the_same_way(exporter, given, tmp_path):
     module = network(0.5, 10)
     if exporter == "dynamo":
-        onnx.save(to_onnx(module, SIZE), tmp_path / "my net.onnx")
+        onnx.save(torch_module.to_onnx(module, SIZE), tmp_path / "my net.onnx")
     else:
         torch.onnx.export(
             module,

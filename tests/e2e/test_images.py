@@ -12,6 +12,7 @@ from pathlib import Path
 
 import devices
 import pytest
+from places import CHECKOUT
 from running import until
 from small_models import run
 from standins import docker, images
@@ -24,7 +25,6 @@ from edgeshuffle.errors import ArtifactError, DeviceError, ImageError
 from edgeshuffle.payload import rootfs
 from edgeshuffle.payload.wheels import download_wheels
 
-CHECKOUT = Path(__file__).parents[2]
 MOST_MB = {"arm64": 250, "arm-v7": 100}
 # Cores of the boards, and what each image can run.
 CORES = {"arm64": BOARDS["pi4"].qemu_cpu, "arm-v7": "cortex-a15"}

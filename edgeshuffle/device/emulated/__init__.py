@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from edgeshuffle.agent import agent
+from edgeshuffle.agent import agent_files
 from edgeshuffle.device import DeviceInfo, replies
 from edgeshuffle.device.emulated.boards import BOARDS, Board, write_board
 from edgeshuffle.device.emulated.plugin import compiled, read_counts
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from edgeshuffle.device import Progress
 
 QEMU: Final = "qemu-aarch64"
-AGENT: Final = Path(agent.__file__)
 
 
 class EmulatedProcess(JsonProcess):
@@ -80,7 +79,8 @@ class EmulatedDevice:
     def describe(self) -> replies.Described:
         """All that the agent tells of the board; raises DeviceError."""
         if self._described is None:
-            process = self.spawn([self.python, self.push_program(AGENT), "--describe"])
+            program = self.push_program(agent_files()[-1])
+            process = self.spawn([self.python, program, "--describe"])
             told = replies.read(
                 process.reply(replies.START_SECONDS), replies.Described, process.where
             )

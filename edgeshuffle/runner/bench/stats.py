@@ -5,7 +5,7 @@ less is read from the blocks: a percentile's interval is Woodruff's (J. Am. Stat
 the order statistics at ranks p - h and p + h), with h from the variance between blocks of the share
 of samples below it. That variance is the mean square of successive differences (von Neumann et al.,
 Ann. Math. Stat. 12, 1941), so a slow drift, which is part of what is estimated, does not pass for
-noise. `tests/unit/test_bench_coverage.py` holds how often intervals cover the truth.
+noise. `tests/unit/runner/bench/test_coverage.py` holds how often intervals cover the truth.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from places import GOLDEN
 from small_models import run
 
 from edgeshuffle.cli.console import Console
@@ -17,7 +17,7 @@ from edgeshuffle.cli.terminal import safe_streams
 
 pytestmark = pytest.mark.slow
 
-RECORDS = Path(__file__).parents[1] / "golden" / "bench" / "valid.jsonl"
+RECORDS = GOLDEN / "bench" / "valid.jsonl"
 COMMAND = [sys.executable, "-m", "edgeshuffle"]
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import GOLDEN
 from small_models import artifact
 
 from edgeshuffle.errors import (
@@ -35,8 +35,8 @@ from edgeshuffle.runner.bench.run import (
 from edgeshuffle.runner.bench.stats import summarize
 from edgeshuffle.runner.bench.verdict import judge, settled
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "bench"
-INFO = read_measured(GOLDEN / "valid.jsonl").records[0].device
+RECORDS = GOLDEN / "bench"
+INFO = read_measured(RECORDS / "valid.jsonl").records[0].device
 FILES = [("fp32.onnx", "fp32"), ("int8.onnx", "int8"), ("fp32.tflite", "fp32")]
 READY = {
     "ready": True,
@@ -243,8 +243,8 @@ def test_a_record_has_what_the_agent_and_the_manifest_said(small):
 def test_agents_are_started_with_what_they_need(small):
     device = FakeDevice(Script(), Script(), Script())
     run(small, device, threads=2, seed=5)
-    pushed = [file.name for file in device.pushed[-4:]]
-    assert pushed == ["litert.py", "power.py", "agent.py", "fp32.tflite"]
+    pushed = [file.name for file in device.pushed[-5:]]
+    assert pushed == ["litert.py", "power.py", "probe.py", "agent.py", "fp32.tflite"]
     assert device.spawned[-1] == [
         *("python-there", "there/agent.py", "--runtime", "litert"),
         *("--model", "there/fp32.tflite", "--threads", "2", "--seed", "5"),

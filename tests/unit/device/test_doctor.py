@@ -5,7 +5,7 @@ import json
 import pytest
 from small_models import run
 
-from edgeshuffle.agent.agent import describe
+from edgeshuffle.agent.probe import describe
 from edgeshuffle.device.doctor import examine
 from edgeshuffle.device.replies import Described, read
 from edgeshuffle.payload.wheels import Choice

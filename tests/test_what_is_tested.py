@@ -7,11 +7,10 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from places import CHECKOUT
 
-ROOT = Path(__file__).parents[2]
 SKIPPING = """
 import pytest
 
@@ -28,7 +27,7 @@ def test_done(): pass
 @pytest.fixture
 def suite(tmp_path):
     """A test suite with this one's conftest, that needs two programs of which there is one."""
-    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
+    shutil.copy(CHECKOUT / "tests" / "conftest.py", tmp_path)
     (tmp_path / "packages.txt").write_text("# a comment\ndash  sh\nqemu-none  qemu-of-no-kind\n")
     (tmp_path / "test_devices.py").write_text(SKIPPING)
     return tmp_path
@@ -45,8 +44,9 @@ def run_suite(suite, *arguments, **environment):
     )
 
 
-def test_what_was_skipped_is_told_in_the_last_two_lines(suite):
-    done = run_suite(suite)
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_was_skipped_is_told_in_the_last_two_lines(suite, workers):
+    done = run_suite(suite, "-n", str(workers))
     assert done.returncode == 0
     assert done.stdout.splitlines()[-2:] == [
         "Not tested: 2 tests (devices 2).",
@@ -59,7 +59,8 @@ def test_nothing_is_told_where_nothing_was_skipped(suite):
 
 
 def test_where_all_should_be_tested_a_skip_for_want_of_a_package_fails(suite):
-    assert run_suite(suite, EDGESHUFFLE_TEST_ALL="1").returncode == 1
+    for workers in ("0", "2"):
+        assert run_suite(suite, "-n", workers, EDGESHUFFLE_TEST_ALL="1").returncode == 1
     (suite / "packages.txt").write_text("dash  sh\n")
     done = run_suite(suite, EDGESHUFFLE_TEST_ALL="1")
     assert done.returncode == 0
@@ -71,7 +72,7 @@ def machine(tmp_path):
     """A checkout with .ci/run, and programs that note how they were called."""
     for file in (".ci/run", "tests/packages.txt"):
         (tmp_path / file).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / file, tmp_path / file)
+        shutil.copy(CHECKOUT / file, tmp_path / file)
     programs = tmp_path / "bin"
     programs.mkdir()
     for name in ("bash", "dirname", "sed", "id"):
@@ -121,7 +122,7 @@ def test_ci_without_apt_tests_what_it_can(machine):
 )
 def test_a_job_that_is_none_is_explained(arguments):
     done = subprocess.run(
-        [sys.executable, ROOT / "tools" / "run.py", *arguments],
+        [sys.executable, CHECKOUT / "tools" / "run.py", *arguments],
         capture_output=True,
         text=True,
         check=False,

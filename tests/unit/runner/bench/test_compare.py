@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import GOLDEN
 from small_models import run
 
 from edgeshuffle.errors import ArtifactError
@@ -16,9 +16,9 @@ from edgeshuffle.runner.bench.results import report_of
 from edgeshuffle.runner.bench.stats import summarize
 from edgeshuffle.runner.bench.verdict import judge, settled, slowdown
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "bench"
-RECORD = read_measured(GOLDEN / "version_2.jsonl").records[0]
-RUN = from_line((GOLDEN / "version_2.jsonl").read_bytes().splitlines(keepends=True)[0])
+RECORDS = GOLDEN / "bench"
+RECORD = read_measured(RECORDS / "version_2.jsonl").records[0]
+RUN = from_line((RECORDS / "version_2.jsonl").read_bytes().splitlines(keepends=True)[0])
 EMULATED = replace(RECORD.device, emulated=True, counted=True)
 
 
@@ -154,7 +154,7 @@ def test_runs_without_a_common_file():
 
 
 def test_the_report_command_compares(tmp_path, capsys):
-    file = GOLDEN / "valid.jsonl"
+    file = RECORDS / "valid.jsonl"
     assert run("report", file, "--against", file) == 0
     assert "1.000 (" in capsys.readouterr().out
     assert run("report", tmp_path / "none.jsonl") == ArtifactError.exit_code

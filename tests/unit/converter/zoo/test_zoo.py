@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from networks import network
+from places import GOLDEN
 from safetensors.torch import save_file
 
 from edgeshuffle.converter import zoo
@@ -12,8 +13,6 @@ from edgeshuffle.converter.zoo.cards import card_names, card_of_width, load_card
 from edgeshuffle.converter.zoo.shufflenet_v2 import ShuffleNetV2
 from edgeshuffle.converter.zoo.stem import infer_stem
 from edgeshuffle.errors import UnknownNameError, WeightsError
-
-GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import GOLDEN
 
 from edgeshuffle.errors import ArtifactError
 from edgeshuffle.runner.bench import events
@@ -19,12 +19,12 @@ from edgeshuffle.runner.bench.reading import read_measured
 from edgeshuffle.runner.bench.record import Energy, OperatorTime, State
 from edgeshuffle.untrusted import clean
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "bench"
-NEW = (GOLDEN / "version_2.jsonl").read_bytes()
+RECORDS = GOLDEN / "bench"
+NEW = (RECORDS / "version_2.jsonl").read_bytes()
 LINES = NEW.splitlines(keepends=True)
-OLD = (GOLDEN / "valid.jsonl").read_text().splitlines()[0]
+OLD = (RECORDS / "valid.jsonl").read_text().splitlines()[0]
 RUN = from_line(LINES[0])
-(RECORD,) = read_measured(GOLDEN / "version_2.jsonl").records
+(RECORD,) = read_measured(RECORDS / "version_2.jsonl").records
 
 natural = st.integers(0, 2**53)
 maybe = st.none() | natural
@@ -96,7 +96,7 @@ def test_the_format_of_kept_events_still_reads_and_writes():
 
 
 def test_records_of_version_1_are_read():
-    record, _ = read_measured(GOLDEN / "valid.jsonl").records
+    record, _ = read_measured(RECORDS / "valid.jsonl").records
     assert {**asdict(record), "blocks": None}.items() >= {
         ("model", "made_up"),
         ("precision", "fp32"),

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from places import GOLDEN
 from small_models import artifact
 
 from edgeshuffle.errors import ArtifactError
@@ -18,8 +19,8 @@ from edgeshuffle.runner.bench import journal as journals
 from edgeshuffle.runner.bench.events import from_line
 from edgeshuffle.runner.bench.journal import lock, new_journal, records_folder, writable_folder
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "bench"
-LINES = (GOLDEN / "version_2.jsonl").read_bytes().splitlines(keepends=True)
+RECORDS = GOLDEN / "bench"
+LINES = (RECORDS / "version_2.jsonl").read_bytes().splitlines(keepends=True)
 HEAD, BLOCKS = LINES[:3], LINES[3:7]
 NOW = datetime(2026, 1, 2, 3, 4, 5, 6, UTC)
 

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from places import GOLDEN
 from small_models import run
 
 from edgeshuffle.device.emulated.boards import BOARDS, write_board
@@ -17,7 +18,6 @@ from edgeshuffle.runner.bench.instructions import count, doubts
 from edgeshuffle.runner.bench.reading import read_measured
 from edgeshuffle.runner.bench.record import Count
 
-GOLDEN = Path(__file__).parent.parent / "golden"
 INFO = dataclasses.replace(
     read_measured(GOLDEN / "bench" / "valid.jsonl").records[0].device,
     emulated=True,

@@ -8,11 +8,11 @@ import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 
 import pytest
+from places import CHECKOUT
 
-SCRIPT = Path(__file__).parents[2] / "tools" / "refresh_base_images.py"
+SCRIPT = CHECKOUT / "tools" / "refresh_base_images.py"
 INDEX = json.dumps(
     {"mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []}
 ).encode()

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from places import GOLDEN
 
 from edgeshuffle.report import REPORTS
 from edgeshuffle.report.numbers import number
@@ -16,7 +17,6 @@ from edgeshuffle.runner.bench.record import Energy, OperatorTime
 from edgeshuffle.runner.bench.stats import Estimate, Statistics
 from edgeshuffle.runner.bench.verdict import Verdict
 
-GOLDEN = Path(__file__).parent.parent / "golden"
 RECORD = read_measured(GOLDEN / "bench" / "valid.jsonl").records[0]
 
 

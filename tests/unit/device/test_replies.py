@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeshuffle.agent.agent import describe
+from edgeshuffle.agent.probe import describe
 from edgeshuffle.device import replies
 from edgeshuffle.device.session import LONGEST_SECONDS, AgentSession, open_agent
 from edgeshuffle.errors import DeviceError

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeshuffle.agent import agent
 from edgeshuffle.errors import UnknownNameError
 from edgeshuffle.runner.bench.cores import choose_cores
 
@@ -62,14 +61,3 @@ def test_there_is_a_core_for_every_thread(wanted, sizes, threads):
     cores = iter(range(sum(sizes)))
     clusters = [[next(cores) for _ in range(size)] for size in sizes]
     assert len(choose_cores(wanted, clusters, threads)) >= min(threads, sum(sizes))
-
-
-@pytest.mark.parametrize("file", ["cpu_capacity", "cpufreq/cpuinfo_max_freq"])
-def test_clusters_are_told_apart_by_what_the_kernel_shows(tmp_path, monkeypatch, file):
-    monkeypatch.setattr(agent, "_is_arm", lambda: True)
-    monkeypatch.setattr(agent.os, "sched_getaffinity", lambda _: {0, 1, 2, 3, 5})
-    for core, speed in enumerate((900, 400, 900, 400, 100)):
-        path = tmp_path / f"cpu{core}" / file
-        path.parent.mkdir(parents=True)
-        path.write_text(f"{speed}\n")
-    assert agent.clusters(tmp_path) == [[5], [1, 3], [0, 2]]

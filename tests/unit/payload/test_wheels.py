@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeshuffle.agent.agent import describe
+from edgeshuffle.agent.probe import describe
 from edgeshuffle.device.replies import Described, read
 from edgeshuffle.errors import DeviceError
 from edgeshuffle.payload import wheels

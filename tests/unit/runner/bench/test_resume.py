@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from places import GOLDEN
 
 from edgeshuffle.errors import DeviceError
 from edgeshuffle.runner.bench import events
@@ -16,8 +16,8 @@ from edgeshuffle.runner.bench.reading import read_measured
 from edgeshuffle.runner.bench.recording import begin
 from edgeshuffle.runner.bench.resume import CutOff, find
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "bench"
-LINES = (GOLDEN / "version_2.jsonl").read_bytes().splitlines(keepends=True)
+RECORDS = GOLDEN / "bench"
+LINES = (RECORDS / "version_2.jsonl").read_bytes().splitlines(keepends=True)
 RUN = from_line(LINES[0])
 CUT = LINES[:5]  # two blocks
 VERSIONS = ("1.32.0",)
@@ -141,7 +141,7 @@ class TestGoingOn:
         assert kept.startswith(b"".join(CUT) + b'{"resumed":')
         (record,) = read_measured(path).records
         assert record.finished
-        assert record.blocks == read_measured(GOLDEN / "version_2.jsonl").records[0].blocks
+        assert record.blocks == read_measured(RECORDS / "version_2.jsonl").records[0].blocks
         assert [one.name for one in tmp_path.iterdir()] == [path.name]
 
     def test_without_another_sample_nothing_is_written(self, tmp_path):

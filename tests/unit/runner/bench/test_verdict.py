@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import GOLDEN
 
 from edgeshuffle.runner.bench.reading import read_measured
 from edgeshuffle.runner.bench.record import State
 from edgeshuffle.runner.bench.stats import summarize
 from edgeshuffle.runner.bench.verdict import drift, judge
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "bench"
+RECORDS = GOLDEN / "bench"
 
 
 def read(name):
-    return read_measured(GOLDEN / f"{name}.jsonl").records
+    return read_measured(RECORDS / f"{name}.jsonl").records
 
 
 VALID = read("valid")[0]

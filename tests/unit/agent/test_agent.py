@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import shutil
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 from small_models import OnnxGraph, onnx_classifier, tflite_classifier
 
-from edgeshuffle.agent import agent, power
+from edgeshuffle.agent import agent_files
 from edgeshuffle.runtimes import RUNTIMES
 
-AGENT = Path(agent.__file__)
+AGENT = agent_files()[-1]
 WEIGHT = np.arange(6, dtype=np.float32).reshape(2, 3)
 BIAS = np.zeros(2, np.float32)
 PACKAGES = {"ort": "onnxruntime", "litert": "ai_edge_litert"}
@@ -118,42 +115,6 @@ def test_operators_are_timed_where_the_runtime_tells(models):
         assert all(entry["ns"] >= 0 for entry in profile["operators"])
 
 
-PMIC = """\
- 3V7_WL_SW_A current(0)=0.10000000A
-   VDD_CORE_A current(7)=2.00000000A
- 3V7_WL_SW_V volt(8)=3.70000000V
-   VDD_CORE_V volt(15)=0.80000000V
-     EXT5V_V volt(24)=5.10000000V
-"""
-
-
-def test_power_is_the_sum_over_rails(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert power.power_mw() is None
-    program = tmp_path / "vcgencmd"
-    program.write_text(f"#!/bin/sh\necho '{PMIC}'\n")
-    program.chmod(0o755)
-    assert power.power_mw() == round(1000 * (0.1 * 3.7 + 2 * 0.8))
-    program.write_text("#!/bin/sh\necho 'Command not registered'\n")
-    assert power.power_mw() is None
-
-
-def test_energy_is_measured_over_inferences(tmp_path, monkeypatch):
-    program = tmp_path / "vcgencmd"
-    program.write_text(f"#!/bin/sh\n[ $1 = pmic_read_adc ] && echo '{PMIC}'\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-
-    class Session:
-        def invoke(self):
-            time.sleep(0.01)
-
-    found = power.measure(Session().invoke, 0.3)
-    assert found["idle_mw"] == found["busy_mw"] == 1970
-    assert 10 <= found["inferences"] <= 40
-    assert 0.3 <= found["seconds"] < 2
-
-
 def test_quit_and_the_end_of_input_end_it(models):
     replies, status, _ = talk("ort", models / "ort", {"cmd": "quit"}, STATE)
     assert len(replies) == 1
@@ -208,11 +169,11 @@ def test_a_missing_package_is_named(models, tmp_path, runtime):
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-def test_two_files_on_a_board_are_enough(models, tmp_path, runtime):
+def test_its_files_are_enough_on_a_board(models, tmp_path, runtime):
     env = without(tmp_path, "edgeshuffle")
     board = tmp_path / "board"
     board.mkdir()
-    for file in (AGENT, AGENT.with_name(f"{runtime}.py")):
+    for file in agent_files(runtime):
         shutil.copy(file, board)
     program = board / "agent.py"
     (ready, samples), status, _ = talk(runtime, models / runtime, run(2), program=program, env=env)
@@ -222,7 +183,8 @@ def test_two_files_on_a_board_are_enough(models, tmp_path, runtime):
 
 
 def test_noise_on_stdout_does_not_break_the_protocol(tmp_path):
-    shutil.copy(AGENT, tmp_path)
+    for file in agent_files():
+        shutil.copy(file, tmp_path)
     (tmp_path / "noisy.py").write_text(NOISY)
     commands = [run(2), STATE, run(1), STATE]
     program = tmp_path / "agent.py"
@@ -236,7 +198,7 @@ def test_noise_on_stdout_does_not_break_the_protocol(tmp_path):
     assert err.count("imported") == err.count("opened") == 4
 
 
-@pytest.mark.parametrize("name", ["agent", "hold", "power", *RUNTIMES])
+@pytest.mark.parametrize("name", [path.stem for path in sorted(AGENT.parent.glob("*.py"))])
 def test_old_boards_have_python_3_9_and_numpy_only(name):
     tree = ast.parse(AGENT.with_name(f"{name}.py").read_text(), feature_version=(3, 9))
     imported = set()
@@ -250,51 +212,3 @@ def test_old_boards_have_python_3_9_and_numpy_only(name):
     assert "__future__" in packages
     allowed = {"ort": {"onnxruntime"}, "litert": {"ai_edge_litert"}}.get(name, set())
     assert packages - sys.stdlib_module_names <= {"numpy", "tflite_runtime"} | allowed
-
-
-class TestSensors:
-    def test_the_fastest_cores_clock(self, tmp_path):
-        assert agent.clock_khz(tmp_path) is None
-        for index, text in enumerate(["600000\n", "1500000\n", "junk", ""]):
-            folder = tmp_path / f"cpu{index}" / "cpufreq"
-            folder.mkdir(parents=True)
-            (folder / "scaling_cur_freq").write_text(text)
-        assert agent.clock_khz(tmp_path) == 1_500_000
-
-    @pytest.mark.parametrize(
-        ("zones", "hottest"),
-        [
-            ([], None),
-            ([("gpu-thermal", "70000"), ("cpu-thermal", "48000")], 48_000),
-            ([("CPU0", "48000"), ("CPU1", "49000")], 49_000),
-            ([("gpu-thermal", "70000"), ("battery", "30000")], 70_000),
-            ([("cpu-thermal", "0"), ("other", "40000")], 40_000),
-            ([("cpu-thermal", "-273000"), ("cpu-2", "999999"), ("cpu-3", "?")], None),
-        ],
-    )
-    def test_the_hottest_cpu_zone(self, tmp_path, zones, hottest):
-        for index, (kind, temperature) in enumerate(zones):
-            folder = tmp_path / f"thermal_zone{index}"
-            folder.mkdir()
-            (folder / "type").write_text(kind + "\n")
-            (folder / "temp").write_text(temperature + "\n")
-        assert agent.temperature_mc(tmp_path) == hottest
-
-    def test_memory_that_was_used_once_stays_in_the_peak(self):
-        code = (
-            "import numpy as np\n"
-            "from edgeshuffle.agent.agent import peak_rss_bytes\n"
-            "print(peak_rss_bytes())\n"
-            "np.ones(2**26, np.uint8)\n"
-            "print(peak_rss_bytes())\n"
-        )
-        before, after = map(int, subprocess.check_output([sys.executable, "-c", code]).split())
-        assert 2**20 < before <= after - 2**25
-
-
-def test_a_user_without_a_home_is_described_all_the_same(monkeypatch):
-    def no_entry():
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.setattr(agent.Path, "home", no_entry)
-    assert agent.describe()["free_bytes"] is None
