@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 from rich.box import SIMPLE_HEAD
-from rich.progress import Progress
 from rich.table import Table
 
 from edgeshuffle.artifact import Artifact
 from edgeshuffle.cli.console import Console
 from edgeshuffle.cli.devices import device_options, wait_option
 from edgeshuffle.cli.output import echo_json
+from edgeshuffle.cli.progress import stages
 from edgeshuffle.dataset.labels import CLASS_ORDERS
 from edgeshuffle.device.inventory import inventory_file, resolve
 from edgeshuffle.runner.evaluate import EvaluateOptions, Evaluation, Result, evaluate
@@ -81,12 +81,8 @@ def command(
         threads=threads,
         wait=wait,
     )
-    stderr = Console(stderr=True)
-    with Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
-        task = progress.add_task("Evaluating", total=None)
-        evaluation = evaluate(
-            options, lambda done, total: progress.update(task, completed=done, total=total)
-        )
+    with stages() as progress:
+        evaluation = evaluate(options, progress)
     for note in evaluation.notes:
         click.echo(note, err=True)
     if as_json:

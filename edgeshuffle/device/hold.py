@@ -21,8 +21,8 @@ from edgeshuffle.untrusted import quoted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgeshuffle.device import Progress
     from edgeshuffle.device.process import JsonProcess
+    from edgeshuffle.progress import Progress
 
 PROGRAM: Final = Path(program.__file__)
 MEMORY: Final = program.MEMORY

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from edgeshuffle.device import Progress
+    from edgeshuffle.progress import Progress
 
 WHERE: Final = "on this machine"
 NAME: Final = "This machine"

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
-    from edgeshuffle.device import Progress
     from edgeshuffle.device.transport import Transport
     from edgeshuffle.payload.wheels import Choice
+    from edgeshuffle.progress import Progress
 
 COMMAND_SECONDS: Final = 60.0
 UNPACK_SECONDS: Final = 600.0

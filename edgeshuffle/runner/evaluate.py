@@ -13,22 +13,21 @@ from edgeshuffle.device import open_device
 from edgeshuffle.device.session import open_agent
 from edgeshuffle.errors import ArtifactError, DataError, ModelError, RuntimeUnavailableError
 from edgeshuffle.packaged import TEST_IMAGES
+from edgeshuffle.progress import silent
 from edgeshuffle.runner.tally import Result, Tally
 from edgeshuffle.runtimes import RUNTIMES
 
 __all__ = ["EvaluateOptions", "Evaluation", "Result", "evaluate"]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from edgeshuffle.artifact import Artifact, ModelFile
     from edgeshuffle.dataset import ImageSet
     from edgeshuffle.device import DeviceInfo
     from edgeshuffle.device.session import AgentSession
+    from edgeshuffle.progress import Progress
     from edgeshuffle.runtimes import Session
-
-    Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,14 +82,14 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
 
     The reference is the artifact's float ONNX file or, without one, its float TFLite file. It runs
     here, also where the files are evaluated on a device; they then run here too, to be compared.
-    `progress` is called with the number of images done and the number of all.
+    `progress` is called with a stage, and how much of how much is done.
 
     Raises DataError (images), ArtifactError (no file to run or to compare with, or one that was
     changed meanwhile), ModelError (logits that are no finite numbers, or a reference that gives
     only zeros), MissingExtraError, RuntimeUnavailableError, and for a
     device UnknownNameError and DeviceError.
     """
-    artifact = options.artifact
+    artifact, report = options.artifact, progress or silent
     reference = _reference(artifact)
     files = _chosen(artifact, options.runtimes)
     images = _images(options)
@@ -102,7 +101,7 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
     base = Tally()
     tallies = {file.path: Tally() for file in files}
     with ExitStack() as stack:
-        info, there = _on_device(options, files, stack)
+        info, there = _on_device(options, files, stack, report)
         for index, image in enumerate(images):
             label = None if labels is None else int(labels[index])
             expected = {path: session.run(image) for path, session in here.items()}
@@ -122,8 +121,7 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
                 tally.add(expected[reference.path], output, label)
                 if there:
                     tally.compare(expected[path], output)
-            if progress is not None:
-                progress(index + 1, len(images))
+            report("evaluate", index + 1, len(images))
     artifact.check_files((reference, *files))
     if not base.signal and any(tally.noise for tally in tallies.values()):
         raise ModelError(
@@ -185,12 +183,12 @@ def _chosen(artifact: Artifact, runtimes: tuple[str, ...]) -> list[ModelFile]:
 
 
 def _on_device(
-    options: EvaluateOptions, files: list[ModelFile], stack: ExitStack
+    options: EvaluateOptions, files: list[ModelFile], stack: ExitStack, progress: Progress
 ) -> tuple[DeviceInfo | None, dict[str, AgentSession]]:
     """What the device is, and every file loaded there."""
     if options.device == "local":
         return None, {}
-    device = stack.enter_context(open_device(options.device))
+    device = stack.enter_context(open_device(options.device, progress))
     device.set_up(options.wait)
     path = options.artifact.path
     return device.info(), {

@@ -101,9 +101,9 @@ def test_each_image_is_decoded_once(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(images, "preprocess_picture", lambda *a: decoded.append(1) or real(*a))
     seen = []
     options = EvaluateOptions(artifact=make(folder), data=tmp_path / "data.npz", limit=20)
-    found = evaluate(options, lambda done, total: seen.append((done, total)))
+    found = evaluate(options, lambda *told: seen.append(told))
     assert len(decoded) == found.n == 20
-    assert seen == [(index, 20) for index in range(1, 21)]
+    assert seen == [("evaluate", index, 20) for index in range(1, 21)]
 
 
 def test_without_labels_only_the_comparison_is_left(folder, tmp_path, capsys):

@@ -6,9 +6,7 @@ import dataclasses
 import hashlib
 import math
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,10 +33,9 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.export.budget import Budget
     from edgeshuffle.converter.plan import QuantPlan
     from edgeshuffle.converter.quant import Quantized
+    from edgeshuffle.progress import Progress
 
 __all__ = ["ExportOptions", "Exported", "export"]
-
-Progress = Callable[[str, int, int], None]
 
 # Enough images to see a broken quantization in the manifest; `evaluate` measures properly. A float
 # file needs but a handful.
@@ -109,7 +106,7 @@ def _export(options: ExportOptions, target: Path, report: Progress) -> Exported:
         files = _write(forms, source.name, options, folder)
         labels = _write_labels(source, files, folder)
         checked = _checked_images(options, source, images)
-        proved = prove(source.reference, files, folder, checked, partial(report, "check"))
+        proved = prove(source.reference, files, folder, checked, report)
         metrics: dict[str, Any] = {}
         odd: tuple[str, ...] = ()
         if images is not None and checked is not None:

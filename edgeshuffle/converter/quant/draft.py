@@ -11,7 +11,7 @@ from edgeshuffle.converter.quant.samples import Channels, sample
 from edgeshuffle.converter.quant.ties import tie
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     import numpy as np
     import onnx_ir as ir
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.plan import QuantPlan
     from edgeshuffle.converter.quant.recipe import Recipe
     from edgeshuffle.converter.quant.ties import Group
+    from edgeshuffle.progress import Progress
 
 
 class Images(Protocol):
@@ -39,7 +40,7 @@ class Draft:
     model: ir.Model
     images: Images
     recipe: Recipe
-    progress: Callable[[str, int, int], None]
+    progress: Progress
     ranges: list[tuple[float, float]] | None = None
     planned: QuantPlan | None = None
     _samples: dict[str, Channels] | None = field(default=None, repr=False)

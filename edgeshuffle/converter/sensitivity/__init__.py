@@ -10,15 +10,13 @@ from edgeshuffle.dataset.calibration import calibration_images
 from edgeshuffle.errors import ArtifactError, MissingExtraError, ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     import onnx_ir as ir
 
     from edgeshuffle.artifact import Artifact
     from edgeshuffle.converter.sensitivity.layers import Layer
-
-    Progress = Callable[[str, int, int], None]
+    from edgeshuffle.progress import Progress
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from edgeshuffle.device import Progress
+    from edgeshuffle.progress import Progress
 
 QEMU: Final = "qemu-aarch64"
 AGENT: Final = Path(agent.__file__)

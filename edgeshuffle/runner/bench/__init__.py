@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgeshuffle.device import open_device
 from edgeshuffle.errors import ArtifactError
+from edgeshuffle.progress import silent
 from edgeshuffle.runner.bench.compare import refuse_incomparable
 from edgeshuffle.runner.bench.cores import choose_cores
 from edgeshuffle.runner.bench.events import MeasuredFile, Run
@@ -27,9 +28,10 @@ from edgeshuffle.runner.bench.results import (
 from edgeshuffle.runner.bench.run import load, measure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from edgeshuffle.device import DeviceInfo
+    from edgeshuffle.progress import Progress
     from edgeshuffle.runner.bench.plan import Case
 
 __all__ = [
@@ -44,7 +46,7 @@ __all__ = [
 
 
 def bench(
-    options: BenchOptions, progress: Callable[[str, int, int], None] | None = None
+    options: BenchOptions, progress: Progress | None = None
 ) -> BenchReport | InstructionReport:
     """Measure every model file and keep the records beside the artifact's folder.
 
@@ -60,7 +62,7 @@ def bench(
     """
     cases = plan(options)
     then = None if options.against is None else read_measured(options.against)
-    report = progress or (lambda *_: None)
+    report = progress or silent
     with (
         open_device(options.device, report) as device,
         writable_folder(options.artifact) as folder,

@@ -13,9 +13,10 @@ from edgeshuffle.errors import UnknownNameError
 from edgeshuffle.runner.bench.events import Counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from edgeshuffle.device import Device, DeviceInfo
+    from edgeshuffle.progress import Progress
     from edgeshuffle.runner.bench.plan import BenchOptions, Case
     from edgeshuffle.runner.bench.record import Count
 
@@ -41,7 +42,7 @@ def count(
     device: Device,
     info: DeviceInfo,
     cases: Sequence[Case],
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> Iterator[Counted]:
     """Run each case in turn, and count its instructions if the device can.
 

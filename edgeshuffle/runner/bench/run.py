@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from edgeshuffle.device import Device, replies
+    from edgeshuffle.progress import Progress
     from edgeshuffle.runner.bench.events import Event
     from edgeshuffle.runner.bench.history import FileHistory, History
     from edgeshuffle.runner.bench.plan import BenchOptions, Budget, Case
 
-    Progress = Callable[[str, int, int], None]
     Keep = Callable[[Event], None]
 
 SETTLED_SAMPLES: Final = 20

@@ -12,6 +12,7 @@ from edgeshuffle.dataset.calibration import calibration_images
 from edgeshuffle.errors import ArtifactError, MissingExtraError, ModelError, RuntimeUnavailableError
 from edgeshuffle.limits import check_limit
 from edgeshuffle.metrics import agreement, none_if_equal
+from edgeshuffle.progress import silent
 from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
 
     from edgeshuffle.artifact import Artifact
     from edgeshuffle.converter.plan import QParams
+    from edgeshuffle.progress import Progress
     from edgeshuffle.runner.compare.noise import Noise
-
-    Progress = Callable[[str, int, int], None]
 
     class _Taps(Protocol):
         @property
@@ -107,7 +107,7 @@ def compare(options: CompareOptions, progress: Progress | None = None) -> Compar
     check_limit("--min-sqnr", options.min_sqnr, -math.inf)
     check_limit("--max-steps", options.max_steps, 0)
     try:
-        return _compare(options, progress or (lambda *_: None))
+        return _compare(options, progress or silent)
     except ModuleNotFoundError as err:
         if (err.name or "").startswith("edgeshuffle"):
             raise
