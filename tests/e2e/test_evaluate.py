@@ -226,7 +226,7 @@ def test_table_of_the_newest_artifact(folder, tmp_path, capsys, monkeypatch):
 
 
 def test_demo_artifact_brings_its_images(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("edgeshuffle.runner.evaluate.TEST_IMAGES", tmp_path / "data.npz")
+    monkeypatch.setattr("edgeshuffle.dataset.artifact_images.TEST_IMAGES", tmp_path / "data.npz")
     demo = make(folder, source={"kind": "demo"})
     assert evaluate(EvaluateOptions(artifact=demo)).n == N
 

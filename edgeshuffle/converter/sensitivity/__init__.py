@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgeshuffle.converter.quant.recipe import DEFAULT, Recipe, load_recipe, read_recipe
-from edgeshuffle.dataset.calibration import calibration_images
+from edgeshuffle.dataset.artifact_images import calibration_images
 from edgeshuffle.errors import ArtifactError, MissingExtraError, ModelError
 
 if TYPE_CHECKING:

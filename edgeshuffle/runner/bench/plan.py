@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from edgeshuffle.errors import ArtifactError
-from edgeshuffle.runtimes import RUNTIMES
+from edgeshuffle.runner.files import files_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,20 +119,9 @@ def plan(options: BenchOptions) -> tuple[Case, ...]:
     Raises UnknownNameError, and ArtifactError where no file is for these runtimes.
     """
     artifact = options.artifact
-    for name in options.runtimes:
-        if name not in tuple(RUNTIMES):
-            RUNTIMES[name]
-    cases = tuple(
-        Case(file=file, path=artifact.path(file))
-        for file in artifact.manifest.files
-        if not options.runtimes or file.runtime in options.runtimes
+    return tuple(
+        Case(file=file, path=artifact.path(file)) for file in files_for(artifact, options.runtimes)
     )
-    if not cases:
-        raise ArtifactError(
-            f"{artifact.folder} has no model file for "
-            f"{' or '.join(options.runtimes) or 'any runtime'}. Export it again with that format."
-        )
-    return cases
 
 
 def rounds(cases: int, seed: int) -> Iterator[tuple[int, ...]]:

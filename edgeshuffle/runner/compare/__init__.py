@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar
 
 import numpy as np
 
-from edgeshuffle.dataset.calibration import calibration_images
+from edgeshuffle.dataset.artifact_images import calibration_images
 from edgeshuffle.errors import ArtifactError, MissingExtraError, ModelError, RuntimeUnavailableError
 from edgeshuffle.limits import check_limit
 from edgeshuffle.metrics import agreement, none_if_equal
 from edgeshuffle.progress import silent
+from edgeshuffle.runner.files import files_by_format
 from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
@@ -123,15 +124,15 @@ def _compare(options: CompareOptions, progress: Progress) -> Comparison:
 
     artifact = options.artifact
     data, images = calibration_images(artifact, options.data, options.limit)
-    floats = _files(artifact, "fp32").get("onnx") or _absent(artifact, "float ONNX")
-    reference = _opened(OnnxTaps, floats)
+    floats = files_by_format(artifact, "fp32").get("onnx") or _absent(artifact, "float ONNX")
+    reference = _opened(OnnxTaps, artifact.path(floats))
     openers: dict[str, Callable[..., _Taps]] = {
         "onnx": OnnxTaps,
         "tflite": TfliteTaps,
     }
     taps = {
-        kind: _opened(openers[kind], path, reference.operators)
-        for kind, path in _files(artifact, "int8").items()
+        kind: _opened(openers[kind], artifact.path(file), reference.operators)
+        for kind, file in files_by_format(artifact, "int8").items()
     }
     if not taps:
         _absent(artifact, "INT8")
@@ -238,14 +239,6 @@ def _ratio(name: str, kind: str, noise: Noise) -> float:
         ) from err
 
 
-def _files(artifact: Artifact, precision: str) -> dict[str, Path]:
-    return {
-        file.format: artifact.path(file)
-        for file in artifact.manifest.files
-        if file.precision == precision
-    }
-
-
 def _opened(opener: Callable[..., T], path: Path, *more: Any) -> T:
     try:
         return opener(path, *more)
@@ -259,7 +252,7 @@ def _opened(opener: Callable[..., T], path: Path, *more: Any) -> T:
         ) from err
 
 
-def _absent(artifact: Artifact, what: str) -> Path:
+def _absent(artifact: Artifact, what: str) -> NoReturn:
     raise ArtifactError(
         f"{artifact.folder} has no {what} file to compare. Export it again with one."
     )
