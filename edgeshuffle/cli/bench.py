@@ -108,8 +108,7 @@ def command(
     )
     with stages() as progress:
         report = bench(options, progress)
-    render = REPORTS["json" if as_json else "terminal"].render
-    click.echo(render(report).rstrip("\n"))
+    click.echo(report.render(REPORTS["json" if as_json else "terminal"]).rstrip("\n"))
     if report.problem is not None:
         raise report.problem
     if report.invalid and not allow_invalid:

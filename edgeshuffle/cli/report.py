@@ -22,5 +22,5 @@ def command(records: Path, against: Path | None, *, as_json: bool) -> None:
     from edgeshuffle.report import REPORTS
     from edgeshuffle.runner.bench import replay
 
-    render = REPORTS["json" if as_json else "terminal"].render
-    click.echo(render(replay(records, against)).rstrip("\n"))
+    report = replay(records, against)
+    click.echo(report.render(REPORTS["json" if as_json else "terminal"]).rstrip("\n"))

@@ -91,10 +91,11 @@ class Device(Protocol):
         """The Python there that has the runtimes."""
         ...
 
-    def info(self) -> DeviceInfo: ...
-
     def describe(self) -> Described:
-        """All that the agent tells of the device; raises DeviceError."""
+        """All that the agent tells of the device, which `DeviceInfo.of` keeps a part of.
+
+        Asking may start a program there: ask once. Raises DeviceError.
+        """
         ...
 
     def choose(self) -> Choice | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from edgeshuffle.agent.agent import describe
 from edgeshuffle.agent.hold import restore_if_free
-from edgeshuffle.device import DeviceInfo, hold, replies
+from edgeshuffle.device import hold, replies
 from edgeshuffle.device.process import JsonProcess
 from edgeshuffle.errors import DeviceError, UnknownNameError
 from edgeshuffle.packaged import cache_folder
@@ -50,10 +50,6 @@ class LocalDevice:
         if (state / hold.MEMORY).exists():
             restored = replies.read(restore_if_free(state), replies.Restored, WHERE)
             hold.warn_of_left(restored.left, NAME)
-
-    def info(self) -> DeviceInfo:
-        """What this machine shows of itself."""
-        return DeviceInfo.of(self.describe())
 
     def describe(self) -> replies.Described:
         """All that the agent tells of this machine."""

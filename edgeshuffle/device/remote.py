@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from edgeshuffle.agent import agent
 from edgeshuffle.artifact import sha256
-from edgeshuffle.device import DeviceInfo, hold, replies, scripts
+from edgeshuffle.device import hold, replies, scripts
 from edgeshuffle.device.process import JsonProcess
 from edgeshuffle.device.transport import shell_line
 from edgeshuffle.errors import DeviceError
@@ -69,10 +69,6 @@ class RemoteDevice:
     def python(self) -> str:
         """The device's own Python; its packages come from the site folder."""
         return "python3"
-
-    def info(self) -> DeviceInfo:
-        """What the device shows of itself."""
-        return DeviceInfo.of(self.describe())
 
     def describe(self) -> replies.Described:
         """All that the agent tells of the device; needs only Python there."""

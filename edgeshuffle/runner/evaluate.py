@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeshuffle.dataset.artifact_images import evaluation_images
-from edgeshuffle.device import open_device
+from edgeshuffle.device import DeviceInfo, open_device
 from edgeshuffle.device.session import open_agent
 from edgeshuffle.errors import ModelError, RuntimeUnavailableError
 from edgeshuffle.progress import silent
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeshuffle.artifact import Artifact, ModelFile
-    from edgeshuffle.device import DeviceInfo
     from edgeshuffle.device.session import AgentSession
     from edgeshuffle.progress import Progress
     from edgeshuffle.runtimes import Session
@@ -152,7 +151,7 @@ def _on_device(
     device = stack.enter_context(open_device(options.device, progress))
     device.set_up(options.wait)
     path = options.artifact.path
-    return device.info(), {
+    return DeviceInfo.of(device.describe()), {
         file.path: open_agent(device, file, path(file), threads=options.threads) for file in files
     }
 

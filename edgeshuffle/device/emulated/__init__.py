@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from edgeshuffle.agent import agent
-from edgeshuffle.device import DeviceInfo, replies
+from edgeshuffle.device import replies
 from edgeshuffle.device.emulated.boards import BOARDS, Board, write_board
 from edgeshuffle.device.emulated.plugin import compiled, read_counts
 from edgeshuffle.device.process import JsonProcess
@@ -72,10 +72,6 @@ class EmulatedDevice:
     def python(self) -> str:
         """The board's interpreter."""
         return str(self._python)
-
-    def info(self) -> DeviceInfo:
-        """What the board shows of itself."""
-        return DeviceInfo.of(self.describe())
 
     def describe(self) -> replies.Described:
         """All that the agent tells of the board; raises DeviceError."""

@@ -18,23 +18,10 @@ if TYPE_CHECKING:
     from edgeshuffle.device import Device, DeviceInfo
     from edgeshuffle.progress import Progress
     from edgeshuffle.runner.bench.plan import BenchOptions, Case
-    from edgeshuffle.runner.bench.record import Count
 
 INFERENCES: Final = 5
 # The first inference of a process has things to set up, and was run when it loaded the model.
 WARMUP: Final = 1
-# ONNX Runtime's allocator makes single inferences up to 0.6 % longer; beyond, something is wrong.
-SPREAD: Final = 0.01
-
-
-def doubts(count: Count) -> tuple[str, ...]:
-    """Why a count is not to be believed, if so."""
-    if count.spread <= SPREAD:
-        return ()
-    return (
-        f"inferences differ by {100 * count.spread:.2f} %, more than {100 * SPREAD:.0f} %; run it "
-        "again",
-    )
 
 
 def count(
