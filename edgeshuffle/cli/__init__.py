@@ -10,6 +10,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from edgeshuffle import __version__
+from edgeshuffle.cli.flags import with_flags
 from edgeshuffle.cli.terminal import safe_streams
 from edgeshuffle.errors import ArtifactError, EdgeShuffleError
 from edgeshuffle.signals import ending_once
@@ -56,7 +57,7 @@ class _Commands(click.Group):
                 return super().main(*args, **extra)
         except OSError as err:
             # The output itself cannot be written.
-            _end_with(err)
+            _end_with(err, self)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -70,12 +71,14 @@ class _Commands(click.Group):
                 import traceback
 
                 traceback.print_exception(err)
-            _end_with(err)
+            command = self.get_command(ctx, ctx.invoked_subcommand or "")
+            _end_with(err, command or self)
 
 
-def _end_with(err: BaseException) -> NoReturn:
+def _end_with(err: BaseException, command: click.Command) -> NoReturn:
     message, status = _explained(err)
-    click.echo(f"edgeshuffle: {quoted(message, _LINE)}", err=True)
+    shown = quoted(with_flags(message, command), _LINE)
+    click.echo(f"edgeshuffle: {shown}", err=True)
     sys.exit(status)
 
 

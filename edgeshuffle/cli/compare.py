@@ -13,7 +13,8 @@ from edgeshuffle.cli.output import echo_json
 from edgeshuffle.errors import GateError
 
 if TYPE_CHECKING:
-    from edgeshuffle.runner.compare import Comparison, Layer
+    from edgeshuffle.runner.compare import Comparison
+    from edgeshuffle.runner.compare.layers import ComparedLayer
 
 
 @click.command("compare")
@@ -81,7 +82,7 @@ def command(
         )
 
 
-def _db(layer: Layer, kind: str) -> str:
+def _db(layer: ComparedLayer, kind: str) -> str:
     if kind not in layer.sqnr_db:
         return "-"
     db = layer.sqnr_db[kind]

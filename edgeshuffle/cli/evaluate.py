@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from rich.table import Table
 from edgeshuffle.artifact import Artifact
 from edgeshuffle.cli.console import Console
 from edgeshuffle.cli.devices import device_options, wait_option
+from edgeshuffle.cli.flags import with_flags
 from edgeshuffle.cli.output import echo_json
 from edgeshuffle.cli.progress import stages
 from edgeshuffle.dataset.labels import CLASS_ORDERS
@@ -30,7 +32,10 @@ from edgeshuffle.runtimes import RUNTIMES
 @wait_option
 @click.option(
     "--unlabelled",
+    "labelled",
     is_flag=True,
+    flag_value=False,
+    default=True,
     help="Look at no labels: agreement and SQNR only.",
 )
 @click.option(
@@ -61,7 +66,7 @@ def command(
     class_order: str | None,
     wait: int,
     *,
-    unlabelled: bool,
+    labelled: bool,
     as_json: bool,
 ) -> None:
     """Compare every model file of ARTIFACT with the labels and with the float model.
@@ -74,7 +79,7 @@ def command(
         artifact=loaded,
         data=data,
         device=resolve(device, inventory or inventory_file()),
-        labelled=not unlabelled,
+        labelled=labelled,
         class_order=class_order,
         runtimes=tuple(dict.fromkeys(runtimes)),
         limit=limit,
@@ -82,7 +87,9 @@ def command(
         wait=wait,
     )
     with stages() as progress:
-        evaluation = evaluate(options, progress)
+        found = evaluate(options, progress)
+    notes = tuple(with_flags(note, click.get_current_context().command) for note in found.notes)
+    evaluation = replace(found, notes=notes)
     for note in evaluation.notes:
         click.echo(note, err=True)
     if as_json:

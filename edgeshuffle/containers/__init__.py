@@ -86,11 +86,11 @@ def build(options: BuildOptions, tell: Callable[[str], None]) -> tuple[str, tupl
     if not (options.checkout / target.dockerfile).is_file():
         raise ImageError(
             f"{options.checkout.absolute()} has no {target.dockerfile}. Run it in a checkout of "
-            "edgeshuffle, or name one with --checkout."
+            "edgeshuffle, or name one with `checkout`."
         )
     if options.pip_conf is not None and not options.pip_conf.is_file():
         raise ImageError(
-            f"There is no file {options.pip_conf}. Check the path given to --pip-conf."
+            f"There is no file {options.pip_conf}. Check the path given to `pip_conf`."
         )
     name, engine = choose_engine(options.engine)
     settings = {

@@ -54,6 +54,6 @@ def _path(artifact: Artifact, data: Path | None, packaged: Path) -> Path:
     if artifact.manifest.source.get("kind") != "demo":
         raise DataError(
             f"{artifact.folder} was not made from the demo weights, so there are no images for it. "
-            "Give --data DIR or --data FILE.npz."
+            "Give `data=DIR` or `data=FILE.npz`."
         )
     return packaged

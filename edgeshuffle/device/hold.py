@@ -125,7 +125,7 @@ def take(
         return None
     raise DeviceError(
         f"{name} is in use: {told.holder or replies.Holder()}. Run it again after that, or wait "
-        "with --wait SECONDS."
+        "with `wait=SECONDS`."
     )
 
 

@@ -165,5 +165,5 @@ def _session(file: ModelFile, path: Path, threads: int) -> Session:
         reason = (str(err).splitlines() or [repr(err)])[0]
         raise RuntimeUnavailableError(
             f"{file.runtime} cannot load {path} ({reason}). Export it again, or leave this runtime "
-            "out with --runtime."
+            "out with `runtimes`."
         ) from err

@@ -175,7 +175,7 @@ def test_json_has_no_times(report):
 
 def test_more_threads_are_refused(tmp_path):
     options = BenchOptions(artifact=None, threads=2)
-    with pytest.raises(UnknownNameError, match="leave out --threads"):
+    with pytest.raises(UnknownNameError, match="leave out `threads`"):
         next(count(options, None, INFO, (), lambda *_: None))
 
 

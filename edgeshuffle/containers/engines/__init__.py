@@ -70,7 +70,7 @@ def choose_engine(wanted: str | None) -> tuple[str, Engine]:
             return name, engine
     if wanted:
         raise ImageError(
-            f"{wanted} does not work here: install it, start its engine, or leave out --engine."
+            f"{wanted} does not work here: install it, start its engine, or leave out `engine`."
         )
     raise ImageError(
         "No container engine works here: install Docker and start it, or install podman or buildah."

@@ -36,7 +36,7 @@ def count(
     Raises UnknownNameError, DeviceError and what `open_agent` does.
     """
     if options.threads != 1:
-        raise UnknownNameError("Instructions are counted with one thread: leave out --threads.")
+        raise UnknownNameError("Instructions are counted with one thread: leave out `threads`.")
     for index, case in enumerate(cases):
         progress("count", index, len(cases))
         session = open_agent(device, case.file, case.path, seed=options.seed)

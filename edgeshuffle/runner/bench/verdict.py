@@ -120,13 +120,13 @@ def _reasons(record: Record, statistics: Statistics) -> Iterator[str]:
         yield (
             f"the run's two halves differ by {100 * change:.1f} % in the median, more than "
             f"{100 * DRIFT:.0f} %; wait until other work is over"
-            + (", or measure for longer with --full" if record.mode == "quick" else "")
+            + (", or measure for longer with the mode full" if record.mode == "quick" else "")
         )
     # Of 128 samples, p99 is one that was disturbed: judged is the highest that they can tell.
     percent = min(PERCENTILES[-1], math.floor(100 * (1 - SAMPLES_BEYOND / statistics.n)))
-    spread = float(np.percentile(settled(record), max(50, percent))) / statistics.p50.value
+    spread = float(np.percentile(steady_state(record), max(50, percent))) / statistics.p50.value
     if spread >= SPREAD:
         yield (
             f"p{percent} is {spread:.2f} times p50, {SPREAD} or more; close other programs or use "
-            "fewer --threads"
+            "fewer threads"
         )
