@@ -9,7 +9,7 @@ import click
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from edgeshuffle.artifact import Artifact
+from edgeshuffle.cli import shared
 from edgeshuffle.cli.console import Console
 from edgeshuffle.cli.devices import device_options, wait_option
 from edgeshuffle.cli.flags import with_flags
@@ -18,11 +18,10 @@ from edgeshuffle.cli.progress import stages
 from edgeshuffle.dataset.labels import CLASS_ORDERS
 from edgeshuffle.device.inventory import inventory_file, resolve
 from edgeshuffle.runner.evaluate import EvaluateOptions, Evaluation, Result, evaluate
-from edgeshuffle.runtimes import RUNTIMES
 
 
 @click.command("evaluate")
-@click.argument("artifact", type=click.Path(path_type=Path), required=False)
+@shared.artifact_argument
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
@@ -43,18 +42,9 @@ from edgeshuffle.runtimes import RUNTIMES
     type=click.Choice(CLASS_ORDERS),
     help="Class folders' names are indices, or sort as text [default: names, else indices].",
 )
-@click.option(
-    "--runtime",
-    "runtimes",
-    type=click.Choice(list(RUNTIMES)),
-    multiple=True,
-    help="Repeat for several [default: all].",
-)
-@click.option("--limit", type=click.IntRange(1), help="Use this many images, spread over the set.")
-@click.option(
-    "--threads", type=click.IntRange(1, 256), default=1, show_default=True, help="Of the runtime."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@shared.runtime_options
+@shared.limit_option()
+@shared.json_option
 def command(
     artifact: Path | None,
     data: Path | None,
@@ -74,9 +64,8 @@ def command(
     Without ARTIFACT, the newest one under build/. SQNR is the signal to quantization noise ratio
     of the logits.
     """
-    loaded = Artifact.load(artifact) if artifact else Artifact.newest(Path("build"))
     options = EvaluateOptions(
-        artifact=loaded,
+        artifact=shared.load_artifact(artifact),
         data=data,
         device=resolve(device, inventory or inventory_file()),
         labelled=labelled,

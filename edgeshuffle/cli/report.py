@@ -6,13 +6,15 @@ from pathlib import Path
 
 import click
 
+from edgeshuffle.cli import shared
+
 
 @click.command("report")
 @click.argument("records", type=click.Path(path_type=Path))
 @click.option(
     "--against", type=click.Path(path_type=Path), help="Also compare with another run's records."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@shared.json_option
 def command(records: Path, against: Path | None, *, as_json: bool) -> None:
     """Show what an earlier `edgeshuffle bench` measured, from its RECORDS (.jsonl).
 
