@@ -57,7 +57,7 @@ class _Commands(click.Group):
                 return super().main(*args, **extra)
         except OSError as err:
             # The output itself cannot be written.
-            _end_with(err, self)
+            _end_with(err)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -71,14 +71,15 @@ class _Commands(click.Group):
                 import traceback
 
                 traceback.print_exception(err)
-            command = self.get_command(ctx, ctx.invoked_subcommand or "")
-            _end_with(err, command or self)
+            name = ctx.invoked_subcommand
+            _end_with(err, None if name is None else self.get_command(ctx, name))
 
 
-def _end_with(err: BaseException, command: click.Command) -> NoReturn:
+def _end_with(err: BaseException, command: click.Command | None = None) -> NoReturn:
     message, status = _explained(err)
-    shown = quoted(with_flags(message, command), _LINE)
-    click.echo(f"edgeshuffle: {shown}", err=True)
+    if command is not None and isinstance(err, EdgeShuffleError):
+        message = with_flags(message, command)
+    click.echo(f"edgeshuffle: {quoted(message, _LINE)}", err=True)
     sys.exit(status)
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from edgeshuffle.cli import shared
 from edgeshuffle.cli.console import Console
 from edgeshuffle.cli.devices import device_options, wait_option
-from edgeshuffle.cli.flags import with_flags
+from edgeshuffle.cli.flags import with_own_flags
 from edgeshuffle.cli.output import echo_json
 from edgeshuffle.cli.progress import stages
 from edgeshuffle.dataset.labels import CLASS_ORDERS
@@ -77,8 +77,7 @@ def command(
     )
     with stages() as progress:
         found = evaluate(options, progress)
-    notes = tuple(with_flags(note, click.get_current_context().command) for note in found.notes)
-    evaluation = replace(found, notes=notes)
+    evaluation = replace(found, notes=tuple(map(with_own_flags, found.notes)))
     for note in evaluation.notes:
         click.echo(note, err=True)
     if as_json:

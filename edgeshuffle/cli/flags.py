@@ -1,4 +1,4 @@
-"""Parameters that the library's messages name, as the command line calls them."""
+"""Messages of the library in the words of the command line: `max_drop` is --max-drop here."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 _PARAMETER: Final = re.compile(r"`(\w+)(?:=([^`\s]+))?`")
 
 
-def with_flags(message: str, command: click.Command) -> str:
-    """`threads` becomes --threads, and `limit=9` --limit 9, where the command has such an option.
+def with_flags(text: str, command: click.Command) -> str:
+    """The text with options for the parameters in backticks that the command has options for.
 
-    A group has the options of all its commands.
+    `limit=9` becomes --limit 9, and `labelled=False` the switch alone. A group has the options of
+    all its commands.
     """
     options = {option.name: option for option in _options(command)}
 
@@ -27,13 +28,18 @@ def with_flags(message: str, command: click.Command) -> str:
         name = max(option.opts, key=len)
         return name if found[2] is None or option.is_flag else f"{name} {found[2]}"
 
-    return _PARAMETER.sub(flag, message)
+    return _PARAMETER.sub(flag, text)
+
+
+def with_own_flags(text: str) -> str:
+    """The same, for the command that runs."""
+    return with_flags(text, click.get_current_context().command)
 
 
 def _options(command: click.Command) -> Iterator[click.Option]:
+    for param in command.params:
+        if isinstance(param, click.Option):
+            yield param
     if isinstance(command, click.Group):
-        for one in command.commands.values():
-            yield from _options(one)
-    for parameter in command.params:
-        if isinstance(parameter, click.Option):
-            yield parameter
+        for inner in command.commands.values():
+            yield from _options(inner)
