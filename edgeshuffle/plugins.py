@@ -17,14 +17,18 @@ class Table(Mapping[str, T], Generic[T]):
 
     Iterating imports nothing, so command-line choices are free. Indexing raises UnknownNameError
     for a name not in the table and MissingExtraError where the module needs a package that is
-    not installed; `extra` names the pip extra that brings it.
+    not installed; `extra` names the pip extra that brings it. `module` is how a plugin's module is
+    called, where that is not just its name.
     """
 
-    def __init__(self, kind: str, package: str, extra: str, *names: str) -> None:
+    def __init__(
+        self, kind: str, package: str, extra: str, *names: str, module: str = "{}"
+    ) -> None:
         self.kind = kind
         self._package = package
         self._extra = extra
         self._names = names
+        self._module = module
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -44,4 +48,4 @@ class Table(Mapping[str, T], Generic[T]):
                 f"Unknown {self.kind} '{name}'.{hint} Known: {', '.join(self._names)}."
             )
         with needs_extra(f"The {self.kind} '{name}'", self._extra):
-            return cast("T", import_module(f"{self._package}.{name}"))
+            return cast("T", import_module(f"{self._package}.{self._module.format(name)}"))

@@ -7,29 +7,20 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from edgeshuffle.cli import shared
 from edgeshuffle.cli.devices import device_options, wait_option
 from edgeshuffle.cli.numbers import FiniteFloat
 from edgeshuffle.device.inventory import inventory_file, resolve
 from edgeshuffle.errors import GateError
-from edgeshuffle.runtimes import RUNTIMES
 
 if TYPE_CHECKING:
     from edgeshuffle.runner.bench.plan import Mode
 
 
 @click.command("bench")
-@click.argument("artifact", required=False, type=click.Path(path_type=Path))
+@shared.artifact_argument
 @device_options
-@click.option(
-    "--runtime",
-    "runtimes",
-    type=click.Choice(list(RUNTIMES)),
-    multiple=True,
-    help="Repeat for several [default: all].",
-)
-@click.option(
-    "--threads", type=click.IntRange(1, 256), default=1, show_default=True, help="Of the runtime."
-)
+@shared.runtime_options
 @click.option("--quick", is_flag=True, help="128 samples or 10 s a model file [default].")
 @click.option("--full", is_flag=True, help="At least 1024 samples and 60 s a model file.")
 @click.option(
@@ -61,7 +52,7 @@ if TYPE_CHECKING:
     help="Of the input and the order.",
 )
 @click.option("--allow-invalid", is_flag=True, help="End with 0 where a result is INVALID, too.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@shared.json_option
 def command(
     *,
     artifact: Path | None,
@@ -86,14 +77,13 @@ def command(
     ARTIFACT is a folder made by `edgeshuffle export` [default: the newest one under build/]. Where
     a result is INVALID, the exit code is 11.
     """
-    from edgeshuffle.artifact import Artifact
     from edgeshuffle.cli.progress import stages
     from edgeshuffle.report import REPORTS
     from edgeshuffle.runner.bench import BenchOptions, bench
 
     mode = _mode(quick=quick, full=full, sustained=minutes is not None)
     options = BenchOptions(
-        artifact=Artifact.load(artifact) if artifact else Artifact.newest(Path("build")),
+        artifact=shared.load_artifact(artifact),
         device=resolve(device, inventory or inventory_file()),
         runtimes=tuple(dict.fromkeys(runtimes)),
         threads=threads,
@@ -108,8 +98,7 @@ def command(
     )
     with stages() as progress:
         report = bench(options, progress)
-    render = REPORTS["json" if as_json else "terminal"].render
-    click.echo(render(report).rstrip("\n"))
+    click.echo(report.render(REPORTS["json" if as_json else "terminal"]).rstrip("\n"))
     if report.problem is not None:
         raise report.problem
     if report.invalid and not allow_invalid:

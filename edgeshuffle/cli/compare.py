@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from edgeshuffle.artifact import Artifact
+from edgeshuffle.cli import shared
 from edgeshuffle.cli.numbers import FiniteFloat
 from edgeshuffle.cli.output import echo_json
 from edgeshuffle.errors import GateError
 
 if TYPE_CHECKING:
-    from edgeshuffle.runner.compare import Comparison, Layer
+    from pathlib import Path
+
+    from edgeshuffle.runner.compare import Comparison
+    from edgeshuffle.runner.compare.layers import ComparedLayer
 
 
 @click.command("compare")
-@click.argument("artifact", type=click.Path(path_type=Path), required=False)
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    metavar="DIR|NPZ",
-    help="Images, labels not needed; without it, the demo's calibration images.",
-)
-@click.option(
-    "--limit",
-    type=click.IntRange(1),
-    default=32,
-    show_default=True,
-    help="Use this many images, spread over the set.",
-)
+@shared.artifact_argument
+@shared.images_option
+@shared.limit_option(32)
 @click.option(
     "--min-sqnr",
     type=FiniteFloat(),
@@ -46,7 +37,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="A layer in which ONNX and TFLite differ by more quantization steps is wrong.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@shared.json_option
 def command(
     artifact: Path | None,
     data: Path | None,
@@ -64,9 +55,12 @@ def command(
     from edgeshuffle.cli.progress import stages
     from edgeshuffle.runner.compare import CompareOptions, compare
 
-    loaded = Artifact.load(artifact) if artifact else Artifact.newest(Path("build"))
     options = CompareOptions(
-        artifact=loaded, data=data, limit=limit, min_sqnr=min_sqnr, max_steps=max_steps
+        artifact=shared.load_artifact(artifact),
+        data=data,
+        limit=limit,
+        min_sqnr=min_sqnr,
+        max_steps=max_steps,
     )
     with stages() as progress:
         found = compare(options, progress)
@@ -81,7 +75,7 @@ def command(
         )
 
 
-def _db(layer: Layer, kind: str) -> str:
+def _db(layer: ComparedLayer, kind: str) -> str:
     if kind not in layer.sqnr_db:
         return "-"
     db = layer.sqnr_db[kind]

@@ -93,10 +93,10 @@ def test_command(file: Path, name: str, *, as_json: bool) -> None:
     from dataclasses import asdict
 
     from edgeshuffle.cli.progress import stages
-    from edgeshuffle.device import open_device
+    from edgeshuffle.device import DeviceInfo, open_device
 
     with stages() as progress, open_device(resolve(name, file), progress) as device:
-        info = device.info()
+        info = DeviceInfo.of(device.describe())
     if as_json:
         echo_json({**asdict(info), "label": info.label})
     else:

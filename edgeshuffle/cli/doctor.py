@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgeshuffle.cli import shared
 from edgeshuffle.cli.devices import device_options
 from edgeshuffle.cli.output import echo_json
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command("doctor")
 @device_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@shared.json_option
 def command(device: str, inventory: Path | None, *, as_json: bool) -> None:
     """Check whether a device can run the models fast and be measured well.
 

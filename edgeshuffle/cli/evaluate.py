@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 from rich.box import SIMPLE_HEAD
-from rich.progress import Progress
 from rich.table import Table
 
-from edgeshuffle.artifact import Artifact
+from edgeshuffle.cli import shared
 from edgeshuffle.cli.console import Console
 from edgeshuffle.cli.devices import device_options, wait_option
+from edgeshuffle.cli.flags import with_own_flags
 from edgeshuffle.cli.output import echo_json
+from edgeshuffle.cli.progress import stages
 from edgeshuffle.dataset.labels import CLASS_ORDERS
 from edgeshuffle.device.inventory import inventory_file, resolve
 from edgeshuffle.runner.evaluate import EvaluateOptions, Evaluation, Result, evaluate
-from edgeshuffle.runtimes import RUNTIMES
 
 
 @click.command("evaluate")
-@click.argument("artifact", type=click.Path(path_type=Path), required=False)
+@shared.artifact_argument
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
@@ -30,7 +31,10 @@ from edgeshuffle.runtimes import RUNTIMES
 @wait_option
 @click.option(
     "--unlabelled",
+    "labelled",
     is_flag=True,
+    flag_value=False,
+    default=True,
     help="Look at no labels: agreement and SQNR only.",
 )
 @click.option(
@@ -38,18 +42,9 @@ from edgeshuffle.runtimes import RUNTIMES
     type=click.Choice(CLASS_ORDERS),
     help="Class folders' names are indices, or sort as text [default: names, else indices].",
 )
-@click.option(
-    "--runtime",
-    "runtimes",
-    type=click.Choice(list(RUNTIMES)),
-    multiple=True,
-    help="Repeat for several [default: all].",
-)
-@click.option("--limit", type=click.IntRange(1), help="Use this many images, spread over the set.")
-@click.option(
-    "--threads", type=click.IntRange(1, 256), default=1, show_default=True, help="Of the runtime."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@shared.runtime_options
+@shared.limit_option()
+@shared.json_option
 def command(
     artifact: Path | None,
     data: Path | None,
@@ -61,7 +56,7 @@ def command(
     class_order: str | None,
     wait: int,
     *,
-    unlabelled: bool,
+    labelled: bool,
     as_json: bool,
 ) -> None:
     """Compare every model file of ARTIFACT with the labels and with the float model.
@@ -69,24 +64,20 @@ def command(
     Without ARTIFACT, the newest one under build/. SQNR is the signal to quantization noise ratio
     of the logits.
     """
-    loaded = Artifact.load(artifact) if artifact else Artifact.newest(Path("build"))
     options = EvaluateOptions(
-        artifact=loaded,
+        artifact=shared.load_artifact(artifact),
         data=data,
         device=resolve(device, inventory or inventory_file()),
-        labelled=not unlabelled,
+        labelled=labelled,
         class_order=class_order,
         runtimes=tuple(dict.fromkeys(runtimes)),
         limit=limit,
         threads=threads,
         wait=wait,
     )
-    stderr = Console(stderr=True)
-    with Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
-        task = progress.add_task("Evaluating", total=None)
-        evaluation = evaluate(
-            options, lambda done, total: progress.update(task, completed=done, total=total)
-        )
+    with stages() as progress:
+        found = evaluate(options, progress)
+    evaluation = replace(found, notes=tuple(map(with_own_flags, found.notes)))
     for note in evaluation.notes:
         click.echo(note, err=True)
     if as_json:

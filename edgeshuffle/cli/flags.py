@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_PARAMETER: Final = re.compile(r"`(\w+)(?:=([^`\s]+))?`")
+
 
 def with_flags(text: str, command: click.Command) -> str:
-    """The text with options for the parameters in backticks that the command has options for."""
-    flags = dict(_flags(command))
-    return re.sub(r"`(\w+)`", lambda found: flags.get(found[1], found[0]), text)
+    """The text with options for the parameters in backticks that the command has options for.
+
+    `limit=9` becomes --limit 9, and `labelled=False` the switch alone. A group has the options of
+    all its commands.
+    """
+    options = {option.name: option for option in _options(command)}
+
+    def flag(found: re.Match[str]) -> str:
+        option = options.get(found[1])
+        if option is None:
+            return found[0]
+        name = max(option.opts, key=len)
+        return name if found[2] is None or option.is_flag else f"{name} {found[2]}"
+
+    return _PARAMETER.sub(flag, text)
 
 
 def with_own_flags(text: str) -> str:
@@ -22,10 +36,10 @@ def with_own_flags(text: str) -> str:
     return with_flags(text, click.get_current_context().command)
 
 
-def _flags(command: click.Command) -> Iterator[tuple[str, str]]:
+def _options(command: click.Command) -> Iterator[click.Option]:
     for param in command.params:
-        if isinstance(param, click.Option) and param.name is not None:
-            yield param.name, max(param.opts, key=len)
+        if isinstance(param, click.Option):
+            yield param
     if isinstance(command, click.Group):
         for inner in command.commands.values():
-            yield from _flags(inner)
+            yield from _options(inner)

@@ -11,7 +11,7 @@ import click
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from edgeshuffle.artifact import Artifact
+from edgeshuffle.cli import shared
 from edgeshuffle.cli.console import Console
 from edgeshuffle.cli.output import echo_json
 from edgeshuffle.runner.inspect import inspect_file
@@ -24,7 +24,7 @@ _SHOWN = 8
 
 @click.command("inspect")
 @click.argument("target", type=click.Path(path_type=Path), required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@shared.json_option
 def command(target: Path | None, *, as_json: bool) -> None:
     """Show operators, MACs, parameters, bytes moved and requantizations.
 
@@ -42,7 +42,7 @@ def command(target: Path | None, *, as_json: bool) -> None:
 def _files(target: Path | None) -> list[Path]:
     if target is not None and not target.is_dir():
         return [target]
-    artifact = Artifact.load(target) if target else Artifact.newest(Path("build"))
+    artifact = shared.load_artifact(target)
     return [artifact.path(file) for file in artifact.manifest.files]
 
 

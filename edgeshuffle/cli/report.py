@@ -6,13 +6,15 @@ from pathlib import Path
 
 import click
 
+from edgeshuffle.cli import shared
+
 
 @click.command("report")
 @click.argument("records", type=click.Path(path_type=Path))
 @click.option(
     "--against", type=click.Path(path_type=Path), help="Also compare with another run's records."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@shared.json_option
 def command(records: Path, against: Path | None, *, as_json: bool) -> None:
     """Show what an earlier `edgeshuffle bench` measured, from its RECORDS (.jsonl).
 
@@ -22,5 +24,5 @@ def command(records: Path, against: Path | None, *, as_json: bool) -> None:
     from edgeshuffle.report import REPORTS
     from edgeshuffle.runner.bench import replay
 
-    render = REPORTS["json" if as_json else "terminal"].render
-    click.echo(render(replay(records, against)).rstrip("\n"))
+    report = replay(records, against)
+    click.echo(report.render(REPORTS["json" if as_json else "terminal"]).rstrip("\n"))

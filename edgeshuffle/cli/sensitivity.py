@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from edgeshuffle.artifact import Artifact
+from edgeshuffle.cli import shared
 from edgeshuffle.cli.output import echo_json
 from edgeshuffle.converter.quant.recipe import recipe_names
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from edgeshuffle.converter.sensitivity import Sensitivity
 
 _BAR: Final = 24
 
 
 @click.command("sensitivity")
-@click.argument("artifact", type=click.Path(path_type=Path), required=False)
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    metavar="DIR|NPZ",
-    help="Images, labels not needed; without it, the demo's calibration images.",
-)
+@shared.artifact_argument
+@shared.images_option
 @click.option(
     "--recipe",
     metavar="NAME|FILE.toml",
     help=f"How to quantize: {', '.join(recipe_names())}, or a file [default: as exported].",
 )
-@click.option(
-    "--limit",
-    type=click.IntRange(1),
-    default=100,
-    show_default=True,
-    help="Use this many images, spread over the set.",
-)
+@shared.limit_option(100)
 @click.option("--top", type=click.IntRange(1), help="Show only this many layers.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@shared.json_option
 def command(
     artifact: Path | None,
     data: Path | None,
@@ -56,8 +46,9 @@ def command(
     from edgeshuffle.cli.progress import stages
     from edgeshuffle.converter.sensitivity import SensitivityOptions, sensitivity
 
-    loaded = Artifact.load(artifact) if artifact else Artifact.newest(Path("build"))
-    options = SensitivityOptions(artifact=loaded, data=data, recipe=recipe, limit=limit)
+    options = SensitivityOptions(
+        artifact=shared.load_artifact(artifact), data=data, recipe=recipe, limit=limit
+    )
     with stages() as progress:
         found = sensitivity(options, progress)
     if as_json:

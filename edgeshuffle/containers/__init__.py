@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edgeshuffle.containers.engines import choose_engine
-from edgeshuffle.containers.process import follow
+from edgeshuffle.containers.engines import ContainerRun, ImageBuild, choose_engine
+from edgeshuffle.containers.follow import follow
 from edgeshuffle.containers.targets import TARGETS, base_images, is_emulated, tag
 from edgeshuffle.device.emulated.boards import BOARDS, write_board
 from edgeshuffle.errors import ImageError, UnknownNameError
@@ -86,11 +86,11 @@ def build(options: BuildOptions, tell: Callable[[str], None]) -> tuple[str, tupl
     if not (options.checkout / target.dockerfile).is_file():
         raise ImageError(
             f"{options.checkout.absolute()} has no {target.dockerfile}. Run it in a checkout of "
-            "edgeshuffle, or name one with --checkout."
+            "edgeshuffle, or name one with `checkout`."
         )
     if options.pip_conf is not None and not options.pip_conf.is_file():
         raise ImageError(
-            f"There is no file {options.pip_conf}. Check the path given to --pip-conf."
+            f"There is no file {options.pip_conf}. Check the path given to `pip_conf`."
         )
     name, engine = choose_engine(options.engine)
     settings = {
@@ -101,8 +101,14 @@ def build(options: BuildOptions, tell: Callable[[str], None]) -> tuple[str, tupl
     built = []
     for wanted in options.platforms or target.platforms:
         started = time.monotonic()
-        argv = engine.build(target, wanted, options.checkout, settings, options.pip_conf)
-        follow(argv, tell, what=f"Building {target.name} for {wanted}")
+        job = ImageBuild(
+            target=target,
+            platform=wanted,
+            checkout=options.checkout,
+            settings=settings,
+            pip_conf=options.pip_conf,
+        )
+        follow(engine.build(job), tell, what=f"Building {target.name} for {wanted}")
         built.append(
             Build(
                 platform=wanted,
@@ -133,16 +139,16 @@ def run(options: RunOptions) -> Run:
             write_board(_BOARD, board)
             environment |= {"EDGESHUFFLE_EMULATED": "1", "QEMU_CPU": _BOARD.qemu_cpu}
         image = tag(target, options.platform)
-        argv = engine.run(
-            image,
-            options.platform,
-            options.arguments,
+        wanted = ContainerRun(
+            image=image,
+            platform=options.platform,
+            arguments=options.arguments,
             environment=environment,
             folder=options.folder.absolute(),
             board=board if emulated else None,
             network=options.network,
         )
-        status = follow(argv, None, what=f"Running {image}", forgiving=True)
+        status = follow(engine.run(wanted), None, what=f"Running {image}", forgiving=True)
     return Run(
         engine=name, image=image, platform=options.platform, emulated=emulated, status=status
     )

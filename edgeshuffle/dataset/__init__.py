@@ -11,7 +11,7 @@ import numpy as np
 
 from edgeshuffle.dataset.folder import open_folder
 from edgeshuffle.dataset.npz import open_npz
-from edgeshuffle.dataset.opened import ChosenPictures
+from edgeshuffle.dataset.pictures import PictureSubset
 from edgeshuffle.dataset.preprocess import preprocess_picture
 from edgeshuffle.errors import DataError
 
@@ -53,7 +53,7 @@ class ImageSet:
         strata = np.zeros(len(self), np.int64) if self.labels is None else self.labels
         chosen = spread(strata, limit)
         return ImageSet(
-            pictures=ChosenPictures(self.pictures, tuple(chosen.tolist())),
+            pictures=PictureSubset(self.pictures, tuple(chosen.tolist())),
             preprocess=self.preprocess,
             labels=None if self.labels is None else self.labels[chosen],
             class_order=self.class_order,
@@ -95,39 +95,39 @@ def open_images(
     if not path.exists():
         raise DataError(f"{path} does not exist. Give an image folder or an .npz file.")
     if path.is_dir():
-        opened = open_folder(path, num_classes, class_names, class_order)
+        source = open_folder(path, num_classes, class_names, class_order)
     elif path.suffix.lower() == ".npz" and path.is_file():
-        opened = open_npz(path, num_classes, class_names)
+        source = open_npz(path, num_classes, class_names)
     else:
         raise DataError(f"{path} is neither an image folder nor an .npz file.")
-    if opened.labels is None and labelled:
+    if source.labels is None and labelled:
         raise DataError(
             f"{path} has no labels. Put the images into one folder a class or add `y` to the .npz, "
-            "or give --unlabelled to compare with the float model only."
+            "or give `labelled=False` to compare with the float model only."
         )
-    if opened.labels is not None and num_classes is not None:
-        wrong = opened.labels[(opened.labels < 0) | (opened.labels >= num_classes)]
+    if source.labels is not None and num_classes is not None:
+        wrong = source.labels[(source.labels < 0) | (source.labels >= num_classes)]
         if wrong.size:
-            by_index = opened.class_order is not None and opened.class_order.rule == "index"
+            by_index = source.class_order is not None and source.class_order.rule == "index"
             raise DataError(
                 f"{path} has label {wrong[0]}, but the model's {num_classes} classes are "
                 f"0 to {num_classes - 1}. Give images of the model's classes"
-                f"{', or --class-order sorted' if by_index else ''}."
+                f"{', or `class_order=sorted`' if by_index else ''}."
             )
-    chosen = spread(opened.strata, limit)
+    chosen = spread(source.strata, limit)
     return ImageSet(
-        pictures=opened.take(chosen),
+        pictures=source.pictures.take(chosen),
         preprocess=preprocess,
-        labels=None if opened.labels is None else opened.labels[chosen],
-        class_order=opened.class_order,
+        labels=None if source.labels is None else source.labels[chosen],
+        class_order=source.class_order,
     )
 
 
 def spread(strata: NDArray[np.int64], limit: int | None) -> NDArray[np.int64]:
     """Ascending indices of `limit` items, the same ones each time.
 
-    Strata are drawn from in proportion to their sizes, equal ones alike to within one item, and a
-    smaller limit chooses a subset of what a larger one does.
+    Stratified sampling: strata are drawn from in proportion to their sizes, equal ones alike to
+    within one item, and a smaller limit chooses a subset of what a larger one does.
     """
     count = len(strata)
     if limit is None or limit >= count:

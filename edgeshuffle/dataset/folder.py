@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeshuffle.dataset.labels import class_indices
-from edgeshuffle.dataset.opened import Opened
+from edgeshuffle.dataset.pictures import FilePictures
+from edgeshuffle.dataset.source import ImageSource
 from edgeshuffle.errors import DataError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def open_folder(
     num_classes: int | None,
     class_names: Sequence[str] | None,
     class_order: str | None = None,
-) -> Opened:
+) -> ImageSource:
     entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
     flat = tuple(entry for entry in entries if _is_image(entry.name) and entry.is_file())
     classes = {entry.name: _images_below(entry) for entry in entries if entry.is_dir()}
@@ -36,7 +37,9 @@ def open_folder(
             f"({nested[0].relative_to(path).parts[0]}). Give it one or the other."
         )
     if flat:
-        return Opened(source=flat, labels=None, strata=np.zeros(len(flat), np.int64))
+        return ImageSource(
+            pictures=FilePictures(flat), labels=None, strata=np.zeros(len(flat), np.int64)
+        )
     sizes = [len(images) for images in classes.values()]
     mapped = class_indices(
         tuple(classes), num_classes=num_classes, class_names=class_names, order=class_order
@@ -46,8 +49,8 @@ def open_folder(
         indices, order = mapped
         labels = np.repeat(np.array([indices[name] for name in classes], np.int64), sizes)
     strata = np.repeat(np.arange(len(classes)), sizes)
-    return Opened(
-        source=nested,
+    return ImageSource(
+        pictures=FilePictures(nested),
         labels=labels,
         strata=strata if labels is None else labels,
         class_order=order,

@@ -78,7 +78,7 @@ def class_indices(
     if order == "index" and not digits:
         strange = next(n for n in sorted(folders) if not (n.isascii() and n.isdecimal()))
         raise DataError(
-            f"The class folder '{quoted(strange)}' is no index. Leave --class-order index out, or "
+            f"The class folder '{quoted(strange)}' is no index. Leave `class_order=index` out, or "
             "name folders 0, 1, ..."
         )
     known = None if order else indices_of_names(folders, class_names or ())
@@ -118,6 +118,6 @@ def _other_order(indices: dict[str, int], num_classes: int | None) -> str | None
         if indices[name] != place:
             return (
                 f"class folders: names are indices, so '{name}' is class {indices[name]}; "
-                f"torchvision's ImageFolder makes it {place} (--class-order sorted)"
+                f"torchvision's ImageFolder makes it {place} (`class_order=sorted`)"
             )
     return None

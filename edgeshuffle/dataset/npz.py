@@ -8,8 +8,8 @@ import numpy as np
 
 from edgeshuffle.dataset.labels import are_wordnet_ids, indices_of_names
 from edgeshuffle.dataset.npy import Member, UnreadableError, members
-from edgeshuffle.dataset.opened import Opened
 from edgeshuffle.dataset.packed import PackedPictures
+from edgeshuffle.dataset.source import ImageSource
 from edgeshuffle.errors import DataError
 from edgeshuffle.untrusted import quoted
 
@@ -24,10 +24,10 @@ _MOST_PIXELS: Final = 1 << 26
 _MOST_LABEL_BYTES: Final = 256 << 20
 
 
-def open_npz(path: Path, num_classes: int | None, class_names: Sequence[str] | None) -> Opened:
+def open_npz(path: Path, num_classes: int | None, class_names: Sequence[str] | None) -> ImageSource:
     try:
         arrays = members(path)
-        return _opened(path, arrays, num_classes, class_names)
+        return _source(path, arrays, num_classes, class_names)
     except UnreadableError as err:
         raise DataError(
             f"{path} is not a readable .npz file of plain arrays ({err}). Make it again, by "
@@ -35,12 +35,12 @@ def open_npz(path: Path, num_classes: int | None, class_names: Sequence[str] | N
         ) from err
 
 
-def _opened(
+def _source(
     path: Path,
     arrays: Mapping[str, Member],
     num_classes: int | None,
     class_names: Sequence[str] | None,
-) -> Opened:
+) -> ImageSource:
     pixels = arrays.get("x", arrays.get("images"))
     if pixels is None:
         raise DataError(f"{path} has no array `x` or `images`. Give uint8 images of that name.")
@@ -55,7 +55,7 @@ def _opened(
         )
     stored = arrays.get("y", arrays.get("labels"))
     if stored is None:
-        return Opened(source=pictures, labels=None, strata=np.zeros(count, np.int64))
+        return ImageSource(pictures=pictures, labels=None, strata=np.zeros(count, np.int64))
     if (
         stored.shape not in ((count,), () if count == 1 else (count,))
         or stored.dtype.kind not in "iu"
@@ -77,7 +77,7 @@ def _opened(
         if labels.min() < 0 or labels.max() >= len(names):
             raise DataError(f"{path} has labels beyond its {len(names)} `classes`. Make it again.")
         labels = np.array(indices, np.int64)[labels]
-    return Opened(source=pictures, labels=labels, strata=labels)
+    return ImageSource(pictures=pictures, labels=labels, strata=labels)
 
 
 def _class_names(

@@ -38,6 +38,9 @@ class Pictures(Protocol):
 class FilePictures:
     paths: tuple[Path, ...]
 
+    def take(self, chosen: NDArray[np.int64]) -> FilePictures:
+        return FilePictures(tuple(self.paths[index] for index in chosen))
+
     def __len__(self) -> int:
         return len(self.paths)
 
@@ -90,6 +93,23 @@ class PixelPictures:
     def content(self, index: int) -> bytes:
         pixels: bytes = self.pixels[index].tobytes()
         return str(self.pixels.shape[1:]).encode() + pixels
+
+
+@dataclass(frozen=True, eq=False)
+class PictureSubset:
+    """Some of other pictures, by their indices."""
+
+    pictures: Pictures
+    chosen: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def picture(self, index: int) -> Image.Image:
+        return self.pictures.picture(self.chosen[index])
+
+    def content(self, index: int) -> bytes:
+        return self.pictures.content(self.chosen[index])
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -6,16 +6,16 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from edgeshuffle.plugins import Table
+from edgeshuffle.progress import silent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
     from types import TracebackType
 
     from edgeshuffle.device.replies import Described
     from edgeshuffle.payload.wheels import Choice
-
-    Progress = Callable[[str, int, int], None]
+    from edgeshuffle.progress import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,10 +91,11 @@ class Device(Protocol):
         """The Python there that has the runtimes."""
         ...
 
-    def info(self) -> DeviceInfo: ...
-
     def describe(self) -> Described:
-        """All that the agent tells of the device; raises DeviceError."""
+        """All that the agent tells of the device, which `DeviceInfo.of` keeps a part of.
+
+        Asking may start a program there: ask once. Raises DeviceError.
+        """
         ...
 
     def choose(self) -> Choice | None:
@@ -163,7 +164,7 @@ def open_device(text: str, progress: Progress | None = None) -> Device:
     `progress(stage, done, total)` is called where opening takes long. Raises UnknownNameError and
     DeviceError.
     """
-    return check_address(text).connect(text.partition("://")[2], progress or (lambda *_: None))
+    return check_address(text).connect(text.partition("://")[2], progress or silent)
 
 
 def check_address(text: str) -> DeviceKind:

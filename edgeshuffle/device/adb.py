@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from edgeshuffle.device import Progress
     from edgeshuffle.device.replies import Described
+    from edgeshuffle.progress import Progress
 
 BASE: Final = "/data/local/tmp/edgeshuffle"
 COPY_SECONDS: Final = 600.0

@@ -19,9 +19,9 @@ from edgeshuffle.untrusted import last_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgeshuffle.device import Progress
     from edgeshuffle.device.process import JsonProcess
     from edgeshuffle.device.transport import Transport
+    from edgeshuffle.progress import Progress
 
 PYTHON: Final = "/usr/bin/python3.11"
 LABEL: Final = "edgeshuffle.run"

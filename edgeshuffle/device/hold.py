@@ -21,8 +21,8 @@ from edgeshuffle.untrusted import quoted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgeshuffle.device import Progress
     from edgeshuffle.device.process import JsonProcess
+    from edgeshuffle.progress import Progress
 
 PROGRAM: Final = Path(program.__file__)
 MEMORY: Final = program.MEMORY
@@ -125,7 +125,7 @@ def take(
         return None
     raise DeviceError(
         f"{name} is in use: {told.holder or replies.Holder()}. Run it again after that, or wait "
-        "with --wait SECONDS."
+        "with `wait=SECONDS`."
     )
 
 

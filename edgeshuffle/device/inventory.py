@@ -125,7 +125,7 @@ def _document(file: Path) -> TOMLDocument:
 def _unreadable(file: Path, why: str) -> UnknownNameError:
     return UnknownNameError(
         f'{file} cannot be read ({why}). Every table needs a line such as address = "ssh://pi". '
-        "Mend it, move it away, or name another file with --devices."
+        "Mend it, move it away, or name another file with `inventory`."
     )
 
 
@@ -154,7 +154,7 @@ def _edited(file: Path) -> Iterator[TOMLDocument]:
             # What could not be read any more is not written.
             decode_toml(text.encode(), dict[str, _Device])
             if file.exists() and not os.access(file, os.W_OK):
-                raise ArtifactError(f"{file} is read-only. Name another file with --devices.")
+                raise ArtifactError(f"{file} is read-only. Name another file with `inventory`.")
             with atomic_file(file.resolve()) as temporary:
                 temporary.write_text(text, "utf-8")
                 if file.exists():

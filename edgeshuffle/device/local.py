@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.agent.hold import restore_if_free
 from edgeshuffle.agent.probe import describe
-from edgeshuffle.device import DeviceInfo, hold, replies
+from edgeshuffle.device import hold, replies
+from edgeshuffle.device.in_use import InUse
 from edgeshuffle.device.process import JsonProcess
 from edgeshuffle.errors import DeviceError, UnknownNameError
 from edgeshuffle.packaged import cache_folder
-from edgeshuffle.signals import deferred
 from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
-    from edgeshuffle.device import Progress
+    from edgeshuffle.progress import Progress
 
 WHERE: Final = "on this machine"
 NAME: Final = "This machine"
@@ -36,7 +34,7 @@ def state_folder() -> Path:
     return (Path(root) / "edgeshuffle" if root else cache_folder()) / "state"
 
 
-class LocalDevice:
+class LocalDevice(InUse):
     """This machine, and the Python that runs edgeshuffle."""
 
     python = sys.executable
@@ -50,10 +48,6 @@ class LocalDevice:
         if (state / hold.MEMORY).exists():
             restored = replies.read(restore_if_free(state), replies.Restored, WHERE)
             hold.warn_of_left(restored.left, NAME)
-
-    def info(self) -> DeviceInfo:
-        """What this machine shows of itself."""
-        return DeviceInfo.of(self.describe())
 
     def describe(self) -> replies.Described:
         """All that the agent tells of this machine."""
@@ -85,21 +79,15 @@ class LocalDevice:
         self._processes.append(process)
         return process
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with deferred():
-            while self._processes:
-                self._processes.pop().close()
+    def _let_go(self) -> DeviceError | None:
+        while self._processes:
+            self._processes.pop().close()
+        try:
             if self._hold is not None:
-                with suppress(DeviceError) if error else nullcontext():
-                    self._hold.release()
+                self._hold.release()
+        except DeviceError as err:
+            return err
+        return None
 
 
 def check(address: str) -> None:

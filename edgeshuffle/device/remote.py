@@ -10,11 +10,12 @@ import secrets
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from edgeshuffle.agent import agent_files
 from edgeshuffle.artifact import sha256
-from edgeshuffle.device import DeviceInfo, hold, replies, scripts
+from edgeshuffle.device import hold, replies, scripts
+from edgeshuffle.device.in_use import InUse
 from edgeshuffle.device.process import JsonProcess
 from edgeshuffle.device.transport import shell_line
 from edgeshuffle.errors import DeviceError
@@ -24,11 +25,10 @@ from edgeshuffle.untrusted import last_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from types import TracebackType
 
-    from edgeshuffle.device import Progress
     from edgeshuffle.device.transport import Transport
     from edgeshuffle.payload.wheels import Choice
+    from edgeshuffle.progress import Progress
 
 COMMAND_SECONDS: Final = 60.0
 UNPACK_SECONDS: Final = 600.0
@@ -36,7 +36,7 @@ UNPACK_SECONDS: Final = 600.0
 _START: Final = 'echo "$0"; echo $$ >"$1"; shift; exec "$@"'
 
 
-class RemoteDevice:
+class RemoteDevice(InUse):
     """A device behind a transport."""
 
     # Whether there is a clock of Android's to be held, too.
@@ -61,17 +61,13 @@ class RemoteDevice:
             self._restore()
         except BaseException:
             with deferred():
-                self._end()
+                self._let_go()
             raise
 
     @property
     def python(self) -> str:
         """The device's own Python; its packages come from the site folder."""
         return "python3"
-
-    def info(self) -> DeviceInfo:
-        """What the device shows of itself."""
-        return DeviceInfo.of(self.describe())
 
     def describe(self) -> replies.Described:
         """All that the agent tells of the device; needs only Python there."""
@@ -114,23 +110,8 @@ class RemoteDevice:
             self._site = site
         return self._site
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with deferred():
-            failure = self._end()
+    def _let_go(self) -> DeviceError | None:
         # Where the link is gone, the next contact cleans up.
-        if failure is not None and error is None:
-            raise failure
-
-    def _end(self) -> DeviceError | None:
-        """Let everything go, in spite of the first failure, which is returned."""
         failure = None
         for step in (self._release, self._stop, self._leave, self._transport.close):
             try:

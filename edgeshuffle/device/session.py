@@ -83,7 +83,7 @@ class AgentSession:
             failed = replies.read(reply, replies.Failed, self._where)
             raise DeviceError(
                 f"{self.name} failed {self.process.where} ({failed.error}). Check the device and "
-                "run it again, or leave this runtime out with --runtime."
+                "run it again, or leave this runtime out with `runtimes`."
             )
         return replies.read(reply, kind, self._where)
 
@@ -139,9 +139,9 @@ def open_agent(
     if failed.missing is not None:
         raise MissingExtraError(
             f"The runtime '{file.runtime}' needs the package '{failed.missing}': "
-            "pip install 'edgeshuffle[runtime]', or leave it out with --runtime."
+            "pip install 'edgeshuffle[runtime]', or leave it out with `runtimes`."
         )
     raise RuntimeUnavailableError(
         f"{file.runtime} cannot run {path} ({failed.error}). Export it again, or leave this "
-        "runtime out with --runtime."
+        "runtime out with `runtimes`."
     )

@@ -26,7 +26,7 @@ from edgeshuffle.untrusted import clean, last_line, quoted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgeshuffle.device import Progress
+    from edgeshuffle.progress import Progress
 
 CONNECT_SECONDS: Final = 10
 TRIES: Final = 3

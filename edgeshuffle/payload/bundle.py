@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from edgeshuffle.device import Progress
+    from edgeshuffle.progress import Progress
 
 _VERSION: Final = f"python{PYTHON[0]}.{PYTHON[1]}"
 _LIBRARIES: Final = "usr/lib/aarch64-linux-gnu"

@@ -27,7 +27,7 @@ from edgeshuffle.payload.wheels import download_wheels, installed_here, run_tool
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from edgeshuffle.device import Progress
+    from edgeshuffle.progress import Progress
 
 # Counts changes of this module that change what it makes.
 RECIPE: Final = 2

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from edgeshuffle.plugins import Table
 
 if TYPE_CHECKING:
-    from edgeshuffle.runner.bench import BenchReport, InstructionReport
+    from edgeshuffle.runner.bench.results import Format
 
-
-class Report(Protocol):
-    """What a report's module offers."""
-
-    def render(self, report: BenchReport | InstructionReport) -> str: ...
-
-
-REPORTS: Table[Report] = Table("report", __name__, "runtime", "terminal", "json")
+REPORTS: Table[Format] = Table("report", __name__, "runtime", "terminal", "json")

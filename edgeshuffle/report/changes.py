@@ -9,15 +9,15 @@ from edgeshuffle.report.numbers import interval, number, percent
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edgeshuffle.runner.bench.compare import Change, CountChange
+    from edgeshuffle.runner.bench.against import Change, CountChange, TimeChange
     from edgeshuffle.runner.bench.stats import Estimate
 
 
-def time_change(change: Change) -> Iterator[str]:
+def time_change(change: TimeChange) -> Iterator[str]:
     """Sentences about one file's times."""
     same = "the same file" if change.same_file else "another file"
     yield (
-        f"{change.runtime} {change.precision}: {number(change.ratio.value)} "
+        f"{change.name}: {number(change.ratio.value)} "
         f"({interval(change.ratio)}) times as long as the other run, {same}: "
         f"{_shown(change.ratio)}."
     )
@@ -32,7 +32,7 @@ def count_change(change: CountChange) -> Iterator[str]:
     else:
         shown = "no difference"
     yield (
-        f"{change.runtime} {change.precision}: {change.ratio:.4f} times the instructions of the "
+        f"{change.name}: {change.ratio:.4f} times the instructions of the "
         f"other run, {same}: {shown}."
     )
     if change.classes:
@@ -40,7 +40,7 @@ def count_change(change: CountChange) -> Iterator[str]:
             f"{name} {then / 1e6:.2f} to {now / 1e6:.2f}"
             for name, (then, now) in change.classes.items()
         )
-        yield f"{change.runtime} {change.precision}: changed, in millions: {parts}."
+        yield f"{change.name}: changed, in millions: {parts}."
     yield from _doubts(change)
 
 
@@ -58,6 +58,6 @@ def _range(low: float, high: float) -> str:
     return f"from {percent(low)} faster to {percent(high)} slower"
 
 
-def _doubts(change: Change | CountChange) -> Iterator[str]:
+def _doubts(change: Change) -> Iterator[str]:
     for reason in change.then.reasons:
-        yield f"INVALID other run, {change.runtime} {change.precision}: {reason}."
+        yield f"INVALID other run, {change.name}: {reason}."

@@ -11,29 +11,22 @@ from rich.table import Table
 
 from edgeshuffle.report.changes import count_change, time_change
 from edgeshuffle.report.numbers import interval, number
-from edgeshuffle.runner.bench import InstructionReport
-from edgeshuffle.runner.bench.instructions import doubts
 
 if TYPE_CHECKING:
-    from edgeshuffle.runner.bench import BenchReport, MeasuredCase
+    from edgeshuffle.runner.bench import BenchReport, InstructionReport, MeasuredCase, TimeReport
     from edgeshuffle.runner.bench.stats import Estimate
 
 # More than the columns need: on a narrower terminal the lines wrap, but no number is cut.
 WIDTH: Final = 200
 
 
-def render(report: BenchReport | InstructionReport) -> str:
-    """Plain text without colours, ending in a line break; the tables fit into 80 columns."""
-    return _counts(report) if isinstance(report, InstructionReport) else _times(report)
-
-
-def _counts(report: InstructionReport) -> str:
+def instructions(report: InstructionReport) -> str:
+    """Plain text without colours, ending in a line break; the table fits into 80 columns."""
     lines = [f"{report.model} on {report.device.cpu}, 1 thread: {report.device.label}"]
     if not report.device.counted:
         lines += [
-            f"{count.runtime} {count.precision}: {count.file} ran, {count.runtime} "
-            f"{count.runtime_version}"
-            for count in report.counts
+            f"{case.name}: {case.count.file} ran, {case.count.runtime} {case.count.runtime_version}"
+            for case in report.cases
         ]
         lines.append(
             "An emulator's times say nothing, so there are none. Instructions are counted by: "
@@ -41,20 +34,18 @@ def _counts(report: InstructionReport) -> str:
         )
         return "\n".join(lines) + "\n"
     table = _table("M instructions", "M dot", "M widening", "M fmla", "speed-up")
-    for count in report.counts:
-        speedup = report.speedup(count)
-        least = count.least
+    for case in report.cases:
+        least = case.count.least
         table.add_row(
-            f"{count.runtime} {count.precision}",
+            case.name,
             f"{least['instructions'] / 1e6:.2f}",
             *(f"{least[name] / 1e6:.2f}" for name in ("dot", "widening_mac", "fmla")),
-            "-" if speedup is None else f"{speedup:.3f}",
+            "-" if case.speedup is None else f"{case.speedup:.3f}",
         )
     lines.append(_text(table))
     lines += [line for change in report.changes for line in count_change(change)]
     lines += [f"{note}." for note in report.notes]
-    for count in report.counts:
-        lines += [f"INVALID {count.runtime} {count.precision}: {r}." for r in doubts(count)]
+    lines += _doubts(report)
     lines += [
         "Instructions an inference, those of int8 products (dot, widening) and float ones (fmla).",
         "Speed-up is fp32's instructions over this one's. Instructions are no times: no caches, no "
@@ -64,18 +55,19 @@ def _counts(report: InstructionReport) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _times(report: BenchReport) -> str:
+def times(report: TimeReport) -> str:
+    """Plain text without colours, ending in a line break; the tables fit into 80 columns."""
     device = report.device
     threads = f"{report.threads} thread{'s' if report.threads > 1 else ''}"
     lines = [
         f"{report.model} on {device.cpu} ({device.machine}, {device.cores} cores), {threads}, "
-        f"{_cores(report.cores)}{report.mode}: {report.label}",
+        f"{_cores(report.cores)}{report.mode}: {report.device.label}",
         _text(_latency(report)),
         _text(_cost(report)),
         *(_text(_operators(case)) for case in report.cases if case.record.operators),
     ]
     lines += [
-        f"{_name(case)}: its last tenth took {case.slowdown:.3f} times as long as its first."
+        f"{case.name}: its last tenth took {case.slowdown:.3f} times as long as its first."
         for case in report.cases
         if case.slowdown is not None
     ]
@@ -83,8 +75,7 @@ def _times(report: BenchReport) -> str:
     if report.continued:
         lines.append("A part of the samples is from the run before, which was cut off.")
     lines += [f"{note}." for note in report.notes]
-    for case in report.cases:
-        lines += [f"{case.verdict} {_name(case)}: {reason}." for reason in case.verdict.reasons]
+    lines += _doubts(report)
     lines.append(
         "Under each value: its 95 % confidence interval, - where there are too few samples for one."
     )
@@ -107,7 +98,7 @@ def _cores(cores: tuple[int, ...]) -> str:
     return f"core{'s' if len(cores) > 1 else ''} {shown}, "
 
 
-def _latency(report: BenchReport) -> Table:
+def _latency(report: TimeReport) -> Table:
     table = _table("p50 ms", "p90 ms", "p99 ms", "speed-up")
     table.add_column("verdict", no_wrap=True)
     for case in report.cases:
@@ -118,7 +109,7 @@ def _latency(report: BenchReport) -> Table:
             if (ratio.runtime, ratio.denominator) == (case.record.runtime, case.record.precision)
         ]
         table.add_row(
-            _name(case),
+            case.name,
             *(_cell(part, 1e6) for part in (statistics.p50, statistics.p90, statistics.p99)),
             _cell(speedups[0], 1) if speedups else "-",
             str(case.verdict),
@@ -126,7 +117,7 @@ def _latency(report: BenchReport) -> Table:
     return table
 
 
-def _cost(report: BenchReport) -> Table:
+def _cost(report: TimeReport) -> Table:
     measured = any(case.record.energy for case in report.cases)
     table = _table(
         "first ms", "load ms", "peak MiB", "size MiB", *(("mJ", "idle W") if measured else ())
@@ -135,7 +126,7 @@ def _cost(report: BenchReport) -> Table:
         record, energy = case.record, case.record.energy
         shown = (number(energy.mj), number(energy.idle_mw / 1e3)) if energy else ("-", "-")
         table.add_row(
-            _name(case),
+            case.name,
             number(record.first_ns / 1e6),
             number(record.load_ns / 1e6),
             "-" if record.peak_rss_bytes is None else f"{record.peak_rss_bytes / 2**20:.0f}",
@@ -152,7 +143,7 @@ def _operators(case: MeasuredCase) -> Table:
         kinds.setdefault(entry.op, []).append(entry.ns)
     total = sum(map(sum, kinds.values()))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(f"{_name(case)}: operators", no_wrap=True)
+    table.add_column(f"{case.name}: operators", no_wrap=True)
     for name in ("calls", "ms", "share"):
         table.add_column(name, justify="right", no_wrap=True)
     for op, times in sorted(kinds.items(), key=lambda kind: -sum(kind[1])):
@@ -169,8 +160,12 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _name(case: MeasuredCase) -> str:
-    return f"{case.record.runtime} {case.record.precision}"
+def _doubts(report: BenchReport) -> list[str]:
+    return [
+        f"{case.verdict} {case.name}: {reason}."
+        for case in report.cases
+        for reason in case.verdict.reasons
+    ]
 
 
 def _cell(estimate: Estimate, unit: float) -> str:

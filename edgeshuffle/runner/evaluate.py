@@ -8,27 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgeshuffle.dataset import open_images
-from edgeshuffle.device import open_device
+from edgeshuffle.dataset.artifact_images import evaluation_images
+from edgeshuffle.device import DeviceInfo, open_device
 from edgeshuffle.device.session import open_agent
-from edgeshuffle.errors import ArtifactError, DataError, ModelError, RuntimeUnavailableError
-from edgeshuffle.packaged import TEST_IMAGES
-from edgeshuffle.runner.tally import Result, Tally
+from edgeshuffle.errors import ModelError, RuntimeUnavailableError
+from edgeshuffle.progress import silent
+from edgeshuffle.runner.files import files_for, float_reference
+from edgeshuffle.runner.tally import Result, Tallies
 from edgeshuffle.runtimes import RUNTIMES
 
 __all__ = ["EvaluateOptions", "Evaluation", "Result", "evaluate"]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
     from pathlib import Path
 
     from edgeshuffle.artifact import Artifact, ModelFile
-    from edgeshuffle.dataset import ImageSet
-    from edgeshuffle.device import DeviceInfo
     from edgeshuffle.device.session import AgentSession
+    from edgeshuffle.progress import Progress
     from edgeshuffle.runtimes import Session
-
-    Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,117 +81,77 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
 
     The reference is the artifact's float ONNX file or, without one, its float TFLite file. It runs
     here, also where the files are evaluated on a device; they then run here too, to be compared.
-    `progress` is called with the number of images done and the number of all.
+    `progress` is called with a stage, and how much of how much is done.
 
     Raises DataError (images), ArtifactError (no file to run or to compare with, or one that was
     changed meanwhile), ModelError (logits that are no finite numbers, or a reference that gives
     only zeros), MissingExtraError, RuntimeUnavailableError, and for a
     device UnknownNameError and DeviceError.
     """
-    artifact = options.artifact
-    reference = _reference(artifact)
-    files = _chosen(artifact, options.runtimes)
-    images = _images(options)
+    artifact, report = options.artifact, progress or silent
+    reference = float_reference(artifact)
+    files = files_for(artifact, options.runtimes)
+    data, images = evaluation_images(
+        artifact,
+        options.data,
+        labelled=options.labelled,
+        class_order=options.class_order,
+        limit=options.limit,
+    )
     labels = images.labels if options.labelled else None
     here = {
         file.path: _session(file, artifact.path(file), options.threads)
         for file in (reference, *files)
     }
-    base = Tally()
-    tallies = {file.path: Tally() for file in files}
+    tallies = Tallies(reference, files)
     with ExitStack() as stack:
-        info, there = _on_device(options, files, stack)
+        info, there = _on_device(options, files, stack, report)
         for index, image in enumerate(images):
             label = None if labels is None else int(labels[index])
             expected = {path: session.run(image) for path, session in here.items()}
             found = {
                 path: session.run(image, len(expected[path])) for path, session in there.items()
-            } or expected
-            for path, output in (*expected.items(), *found.items()):
-                if not np.isfinite(output).all():
+            }
+            for path, logits in (*expected.items(), *found.items()):
+                if not np.isfinite(logits).all():
                     raise ModelError(
                         f"{artifact.folder / path} gives logits that are no finite numbers for "
-                        f"image {index} of {_data(options)}. Check the weights, and the mean and "
-                        "std."
+                        f"image {index} of {data}. Check the weights, and the mean and std."
                     )
-            base.add(expected[reference.path], expected[reference.path], label)
-            for path, tally in tallies.items():
-                output = found[path]
-                tally.add(expected[reference.path], output, label)
-                if there:
-                    tally.compare(expected[path], output)
-            if progress is not None:
-                progress(index + 1, len(images))
+            tallies.add(expected, found, label)
+            report("evaluate", index + 1, len(images))
     artifact.check_files((reference, *files))
-    if not base.signal and any(tally.noise for tally in tallies.values()):
+    if tallies.nothing_to_compare:
         raise ModelError(
             f"{artifact.path(reference)} gives zero for every class of every image, so nothing can "
             "be compared with it. Check the weights."
         )
-    classes = artifact.manifest.num_classes
     order = images.class_order if labels is not None else None
     return Evaluation(
         model=artifact.manifest.model,
         device=info,
         manifest_sha256=artifact.manifest_sha256,
         files_sha256={file.path: file.sha256 for file in (reference, *files)},
-        data=str(_data(options)),
+        data=str(data),
         data_sha256=images.digest,
         n=len(images),
         class_order=None if order is None else order.rule,
         notes=() if order is None or order.note is None else (order.note,),
         reference=f"{reference.runtime}/{reference.precision}",
-        results=tuple(
-            tallies[file.path].result(file, base, classes, _step(artifact, file)) for file in files
-        ),
+        results=tallies.results(artifact.manifest),
     )
-
-
-def _images(options: EvaluateOptions) -> ImageSet:
-    path, artifact = _data(options), options.artifact
-    if not options.labelled:
-        return open_images(path, artifact.manifest.preprocess, limit=options.limit)
-    return open_images(
-        path,
-        artifact.manifest.preprocess,
-        num_classes=artifact.manifest.num_classes,
-        class_names=artifact.labels,
-        labelled=True,
-        class_order=options.class_order,
-        limit=options.limit,
-    )
-
-
-def _step(artifact: Artifact, file: ModelFile) -> float:
-    """The unit of a file's logits: its quantization step, or 1 where there is none."""
-    if file.precision == "fp32" or artifact.manifest.quantization is None:
-        return 1.0
-    return float(artifact.manifest.quantization["output"]["scale"])
-
-
-def _chosen(artifact: Artifact, runtimes: tuple[str, ...]) -> list[ModelFile]:
-    for name in runtimes:
-        # Unknown names and missing packages are reported as such, not as missing files.
-        RUNTIMES[name]
-    files = [f for f in artifact.manifest.files if not runtimes or f.runtime in runtimes]
-    if not files:
-        raise ArtifactError(
-            f"{artifact.folder} has no model file for {' or '.join(runtimes) or 'any runtime'}. "
-            "Export it again with that format."
-        )
-    return files
 
 
 def _on_device(
-    options: EvaluateOptions, files: list[ModelFile], stack: ExitStack
+    options: EvaluateOptions, files: Sequence[ModelFile], stack: ExitStack, progress: Progress
 ) -> tuple[DeviceInfo | None, dict[str, AgentSession]]:
     """What the device is, and every file loaded there."""
     if options.device == "local":
         return None, {}
-    device = stack.enter_context(open_device(options.device))
+    device = stack.enter_context(open_device(options.device, progress))
     device.set_up(options.wait)
     path = options.artifact.path
-    return device.info(), {
+    return DeviceInfo.of(device.describe()), {
         file.path: open_agent(device, file, path(file), threads=options.threads) for file in files
     }
 
@@ -207,26 +165,5 @@ def _session(file: ModelFile, path: Path, threads: int) -> Session:
         reason = (str(err).splitlines() or [repr(err)])[0]
         raise RuntimeUnavailableError(
             f"{file.runtime} cannot load {path} ({reason}). Export it again, or leave this runtime "
-            "out with --runtime."
+            "out with `runtimes`."
         ) from err
-
-
-def _reference(artifact: Artifact) -> ModelFile:
-    floats = {file.format: file for file in artifact.manifest.files if file.precision == "fp32"}
-    reference = floats.get("onnx", floats.get("tflite"))
-    if reference is None:
-        raise ArtifactError(
-            f"{artifact.folder} has no float model file to compare with. Export it again."
-        )
-    return reference
-
-
-def _data(options: EvaluateOptions) -> Path:
-    if options.data is not None:
-        return options.data
-    if options.artifact.manifest.source.get("kind") != "demo":
-        raise DataError(
-            f"{options.artifact.folder} was not made from the demo weights, so there are no images "
-            "for it. Give --data DIR or --data FILE.npz."
-        )
-    return TEST_IMAGES

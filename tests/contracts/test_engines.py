@@ -15,8 +15,9 @@ from places import CHECKOUT
 from small_models import run
 
 from edgeshuffle import __version__
-from edgeshuffle.containers.engines import ENGINES, choose_engine, docker
-from edgeshuffle.containers.process import follow
+from edgeshuffle.containers import engines
+from edgeshuffle.containers.engines import ENGINES, ContainerRun, ImageBuild, choose_engine
+from edgeshuffle.containers.follow import follow
 from edgeshuffle.containers.targets import TARGETS, base_images, tag
 from edgeshuffle.errors import ImageError
 
@@ -26,7 +27,13 @@ BAKE = (CHECKOUT / "docker/docker-bake.hcl").read_text()
 def build(engine, target="runner", platform="linux/arm64", **given):
     settings = {"PYTHON_IMAGE": "base", "PIP_INDEX_URL": "http://index/simple"}
     return ENGINES[engine].build(
-        TARGETS[target], platform, CHECKOUT, settings, given.get("pip_conf")
+        ImageBuild(
+            target=TARGETS[target],
+            platform=platform,
+            checkout=CHECKOUT,
+            settings=settings,
+            pip_conf=given.get("pip_conf"),
+        )
     )
 
 
@@ -59,13 +66,15 @@ def test_a_bundle_is_a_folder(engine):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_running(engine, board):
     argv = ENGINES[engine].run(
-        "edgeshuffle:arm64",
-        "linux/arm64",
-        ["bench", "a b; rm -rf /"],
-        environment={"QEMU_CPU": "cortex-a76"},
-        folder=Path("/my work"),
-        board=board,
-        network=False,
+        ContainerRun(
+            image="edgeshuffle:arm64",
+            platform="linux/arm64",
+            arguments=("bench", "a b; rm -rf /"),
+            environment={"QEMU_CPU": "cortex-a76"},
+            folder=Path("/my work"),
+            board=board,
+            network=False,
+        )
     )
     assert argv[-2:] == ["bench", "a b; rm -rf /"]
     assert {("--volume", "/my work:/work"), ("--env", "QEMU_CPU=cortex-a76")} <= pairs(argv)
@@ -117,7 +126,7 @@ def test_an_engine_that_does_not_answer(engine, script, tmp_path, monkeypatch, c
     program.write_text(script)
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(docker, "_ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(engines, "_ANSWER_SECONDS", 0.2)
     assert run("image", "build", "--checkout", CHECKOUT, "--engine", engine) == 12
     assert f"{engine} does not work here" in capsys.readouterr().err
 
@@ -126,12 +135,12 @@ def test_an_engine_that_does_not_answer(engine, script, tmp_path, monkeypatch, c
     ("said", "advice"),
     [
         ("exec /usr/bin/python3.11: exec format error", "qemu-user-static"),
-        ("ERROR: no match for platform in manifest sha256:1", "another --platform"),
-        ("no image found in image index for architecture s390x", "another --platform"),
+        ("ERROR: no match for platform in manifest sha256:1", "another `platform`"),
+        ("no image found in image index for architecture s390x", "another `platform`"),
         ("permission denied while trying to connect to the Docker daemon", "group docker"),
         ("Cannot connect to the Docker daemon at unix:///x", "start it"),
-        ("E: Temporary failure resolving 'deb.debian.org'", "--mirror"),
-        ("build_root: pip cannot fetch the files (ERROR: none)", "--index"),
+        ("E: Temporary failure resolving 'deb.debian.org'", "`mirror`"),
+        ("build_root: pip cannot fetch the files (ERROR: none)", "`index`"),
         ("pinging container registry registry-1.docker.io: lookup", "base image"),
         ("write /x: no space left on device", "disk is full"),
         ("docker: unknown command: docker buildx", "docker-buildx-plugin"),

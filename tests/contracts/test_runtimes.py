@@ -127,7 +127,7 @@ class TestDevice:
         return lambda code: device.spawn([device.python, "-c", code])
 
     def test_it_tells_what_it_is(self, device):
-        info = device.info()
+        info = DeviceInfo.of(device.describe())
         assert info.machine
         assert info.cpu
         assert info.cores >= 1

@@ -8,7 +8,7 @@ from running import clean
 from standins import phone
 
 from edgeshuffle.artifact import Artifact
-from edgeshuffle.device import open_device
+from edgeshuffle.device import DeviceInfo, open_device
 from edgeshuffle.device.session import open_agent
 from edgeshuffle.errors import DeviceError, UnknownNameError
 
@@ -82,7 +82,7 @@ def test_a_phone_that_is_not_there(other):
 def test_the_only_phone_needs_no_serial_number(alone, tmp_path):
     made = phone.start(tmp_path, alone)
     with open_device("adb://") as device:
-        assert device.info().label == "device"
+        assert DeviceInfo.of(device.describe()).label == "device"
     made.stop()
 
 
@@ -99,7 +99,7 @@ def test_a_phone_that_does_not_trust_this_computer(other):
 def test_a_32_bit_phone(other):
     made = other(machine="armv8l")
     with pytest.raises(DeviceError, match="is a armv8l; only 64-bit ARM"):
-        open_device(made.address).info()
+        open_device(made.address).describe()
 
 
 @pytest.mark.parametrize("serial", ["-e", "a b", "x;id", "$(id)"])

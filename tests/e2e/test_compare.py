@@ -20,8 +20,9 @@ from edgeshuffle.errors import (
     RuntimeUnavailableError,
 )
 from edgeshuffle.packaged import CALIBRATION_IMAGES
-from edgeshuffle.runner.compare import CompareOptions, _layer, compare
-from edgeshuffle.runner.compare.noise import Noise
+from edgeshuffle.runner.compare import CompareOptions, compare
+from edgeshuffle.runner.compare.layers import LayerErrors
+from edgeshuffle.runner.compare.quantization_error import QuantizationError
 from edgeshuffle.runner.evaluate import EvaluateOptions, evaluate
 
 pytestmark = pytest.mark.slow
@@ -155,11 +156,10 @@ def test_images_that_are_not_there(demo, tmp_path, capsys):
 
 
 def judged(expected, found, min_sqnr=10.0):
-    noise = Noise(alike=True)
-    noise.add(np.array(expected), np.array(found))
-    options = CompareOptions(artifact=None, min_sqnr=min_sqnr)
-    taps = {"onnx": None}
-    return _layer("v", "Conv", taps, {("onnx", "v"): noise}, None, options)
+    error = QuantizationError(same_values=True)
+    error.add(np.array(expected), np.array(found))
+    layer = LayerErrors(name="v", operator="Conv", of_float={"onnx": error})
+    return layer.judged(min_sqnr, max_steps=2)
 
 
 def test_noise_where_float_is_zero_is_wrong_and_not_equal():
@@ -183,12 +183,12 @@ def test_the_noise_of_scaled_channels():
     real = random.normal(size=(3, 4000))
     noise = 0.1 * random.normal(size=real.shape)
     scaled = (real + noise) * np.array([[0.2], [1], [7]]) + np.array([[3], [0], [-5]])
-    fitted, plain = Noise(alike=False), Noise(alike=True)
+    fitted, plain = QuantizationError(same_values=False), QuantizationError(same_values=True)
     for part in np.split(np.arange(4000), 4):
         fitted.add(real[:, part], scaled[:, part])
         plain.add(real[:, part], scaled[:, part])
     assert fitted.sqnr_db() == pytest.approx(20, abs=0.2)
     assert plain.sqnr_db() < 0
-    same = Noise(alike=True)
+    same = QuantizationError(same_values=True)
     same.add(real, real)
     assert same.sqnr_db() == np.inf

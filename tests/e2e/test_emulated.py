@@ -92,7 +92,7 @@ def test_arm_computes_what_this_machine_does(demo, capsys):
 def test_nothing_is_left_behind(demo, monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with open_device("emulated://pi4") as device:
-        assert device.info().cpu.startswith("Raspberry Pi 4")
+        assert device.describe().cpu.startswith("Raspberry Pi 4")
         assert len(list(tmp_path.iterdir())) == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -147,5 +147,5 @@ def test_an_image_arrives_there_whole(demo):
 def test_a_board_is_asked_once_what_it_is():
     with open_device("emulated://pi5") as device:
         assert device.describe() is device.describe()
-        assert device.info().counted
+        assert device.describe().counted
         assert len(device._processes) == 1

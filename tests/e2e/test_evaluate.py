@@ -101,9 +101,9 @@ def test_each_image_is_decoded_once(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(images, "preprocess_picture", lambda *a: decoded.append(1) or real(*a))
     seen = []
     options = EvaluateOptions(artifact=make(folder), data=tmp_path / "data.npz", limit=20)
-    found = evaluate(options, lambda done, total: seen.append((done, total)))
+    found = evaluate(options, lambda *told: seen.append(told))
     assert len(decoded) == found.n == 20
-    assert seen == [(index, 20) for index in range(1, 21)]
+    assert seen == [("evaluate", index, 20) for index in range(1, 21)]
 
 
 def test_without_labels_only_the_comparison_is_left(folder, tmp_path, capsys):
@@ -226,7 +226,7 @@ def test_table_of_the_newest_artifact(folder, tmp_path, capsys, monkeypatch):
 
 
 def test_demo_artifact_brings_its_images(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("edgeshuffle.runner.evaluate.TEST_IMAGES", tmp_path / "data.npz")
+    monkeypatch.setattr("edgeshuffle.dataset.artifact_images.TEST_IMAGES", tmp_path / "data.npz")
     demo = make(folder, source={"kind": "demo"})
     assert evaluate(EvaluateOptions(artifact=demo)).n == N
 

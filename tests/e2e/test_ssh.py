@@ -106,7 +106,7 @@ def test_the_governor_is_set_and_set_back(other, demo):
     with open_device(board.address) as device:
         device.steady()
         assert governor_of(board) == "performance"
-        assert device.info().governor == "performance"
+        assert device.describe().governor == "performance"
     assert governor_of(board) == "ondemand"
     assert list(board.base.glob("state/settings*")) == []
 
@@ -151,7 +151,7 @@ def test_a_governor_that_may_not_be_set_stays(other):
     board.governor_file.symlink_to("/proc/version")
     with open_device(board.address) as device:
         device.steady()
-        assert device.info().governor.startswith("Linux")
+        assert device.describe().governor.startswith("Linux")
 
 
 def refused(board, message):

@@ -49,3 +49,8 @@ def test_a_missing_package_names_the_extra(table):
 def test_a_bug_of_our_own_is_no_missing_package(table):
     with pytest.raises(ModuleNotFoundError, match="edgeshuffle"):
         table["broken"]
+
+
+def test_modules_may_be_called_otherwise_than_plugins(table):
+    toys = Table("toy", "toys", "play", "al", module="b{}l")
+    assert toys["al"].colour == "red"

@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
 
 from edgeshuffle.errors import ImageError
 from edgeshuffle.plugins import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from edgeshuffle.containers.targets import Target
+
+_ANSWER_SECONDS: Final = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageBuild:
+    """A target for one platform, built from `checkout` with `settings` as build arguments.
+
+    `pip_conf` is a secret, kept in no layer.
+    """
+
+    target: Target
+    platform: str
+    checkout: Path
+    settings: Mapping[str, str]
+    pip_conf: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerRun:
+    """A command in an image: `folder` is /work there, `board` has a board's /proc and /sys."""
+
+    image: str
+    platform: str
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+    folder: Path
+    board: Path | None
+    network: bool
 
 
 class Engine(Protocol):
@@ -21,29 +52,14 @@ class Engine(Protocol):
         """Whether it is installed and its engine answers."""
         ...
 
-    def build(
-        self,
-        target: Target,
-        platform: str,
-        checkout: Path,
-        settings: Mapping[str, str],
-        pip_conf: Path | None,
-    ) -> list[str]: ...
+    def build(self, wanted: ImageBuild) -> list[str]: ...
 
-    def run(
-        self,
-        image: str,
-        platform: str,
-        arguments: Sequence[str],
-        *,
-        environment: Mapping[str, str],
-        folder: Path,
-        board: Path | None,
-        network: bool,
-    ) -> list[str]: ...
+    def run(self, wanted: ContainerRun) -> list[str]: ...
 
 
-ENGINES: Table[Engine] = Table("engine", __name__, "runtime", "docker", "podman", "buildah")
+ENGINES: Table[Engine] = Table(
+    "engine", __name__, "runtime", "docker", "podman", "buildah", module="{}_engine"
+)
 
 
 def choose_engine(wanted: str | None) -> tuple[str, Engine]:
@@ -54,8 +70,19 @@ def choose_engine(wanted: str | None) -> tuple[str, Engine]:
             return name, engine
     if wanted:
         raise ImageError(
-            f"{wanted} does not work here: install it, start its engine, or leave out --engine."
+            f"{wanted} does not work here: install it, start its engine, or leave out `engine`."
         )
     raise ImageError(
         "No container engine works here: install Docker and start it, or install podman or buildah."
     )
+
+
+def answers(program: str, *arguments: str) -> bool:
+    """Whether a program is installed and ends well, in good time."""
+    try:
+        subprocess.run(
+            [program, *arguments], capture_output=True, check=True, timeout=_ANSWER_SECONDS
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return True

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from edgeshuffle.artifact import MANIFEST, Artifact, refuse_target
@@ -29,10 +27,9 @@ if TYPE_CHECKING:
 
     from edgeshuffle.converter.export.quantization import Int8
     from edgeshuffle.converter.export.request import ExportRequest
+    from edgeshuffle.progress import Progress
 
 __all__ = ["ExportOptions", "Exported", "export"]
-
-Progress = Callable[[str, int, int], None]
 
 # Enough images to see a broken quantization in the manifest; `evaluate` measures properly. A float
 # file needs but a handful.
@@ -81,7 +78,7 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
         labels = write_labels(source.labels, files, folder)
         checked = _checked_images(source, int8)
         step = None if int8 is None else int8.step
-        proved = prove(source.reference, files, folder, checked, step, partial(report, "check"))
+        proved = prove(source.reference, files, folder, checked, step, report)
         metrics: dict[str, Any] = {}
         odd: tuple[str, ...] = ()
         quantization = None

@@ -14,14 +14,13 @@ from edgeshuffle.errors import DataError, GateError
 from edgeshuffle.metrics import standard_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import onnx_ir as ir
 
     from edgeshuffle.converter.plan import QuantPlan
     from edgeshuffle.dataset import ImageSet
-
-    Progress = Callable[[str, int, int], None]
+    from edgeshuffle.progress import Progress
 
 # Enough to rank layers by sensitivity; the budget itself is checked on all images.
 _RANKED_ON: Final = 64

@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.export.reference import Reference
     from edgeshuffle.dataset import ImageSet
     from edgeshuffle.manifest import ModelFile
+    from edgeshuffle.progress import Progress
     from edgeshuffle.runtimes import Session
-
-    Progress = Callable[[int, int], None]
 
 # Of a logit, relative to the root mean square of the image's logits. Adding floats up in another
 # order gives up to 6e-6 on ShuffleNetV2 x0.5 to x2.0, trained and random, in both runtimes; two
@@ -79,7 +78,7 @@ def prove(
         for image in given:
             found.append(model(image))
             done += 1
-            progress(done, total)
+            progress("check", done, total)
         return np.stack(found).astype(np.float64)
 
     expected = run(source, compared)

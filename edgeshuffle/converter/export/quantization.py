@@ -14,7 +14,7 @@ from edgeshuffle.converter.quant import quantize
 from edgeshuffle.dataset import ImageSet, open_images
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     import onnx_ir as ir
 
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.export.request import DropLimit, Quantization
     from edgeshuffle.converter.export.source import Source
     from edgeshuffle.converter.quant import Quantized
-
-    Progress = Callable[[str, int, int], None]
+    from edgeshuffle.progress import Progress
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import onnx_ir as ir
 
     from edgeshuffle.converter.plan import QuantPlan
     from edgeshuffle.converter.quant.images import Images
     from edgeshuffle.converter.quant.recipe import Recipe
-
-    Progress = Callable[[str, int, int], None]
+    from edgeshuffle.progress import Progress
 
 
 _CLEARLY_DB: Final = 0.3

@@ -11,14 +11,13 @@ from edgeshuffle.converter.quant.samples import Channels, sample
 from edgeshuffle.converter.quant.ties import tie
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import onnx_ir as ir
 
     from edgeshuffle.converter.plan import QuantPlan
     from edgeshuffle.converter.quant.images import Images
     from edgeshuffle.converter.quant.recipe import Recipe
     from edgeshuffle.converter.quant.ties import Group
+    from edgeshuffle.progress import Progress
 
 
 @dataclass
@@ -31,7 +30,7 @@ class PlanBuilder:
     model: ir.Model
     images: Images
     recipe: Recipe
-    progress: Callable[[str, int, int], None]
+    progress: Progress
     ranges: list[tuple[float, float]] | None = None
     planned: QuantPlan | None = None
     _samples: dict[str, Channels] | None = field(default=None, repr=False)

@@ -6,11 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgeshuffle.converter.quant.recipe import DEFAULT, Recipe, load_recipe, read_recipe
-from edgeshuffle.dataset.calibration import calibration_images
+from edgeshuffle.dataset.artifact_images import calibration_images
 from edgeshuffle.errors import ArtifactError, ModelError, Obstacles, needs_extra
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     import onnx_ir as ir
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.sensitivity.layers import LayerSensitivity
     from edgeshuffle.dataset import ImageSet
     from edgeshuffle.manifest import ModelFile
-
-    Progress = Callable[[str, int, int], None]
+    from edgeshuffle.progress import Progress
 
 
 @dataclass(frozen=True, kw_only=True)

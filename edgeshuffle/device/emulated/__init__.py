@@ -10,24 +10,23 @@ import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.agent import agent_files
-from edgeshuffle.device import DeviceInfo, replies
+from edgeshuffle.device import replies
 from edgeshuffle.device.emulated.boards import BOARDS, Board, write_board
 from edgeshuffle.device.emulated.plugin import compiled, read_counts
+from edgeshuffle.device.in_use import InUse
 from edgeshuffle.device.process import JsonProcess
 from edgeshuffle.errors import DeviceError, UnknownNameError
 from edgeshuffle.packaged import cache_folder
 from edgeshuffle.payload.rootfs import PYTHON, SITE, root_filesystem
-from edgeshuffle.signals import deferred
 from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
-    from edgeshuffle.device import Progress
+    from edgeshuffle.progress import Progress
 
 QEMU: Final = "qemu-aarch64"
 
@@ -51,7 +50,7 @@ class EmulatedProcess(JsonProcess):
         return read_counts(self._counts, n)
 
 
-class EmulatedDevice:
+class EmulatedDevice(InUse):
     """One board, with a private folder for its own files."""
 
     def __init__(self, name: str, board: Board, root: Path, plugin: Path) -> None:
@@ -71,10 +70,6 @@ class EmulatedDevice:
     def python(self) -> str:
         """The board's interpreter."""
         return str(self._python)
-
-    def info(self) -> DeviceInfo:
-        """What the board shows of itself."""
-        return DeviceInfo.of(self.describe())
 
     def describe(self) -> replies.Described:
         """All that the agent tells of the board; raises DeviceError."""
@@ -124,19 +119,10 @@ class EmulatedDevice:
         self._processes.append(process)
         return process
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with deferred():
-            while self._processes:
-                self._processes.pop().close()
-            shutil.rmtree(self._folder, ignore_errors=True)
+    def _let_go(self) -> None:
+        while self._processes:
+            self._processes.pop().close()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def check(address: str) -> None:

@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from edgeshuffle.device import open_device
+from edgeshuffle.device import DeviceInfo, open_device
 from edgeshuffle.errors import ArtifactError
-from edgeshuffle.runner.bench.compare import refuse_incomparable
+from edgeshuffle.progress import silent
+from edgeshuffle.runner.bench.against import refuse_incomparable
 from edgeshuffle.runner.bench.cores import choose_cores
 from edgeshuffle.runner.bench.events import MeasuredFile, Run
 from edgeshuffle.runner.bench.instructions import count
@@ -18,41 +19,44 @@ from edgeshuffle.runner.bench.reading import measured_of, read_measured
 from edgeshuffle.runner.bench.recording import begin
 from edgeshuffle.runner.bench.results import (
     BenchReport,
+    CountedCase,
     InstructionReport,
     MeasuredCase,
     Ratio,
+    TimeReport,
     replay,
     report_of,
 )
 from edgeshuffle.runner.bench.run import load, measure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from edgeshuffle.device import DeviceInfo
+    from edgeshuffle.progress import Progress
     from edgeshuffle.runner.bench.plan import Case
 
 __all__ = [
     "BenchOptions",
     "BenchReport",
+    "CountedCase",
     "InstructionReport",
     "MeasuredCase",
     "Ratio",
+    "TimeReport",
     "bench",
     "replay",
 ]
 
 
-def bench(
-    options: BenchOptions, progress: Callable[[str, int, int], None] | None = None
-) -> BenchReport | InstructionReport:
+def bench(options: BenchOptions, progress: Progress | None = None) -> BenchReport:
     """Measure every model file and keep the records beside the artifact's folder.
 
     Every block is kept as soon as it was timed, so that a failure loses only what is open; where
     the disk is full, measuring goes on, and the report's `problem` says so. `progress` is called
     with a stage, and how much of how much is done.
 
-    An emulated device is not timed: its instructions are counted, if it can count them.
+    The report is a `TimeReport`; an emulated device is not timed: its instructions are counted, if
+    it can count them, and that is an `InstructionReport`.
 
     Raises UnknownNameError (device, runtime), ArtifactError (no file for the runtimes, records
     that cannot be written or compared, a model file that was changed), MissingExtraError,
@@ -60,15 +64,19 @@ def bench(
     """
     cases = plan(options)
     then = None if options.against is None else read_measured(options.against)
-    report = progress or (lambda *_: None)
+    report = progress or silent
     with (
         open_device(options.device, report) as device,
         writable_folder(options.artifact) as folder,
     ):
         device.steady(options.wait)
         described = device.describe()
-        info = device.info()
-        cores = () if info.emulated else _cores(options, described.clusters)
+        info = DeviceInfo.of(described)
+        cores = (
+            ()
+            if info.emulated
+            else choose_cores(options.cores, described.clusters, options.threads)
+        )
         run = _run(options, info, cases, cores)
         if then is not None:
             # Better told now than after minutes of measuring.
@@ -83,9 +91,7 @@ def bench(
             else:
                 # What is loaded by now is what the manifest says, and will not be read again.
                 options.artifact.check_files(case.file for case in cases)
-                power = described.pmic
-                history, keep = recording.history, recording.keep
-                measure(options, loaded, history, keep, report, has_power=power)
+                measure(options, loaded, recording, report, has_power=described.pmic)
     path = recording.journal.path
     made = report_of(measured_of(recording.history), path, then, recording.notes)
     if recording.journal.problem is None:
@@ -97,10 +103,6 @@ def bench(
             "is shown but not kept. Make room and measure again."
         ),
     )
-
-
-def _cores(options: BenchOptions, clusters: Sequence[Sequence[int]]) -> tuple[int, ...]:
-    return choose_cores(options.cores, clusters, options.threads)
 
 
 def _run(

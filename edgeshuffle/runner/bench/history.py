@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from edgeshuffle.runner.bench.events import (
     Block,
@@ -124,17 +124,9 @@ class History:
 
     def counts(self) -> tuple[Count, ...]:
         """Of every file that was counted, in the run's order."""
-        run = self._run()
         return tuple(
             Count(
-                manifest_sha256=run.manifest_sha256,
-                model=run.model,
-                device=run.device,
-                runtime=file.file.runtime,
-                runtime_version=file.counted.runtime_version,
-                precision=file.file.precision,
-                file=file.file.path,
-                file_sha256=file.file.sha256,
+                **self._measurement(file, file.counted.runtime_version),
                 inferences=file.counted.inferences,
             )
             for file in self.files
@@ -147,14 +139,7 @@ class History:
         assert file.warmed_up is not None
         assert file.before is not None
         return Record(
-            manifest_sha256=run.manifest_sha256,
-            model=run.model,
-            device=run.device,
-            runtime=file.file.runtime,
-            runtime_version=file.loaded.runtime_version,
-            precision=file.file.precision,
-            file=file.file.path,
-            file_sha256=file.file.sha256,
+            **self._measurement(file, file.loaded.runtime_version),
             bytes=file.file.bytes,
             threads=run.threads,
             cores=run.cores,
@@ -175,6 +160,20 @@ class History:
             started=file.started,
             finished=end is not None,
         )
+
+    def _measurement(self, file: FileHistory, runtime_version: str) -> dict[str, Any]:
+        """The fields of a `Measurement`."""
+        run = self._run()
+        return {
+            "manifest_sha256": run.manifest_sha256,
+            "model": run.model,
+            "device": run.device,
+            "runtime": file.file.runtime,
+            "runtime_version": runtime_version,
+            "precision": file.file.precision,
+            "file": file.file.path,
+            "file_sha256": file.file.sha256,
+        }
 
     def _run(self) -> Run:
         assert self.run is not None

@@ -13,27 +13,15 @@ from edgeshuffle.errors import UnknownNameError
 from edgeshuffle.runner.bench.events import Counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from edgeshuffle.device import Device, DeviceInfo
+    from edgeshuffle.progress import Progress
     from edgeshuffle.runner.bench.plan import BenchOptions, Case
-    from edgeshuffle.runner.bench.record import Count
 
 INFERENCES: Final = 5
 # The first inference of a process has things to set up, and was run when it loaded the model.
 WARMUP: Final = 1
-# ONNX Runtime's allocator makes single inferences up to 0.6 % longer; beyond, something is wrong.
-SPREAD: Final = 0.01
-
-
-def doubts(count: Count) -> tuple[str, ...]:
-    """Why a count is not to be believed, if so."""
-    if count.spread <= SPREAD:
-        return ()
-    return (
-        f"inferences differ by {100 * count.spread:.2f} %, more than {100 * SPREAD:.0f} %; run it "
-        "again",
-    )
 
 
 def count(
@@ -41,14 +29,14 @@ def count(
     device: Device,
     info: DeviceInfo,
     cases: Sequence[Case],
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> Iterator[Counted]:
     """Run each case in turn, and count its instructions if the device can.
 
     Raises UnknownNameError, DeviceError and what `open_agent` does.
     """
     if options.threads != 1:
-        raise UnknownNameError("Instructions are counted with one thread: leave out --threads.")
+        raise UnknownNameError("Instructions are counted with one thread: leave out `threads`.")
     for index, case in enumerate(cases):
         progress("count", index, len(cases))
         session = open_agent(device, case.file, case.path, seed=options.seed)

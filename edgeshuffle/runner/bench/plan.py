@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from edgeshuffle.errors import ArtifactError
-from edgeshuffle.runtimes import RUNTIMES
+from edgeshuffle.runner.files import files_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,8 +62,8 @@ class Budget:
     """How long to measure a case: blocks of `block` inferences until both limits or one is met.
 
     With `either`, `samples` or `seconds` (of inference) is enough, but `minimum` samples are taken
-    in any case, and never more than `most`. `warmup_seconds` bounds the warm-up. Where `settles`,
-    statistics are of the second half of the blocks only.
+    in any case, and never more than `most`. `warmup_seconds` bounds the warm-up. Where
+    `steady_state`, statistics are of the second half of the blocks only.
     """
 
     block: int
@@ -73,13 +72,13 @@ class Budget:
     either: bool
     minimum: int
     warmup_seconds: float
-    settles: bool = False
+    steady_state: bool = False
     most: int = MAX_SAMPLES
 
     @property
     def counted(self) -> int:
         """How many samples statistics must have."""
-        return self.minimum // 2 if self.settles else self.minimum
+        return self.minimum // 2 if self.steady_state else self.minimum
 
     def share(self, samples: int, seconds: float) -> float:
         """How much is done, 0 to 1; 1 is enough."""
@@ -101,7 +100,7 @@ BUDGETS: Final[dict[Mode, Budget]] = {
         either=False,
         minimum=512,
         warmup_seconds=2,
-        settles=True,
+        steady_state=True,
     ),
 }
 
@@ -120,20 +119,9 @@ def plan(options: BenchOptions) -> tuple[Case, ...]:
     Raises UnknownNameError, and ArtifactError where no file is for these runtimes.
     """
     artifact = options.artifact
-    for name in options.runtimes:
-        if name not in tuple(RUNTIMES):
-            RUNTIMES[name]
-    cases = tuple(
-        Case(file=file, path=artifact.path(file))
-        for file in artifact.manifest.files
-        if not options.runtimes or file.runtime in options.runtimes
+    return tuple(
+        Case(file=file, path=artifact.path(file)) for file in files_for(artifact, options.runtimes)
     )
-    if not cases:
-        raise ArtifactError(
-            f"{artifact.folder} has no model file for "
-            f"{' or '.join(options.runtimes) or 'any runtime'}. Export it again with that format."
-        )
-    return cases
 
 
 def rounds(cases: int, seed: int) -> Iterator[tuple[int, ...]]:

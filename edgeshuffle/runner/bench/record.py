@@ -1,4 +1,4 @@
-"""The record of one case: every raw sample and what is needed to trust or doubt it later."""
+"""What is kept of one model file: every raw sample and what is needed to trust or doubt it."""
 
 from __future__ import annotations
 
@@ -57,8 +57,27 @@ class Energy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
-    """One model file's measurement.
+class Measurement:
+    """Which model file was measured, in which runtime and on which device."""
+
+    manifest_sha256: str
+    model: str
+    device: DeviceInfo
+    runtime: str
+    runtime_version: str
+    precision: str
+    file: str
+    file_sha256: str
+
+    @property
+    def name(self) -> str:
+        """As people read it: `ort int8`."""
+        return f"{self.runtime} {self.precision}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record(Measurement):
+    """One model file's times.
 
     Block i belongs to round i, in which every unfinished case has one block, timed after a few
     inferences that are not kept (`run.SWITCH_SAMPLES`); all have the same length. `before` is right
@@ -70,14 +89,6 @@ class Record:
     be None. `started` is UTC in ISO 8601.
     """
 
-    manifest_sha256: str
-    model: str
-    device: DeviceInfo
-    runtime: str
-    runtime_version: str
-    precision: str
-    file: str
-    file_sha256: str
     bytes: Natural
     threads: Threads
     seed: Natural
@@ -100,7 +111,7 @@ class Record:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Count:
+class Count(Measurement):
     """One model file's instructions; `inferences` holds every one's counts by class.
 
     Classes: `dot` (sdot, udot, matrix products), `widening_mac`, `fmla`, `simd_load`, `simd_store`,
@@ -108,14 +119,6 @@ class Count:
     device that does not count gives none: all that is known is that the file runs there.
     """
 
-    manifest_sha256: str
-    model: str
-    device: DeviceInfo
-    runtime: str
-    runtime_version: str
-    precision: str
-    file: str
-    file_sha256: str
     inferences: tuple[dict[str, Natural], ...]
 
     @property

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from edgeshuffle.errors import ArtifactError, EdgeShuffleError
-from edgeshuffle.runner.bench.compare import Change, CountChange, compare, compare_counts
-from edgeshuffle.runner.bench.instructions import doubts
+from edgeshuffle.runner.bench.against import (
+    CountChange,
+    TimeChange,
+    count_changes,
+    time_changes,
+)
 from edgeshuffle.runner.bench.reading import Measured, read_measured
 from edgeshuffle.runner.bench.stats import Estimate, Statistics, ratio_of_medians, summarize
-from edgeshuffle.runner.bench.verdict import Verdict, judge, settled, slowdown
+from edgeshuffle.runner.bench.verdict import (
+    Verdict,
+    judge,
+    judge_count,
+    slowdown,
+    steady_state,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from edgeshuffle.device import DeviceInfo
     from edgeshuffle.runner.bench.plan import Mode
     from edgeshuffle.runner.bench.record import Count, Record
+
+Kept = TypeVar("Kept")
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +47,28 @@ class MeasuredCase:
     verdict: Verdict
     slowdown: float | None = None
 
+    @property
+    def name(self) -> str:
+        """As people read it: `ort int8`."""
+        return self.record.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountedCase:
+    """One model file's instructions and whether they deserve belief.
+
+    `speedup` is the instructions of the same runtime's float model over this one's.
+    """
+
+    count: Count
+    verdict: Verdict
+    speedup: float | None
+
+    @property
+    def name(self) -> str:
+        """As people read it: `ort int8`."""
+        return self.count.name
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ratio:
@@ -46,70 +82,73 @@ class Ratio:
     estimate: Estimate
 
 
-@dataclass(frozen=True, kw_only=True)
-class BenchReport:
-    """All that reports show; `records` is the JSONL file with the raw samples.
+class Format(Protocol):
+    """A way to show results: a function for each kind of them."""
 
-    `continued` tells that a part of them is from an earlier run that was cut off; `notes` are
-    sentences without their full stop. `problem` is what went wrong although all was measured.
+    def times(self, report: TimeReport) -> str: ...
+
+    def instructions(self, report: InstructionReport) -> str: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchReport(ABC):
+    """What all reports show; `records` is the JSONL file with what was measured.
+
+    `notes` are sentences without their full stop. `problem` is what went wrong although all was
+    measured.
     """
 
     model: str
     device: DeviceInfo
-    label: str
-    threads: int
-    cores: tuple[int, ...]
-    mode: Mode
-    minutes: float
-    seed: int
-    cases: tuple[MeasuredCase, ...]
-    ratios: tuple[Ratio, ...]
-    changes: tuple[Change, ...]
+    cases: tuple[MeasuredCase | CountedCase, ...]
     records: Path
-    continued: bool
     notes: tuple[str, ...] = ()
     problem: EdgeShuffleError | None = None
 
     @property
     def invalid(self) -> tuple[str, ...]:
         """Names of the cases whose numbers are not to be believed."""
-        return tuple(
-            f"{case.record.runtime} {case.record.precision}"
-            for case in self.cases
-            if not case.verdict.valid
-        )
+        return tuple(case.name for case in self.cases if not case.verdict.valid)
+
+    @abstractmethod
+    def render(self, format: Format) -> str:  # noqa: A002 - what everybody calls it
+        """The report in a format, such as `edgeshuffle.report.REPORTS["json"]`."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class InstructionReport:
-    """What an emulated device gives instead of times; `records` has every inference's counts."""
+class TimeReport(BenchReport):
+    """Inference times; `continued` tells that a part of the samples is from an earlier run that was
+    cut off.
+    """
 
-    model: str
-    device: DeviceInfo
-    counts: tuple[Count, ...]
-    records: Path
+    cases: tuple[MeasuredCase, ...]
+    threads: int
+    cores: tuple[int, ...]
+    mode: Mode
+    minutes: float
+    seed: int
+    ratios: tuple[Ratio, ...]
+    changes: tuple[TimeChange, ...]
+    continued: bool
+
+    def render(self, format: Format) -> str:  # noqa: A002
+        """As times."""
+        return format.times(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstructionReport(BenchReport):
+    """What an emulated device gives instead of times."""
+
+    cases: tuple[CountedCase, ...]
     changes: tuple[CountChange, ...] = ()
-    notes: tuple[str, ...] = ()
-    problem: EdgeShuffleError | None = None
 
-    @property
-    def invalid(self) -> tuple[str, ...]:
-        """Names of the files whose counts are not to be believed."""
-        return tuple(f"{one.runtime} {one.precision}" for one in self.counts if doubts(one))
-
-    def speedup(self, count: Count) -> float | None:
-        """Instructions of the same runtime's float model over this one's."""
-        floats = [
-            other.instructions
-            for other in self.counts
-            if (other.runtime, other.precision) == (count.runtime, "fp32")
-        ]
-        if count.precision == "fp32" or not floats or floats[0] is None or not count.instructions:
-            return None
-        return floats[0] / count.instructions
+    def render(self, format: Format) -> str:  # noqa: A002
+        """As instructions."""
+        return format.instructions(self)
 
 
-def replay(path: Path, against: Path | None = None) -> BenchReport | InstructionReport:
+def replay(path: Path, against: Path | None = None) -> BenchReport:
     """The report of kept records, compared with other ones if asked for.
 
     Raises ArtifactError for a file that has none, and where the two cannot be compared.
@@ -123,36 +162,36 @@ def replay(path: Path, against: Path | None = None) -> BenchReport | Instruction
 
 def report_of(
     measured: Measured, path: Path, then: Measured | None, notes: Sequence[str] = ()
-) -> BenchReport | InstructionReport:
+) -> BenchReport:
     """The report of what was measured; its problem is that `then` cannot be compared, if so."""
     said = (*notes, *(f"{name} has no samples: the run was cut off" for name in measured.missing))
-    if measured.counts:
-        count_changes: tuple[CountChange, ...] = ()
-        problem: EdgeShuffleError | None = None
-        try:
-            count_changes = compare_counts(measured.counts, then) if then else ()
-        except ArtifactError as err:
-            problem = err
-        return InstructionReport(
-            model=measured.counts[0].model,
-            device=measured.counts[0].device,
-            counts=measured.counts,
-            records=path,
-            changes=count_changes,
-            notes=said,
-            problem=problem,
-        )
-    changes: tuple[Change, ...] = ()
-    problem = None
-    try:
-        changes = compare(measured.records, then) if then else ()
-    except ArtifactError as err:
-        problem = err
+    make = _instructions if measured.counts else _times
+    return make(measured, path, then, said)
+
+
+def _instructions(
+    measured: Measured, path: Path, then: Measured | None, notes: tuple[str, ...]
+) -> BenchReport:
+    changes, problem = _compared(count_changes, measured.counts, then)
+    return InstructionReport(
+        model=measured.counts[0].model,
+        device=measured.counts[0].device,
+        cases=tuple(_counted(measured.counts)),
+        changes=changes,
+        records=path,
+        notes=notes,
+        problem=problem,
+    )
+
+
+def _times(
+    measured: Measured, path: Path, then: Measured | None, notes: tuple[str, ...]
+) -> BenchReport:
+    changes, problem = _compared(time_changes, measured.records, then)
     first = measured.records[0]
-    return BenchReport(
+    return TimeReport(
         model=first.model,
         device=first.device,
-        label=first.device.label,
         threads=first.threads,
         cores=first.cores,
         mode=first.mode,
@@ -163,13 +202,36 @@ def report_of(
         changes=changes,
         records=path,
         continued=measured.continued,
-        notes=said,
+        notes=notes,
         problem=problem,
     )
 
 
+def _compared(
+    changes: Callable[[tuple[Kept, ...], Measured], tuple[Found, ...]],
+    now: tuple[Kept, ...],
+    then: Measured | None,
+) -> tuple[tuple[Found, ...], EdgeShuffleError | None]:
+    """Changes since the other run, if there is one, or why there are none."""
+    try:
+        return () if then is None else changes(now, then), None
+    except ArtifactError as err:
+        return (), err
+
+
+def _counted(counts: Sequence[Count]) -> Iterator[CountedCase]:
+    floats = {count.runtime: count.instructions for count in counts if count.precision == "fp32"}
+    for count in counts:
+        of_float = None if count.precision == "fp32" else floats.get(count.runtime)
+        yield CountedCase(
+            count=count,
+            verdict=judge_count(count),
+            speedup=of_float / count.instructions if of_float and count.instructions else None,
+        )
+
+
 def _measured(record: Record) -> MeasuredCase:
-    statistics = summarize(settled(record))
+    statistics = summarize(steady_state(record))
     return MeasuredCase(
         record=record,
         statistics=statistics,
@@ -186,5 +248,7 @@ def _ratios(records: Sequence[Record]) -> Iterator[Ratio]:
                 runtime=record.runtime,
                 numerator="fp32",
                 denominator=record.precision,
-                estimate=ratio_of_medians(settled(floats[record.runtime]), settled(record)),
+                estimate=ratio_of_medians(
+                    steady_state(floats[record.runtime]), steady_state(record)
+                ),
             )

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from edgeshuffle.device import Device, replies
+    from edgeshuffle.progress import Progress
     from edgeshuffle.runner.bench.events import Event
-    from edgeshuffle.runner.bench.history import FileHistory, History
+    from edgeshuffle.runner.bench.history import FileHistory
     from edgeshuffle.runner.bench.plan import BenchOptions, Budget, Case
+    from edgeshuffle.runner.bench.recording import Recording
 
-    Progress = Callable[[str, int, int], None]
     Keep = Callable[[Event], None]
 
 SETTLED_SAMPLES: Final = 20
@@ -79,18 +80,19 @@ def load(
 def measure(
     options: BenchOptions,
     loaded: Sequence[Loading],
-    history: History,
-    keep: Keep,
+    recording: Recording,
     progress: Progress,
     *,
     has_power: bool = False,
 ) -> None:
-    """Measure until every case is finished; `keep` adds each event to `history` as it happens.
+    """Measure until every case is finished, and record each event as it happens.
 
-    Cases that the history has samples of go on where those ended, and finished ones are left alone.
+    Cases that the recording has samples of go on where those ended, and finished ones are left
+    alone.
     Raises DeviceError.
     """
     limit = budget(options, len(loaded))
+    history, keep = recording.history, recording.keep
     running = {
         index: _Running(index=index, session=one.session, past=history.files[index], keep=keep)
         for index, one in enumerate(loaded)

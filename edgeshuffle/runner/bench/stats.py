@@ -98,14 +98,14 @@ def ratio_of_medians(
     value = float(np.median(above) / np.median(below))
     if min(len(above), len(below)) < 2:
         return Estimate(value=value, low=None, high=None)
-    pull_above, pull_below = _pull(above), _pull(below)
+    influence_above, influence_below = _influence(above), _influence(below)
     if paired:
-        variance = _variance(pull_above - pull_below)
-        freedom = _freedom(len(pull_above))
+        variance = _variance(influence_above - influence_below)
+        freedom = _freedom(len(influence_above))
     else:
-        parts = np.array([_variance(pull_above), _variance(pull_below)])
+        parts = np.array([_variance(influence_above), _variance(influence_below)])
         variance = float(parts.sum())
-        freedoms = np.array([_freedom(len(pull_above)), _freedom(len(pull_below))])
+        freedoms = np.array([_freedom(len(influence_above)), _freedom(len(influence_below))])
         # Welch and Satterthwaite's.
         freedom = variance**2 / float((parts**2 / freedoms).sum()) if variance else np.inf
     half = _student(freedom) * variance**0.5
@@ -143,8 +143,8 @@ def _percentile(
     return Estimate(value=value, low=_at_rank(ordered, low), high=_at_rank(ordered, high))
 
 
-def _pull(samples: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far each block pulls the logarithm of the median."""
+def _influence(samples: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Each block's influence on the logarithm of the median (the influence function, averaged)."""
     logs = np.log(samples)
     ordered = np.sort(logs, axis=None)
     median, middle = np.median(ordered), 0.5 * (ordered.size - 1)
@@ -153,8 +153,8 @@ def _pull(samples: NDArray[np.float64]) -> NDArray[np.float64]:
     spread = _at_rank(ordered, middle + width) - _at_rank(ordered, middle - width)
     # Samples that equal the median are half below it.
     below = 0.5 * ((logs < median).mean(axis=1) + (logs <= median).mean(axis=1))
-    pull: NDArray[np.float64] = (0.5 - below) * spread * ordered.size / (2 * width)
-    return pull
+    influence: NDArray[np.float64] = (0.5 - below) * spread * ordered.size / (2 * width)
+    return influence
 
 
 def _variance(blocks: NDArray[np.float64]) -> float:

@@ -15,12 +15,14 @@ from edgeshuffle.runner.bench.stats import PERCENTILES, SAMPLES_BEYOND
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from edgeshuffle.runner.bench.record import Record, State
+    from edgeshuffle.runner.bench.record import Count, Record, State
     from edgeshuffle.runner.bench.stats import Statistics
 
 SPREAD: Final = 1.5
 DRIFT: Final = 0.05
 CLOCK: Final = 0.97
+# ONNX Runtime's allocator makes single inferences up to 0.6 % longer; beyond, something is wrong.
+COUNT_SPREAD: Final = 0.01
 _STICKY: Final = 16
 
 
@@ -44,9 +46,21 @@ def judge(record: Record, statistics: Statistics) -> Verdict:
     return Verdict(reasons=tuple(_reasons(record, statistics)))
 
 
-def settled(record: Record) -> tuple[tuple[int, ...], ...]:
+def judge_count(count: Count) -> Verdict:
+    """All reasons against instruction counts."""
+    if count.spread <= COUNT_SPREAD:
+        return Verdict(reasons=())
+    return Verdict(
+        reasons=(
+            f"inferences differ by {100 * count.spread:.2f} %, more than "
+            f"{100 * COUNT_SPREAD:.0f} %; run it again",
+        )
+    )
+
+
+def steady_state(record: Record) -> tuple[tuple[int, ...], ...]:
     """The blocks that statistics are taken from: a sustained run's second half, else all."""
-    if not BUDGETS[record.mode].settles:
+    if not BUDGETS[record.mode].steady_state:
         return record.blocks
     return record.blocks[len(record.blocks) // 2 :]
 
@@ -101,18 +115,18 @@ def _reasons(record: Record, statistics: Statistics) -> Iterator[str]:
         )
     if steady:
         yield from _throttling(record.before, seen)
-    change = drift(settled(record))
+    change = drift(steady_state(record))
     if change > DRIFT:
         yield (
             f"the run's two halves differ by {100 * change:.1f} % in the median, more than "
             f"{100 * DRIFT:.0f} %; wait until other work is over"
-            + (", or measure for longer with --full" if record.mode == "quick" else "")
+            + (", or measure for longer with the mode full" if record.mode == "quick" else "")
         )
     # Of 128 samples, p99 is one that was disturbed: judged is the highest that they can tell.
     percent = min(PERCENTILES[-1], math.floor(100 * (1 - SAMPLES_BEYOND / statistics.n)))
-    spread = float(np.percentile(settled(record), max(50, percent))) / statistics.p50.value
+    spread = float(np.percentile(steady_state(record), max(50, percent))) / statistics.p50.value
     if spread >= SPREAD:
         yield (
             f"p{percent} is {spread:.2f} times p50, {SPREAD} or more; close other programs or use "
-            "fewer --threads"
+            "fewer threads"
         )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 import numpy as np
 
-from edgeshuffle.dataset.calibration import calibration_images
-from edgeshuffle.errors import ArtifactError, MissingExtraError, ModelError, RuntimeUnavailableError
+from edgeshuffle.dataset.artifact_images import calibration_images
+from edgeshuffle.errors import ArtifactError, MissingExtraError, RuntimeUnavailableError
 from edgeshuffle.limits import check_limit
-from edgeshuffle.metrics import agreement, none_if_equal
+from edgeshuffle.metrics import agreement
+from edgeshuffle.progress import silent
+from edgeshuffle.runner.compare.layers import ComparedLayer, LayerErrors
+from edgeshuffle.runner.files import files_by_format
 from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
@@ -20,11 +24,9 @@ if TYPE_CHECKING:
 
     from edgeshuffle.artifact import Artifact
     from edgeshuffle.converter.plan import QParams
-    from edgeshuffle.runner.compare.noise import Noise
+    from edgeshuffle.progress import Progress
 
-    Progress = Callable[[str, int, int], None]
-
-    class _Taps(Protocol):
+    class _LayerOutputs(Protocol):
         @property
         def params(self) -> Mapping[str, QParams | None]: ...
 
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
-
-_MOVES: Final = frozenset({"Concat", "Split", "Slice", "Gather", "MaxPool", "Flatten"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,26 +52,6 @@ class CompareOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layer:
-    """One value, by its name in the float ONNX file.
-
-    `sqnr_db` has a file format's signal to quantization noise ratio, None without noise; a format
-    with noise in a value that is zero throughout has no ratio, and is wrong. `steps` is
-    the largest difference of the two formats in quantization steps, and `differing` the percentage
-    of elements that differ: None for floats, or where there is one format only. `moves` tells that
-    no new numbers are computed.
-    """
-
-    name: str
-    operator: str
-    moves: bool
-    sqnr_db: dict[str, float | None]
-    steps: int | None
-    differing: float | None
-    wrong: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Layers in the order of computation.
 
@@ -84,10 +64,10 @@ class Comparison:
     n: int
     fitted: bool
     agreement: dict[str, float]
-    layers: tuple[Layer, ...]
+    layers: tuple[ComparedLayer, ...]
 
     @property
-    def first_wrong(self) -> Layer | None:
+    def first_wrong(self) -> ComparedLayer | None:
         """Where it goes wrong, if it does."""
         return next((layer for layer in self.layers if layer.wrong), None)
 
@@ -104,10 +84,10 @@ def compare(options: CompareOptions, progress: Progress | None = None) -> Compar
     float ONNX or no INT8 file), ModelError (values that are no finite numbers), DataError,
     MissingExtraError, and UnknownNameError for a limit that is no number.
     """
-    check_limit("--min-sqnr", options.min_sqnr, -math.inf)
-    check_limit("--max-steps", options.max_steps, 0)
+    check_limit("`min_sqnr`", options.min_sqnr, -math.inf)
+    check_limit("`max_steps`", options.max_steps, 0)
     try:
-        return _compare(options, progress or (lambda *_: None))
+        return _compare(options, progress or silent)
     except ModuleNotFoundError as err:
         if (err.name or "").startswith("edgeshuffle"):
             raise
@@ -117,132 +97,75 @@ def compare(options: CompareOptions, progress: Progress | None = None) -> Compar
 
 
 def _compare(options: CompareOptions, progress: Progress) -> Comparison:
-    from edgeshuffle.runner.compare.noise import Noise
-    from edgeshuffle.runner.compare.onnx_taps import OnnxTaps
-    from edgeshuffle.runner.compare.tflite_taps import TfliteTaps
+    from edgeshuffle.runner.compare.onnx_outputs import OnnxLayerOutputs
+    from edgeshuffle.runner.compare.quantization_error import QuantizationError
+    from edgeshuffle.runner.compare.tflite_outputs import TfliteLayerOutputs
 
     artifact = options.artifact
     data, images = calibration_images(artifact, options.data, options.limit)
-    floats = _files(artifact, "fp32").get("onnx") or _absent(artifact, "float ONNX")
-    reference = _opened(OnnxTaps, floats)
-    openers: dict[str, Callable[..., _Taps]] = {
-        "onnx": OnnxTaps,
-        "tflite": TfliteTaps,
+    floats = files_by_format(artifact, "fp32").get("onnx") or _absent(artifact, "float ONNX")
+    reference = _opened(OnnxLayerOutputs, artifact.path(floats))
+    openers: dict[str, Callable[..., _LayerOutputs]] = {
+        "onnx": OnnxLayerOutputs,
+        "tflite": TfliteLayerOutputs,
     }
-    taps = {
-        kind: _opened(openers[kind], path, reference.operators)
-        for kind, path in _files(artifact, "int8").items()
+    formats = {
+        kind: _opened(openers[kind], artifact.path(file), reference.operators)
+        for kind, file in files_by_format(artifact, "int8").items()
     }
-    if not taps:
+    if not formats:
         _absent(artifact, "INT8")
     last = list(reference.operators)[-1]
     fitted = "equalize" in (artifact.manifest.quantization or {}).get("steps_taken", ())
-    names = [name for name in reference.operators if any(name in t.params for t in taps.values())]
-    noises = {
-        (kind, name): Noise(alike=not fitted or name == last)
-        for name in names
-        for kind in taps
-        if name in taps[kind].params
+    layers = {
+        name: LayerErrors(
+            name=name,
+            operator=operator,
+            of_float={
+                kind: QuantizationError(same_values=not fitted or name == last)
+                for kind, run in formats.items()
+                if name in run.params
+            },
+        )
+        for name, operator in reference.operators.items()
+        if any(name in run.params for run in formats.values())
     }
-    apart: dict[str, _Apart] = {}
-    logits: dict[str, list[np.ndarray]] = {"fp32": [], **{kind: [] for kind in taps}}
+    logits: dict[str, list[np.ndarray]] = {"fp32": [], **{kind: [] for kind in formats}}
     for done, image in enumerate(images):
         progress("compare", done, len(images))
         expected = reference(image)
-        found = {kind: run(image) for kind, run in taps.items()}
+        found = {kind: run(image) for kind, run in formats.items()}
         logits["fp32"].append(expected[last].reshape(-1))
-        for kind, run in taps.items():
+        for kind, run in formats.items():
             for name, value in found[kind].items():
                 params = run.params[name]
                 real = value if params is None else params.dequantize(value)
-                noises[kind, name].add(expected[name], real)
+                layers[name].of_float[kind].add(expected[name], real)
                 if name == last:
                     logits[kind].append(real.reshape(-1))
-        for name in names:
+        for name, layer in layers.items():
             steps = [values[name] for values in found.values() if name in values]
             if len(steps) == 2 and all(array.dtype == np.int8 for array in steps):
-                apart.setdefault(name, _Apart()).add(*steps)
+                layer.between.add(*steps)
     progress("compare", len(images), len(images))
     artifact.check_files(artifact.manifest.files)
-    layers = [
-        _layer(name, reference.operators[name], taps, noises, apart.get(name), options)
-        for name in names
-    ]
-    stacked = {kind: np.stack(rows) for kind, rows in logits.items()}
-    kinds = list(stacked)
     return Comparison(
         model=artifact.manifest.model,
         data=str(data),
         n=len(images),
         fitted=fitted,
-        agreement={
-            f"{one}/{other}": agreement(stacked[one], stacked[other])
-            for index, one in enumerate(kinds)
-            for other in kinds[index + 1 :]
-        },
-        layers=tuple(layers),
+        agreement=_agreements({kind: np.stack(rows) for kind, rows in logits.items()}),
+        layers=tuple(
+            layer.judged(options.min_sqnr, options.max_steps) for layer in layers.values()
+        ),
     )
 
 
-class _Apart:
-    """Differences of the formats' integers, over images."""
-
-    def __init__(self) -> None:
-        self.most = self.differing = self.count = 0
-
-    def add(self, one: np.ndarray, other: np.ndarray) -> None:
-        steps = np.abs(one.astype(np.int16) - other)
-        self.most = max(self.most, int(steps.max()))
-        self.differing += int(np.count_nonzero(steps))
-        self.count += steps.size
-
-
-def _layer(
-    name: str,
-    operator: str,
-    taps: Mapping[str, _Taps],
-    noises: Mapping[tuple[str, str], Noise],
-    apart: _Apart | None,
-    options: CompareOptions,
-) -> Layer:
-    ratios = {
-        kind: _ratio(name, kind, noises[kind, name]) for kind in taps if (kind, name) in noises
-    }
-    wrong = [
-        f"{kind} has {db:.1f} dB of {options.min_sqnr:g}"
-        if math.isfinite(db)
-        else f"{kind} is not zero where float is zero throughout"
-        for kind, db in ratios.items()
-        if db < options.min_sqnr
-    ]
-    if apart is not None and apart.most > options.max_steps:
-        wrong.append(f"the formats are {apart.most} steps apart, of {options.max_steps}")
-    return Layer(
-        name=name,
-        operator=operator,
-        moves=operator in _MOVES,
-        sqnr_db={kind: none_if_equal(db) for kind, db in ratios.items() if db > -math.inf},
-        steps=None if apart is None else apart.most,
-        differing=None if apart is None else 100 * apart.differing / apart.count,
-        wrong="; ".join(wrong) or None,
-    )
-
-
-def _ratio(name: str, kind: str, noise: Noise) -> float:
-    try:
-        return noise.sqnr_db()
-    except ValueError as err:
-        raise ModelError(
-            f"The layer '{name}' holds NaN or infinity in the float ONNX file or the {kind} file. "
-            "Check the weights, and the mean and std; then export it again."
-        ) from err
-
-
-def _files(artifact: Artifact, precision: str) -> dict[str, Path]:
+def _agreements(logits: dict[str, np.ndarray]) -> dict[str, float]:
+    """In percent by pair of files, such as `fp32/onnx`."""
     return {
-        file.format: artifact.path(file)
-        for file in artifact.manifest.files
-        if file.precision == precision
+        f"{one}/{other}": agreement(logits[one], logits[other])
+        for one, other in itertools.combinations(logits, 2)
     }
 
 
@@ -259,7 +182,7 @@ def _opened(opener: Callable[..., T], path: Path, *more: Any) -> T:
         ) from err
 
 
-def _absent(artifact: Artifact, what: str) -> Path:
+def _absent(artifact: Artifact, what: str) -> NoReturn:
     raise ArtifactError(
         f"{artifact.folder} has no {what} file to compare. Export it again with one."
     )

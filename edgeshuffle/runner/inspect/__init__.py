@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-_READERS: Final = {".onnx": "onnx_file", ".tflite": "tflite_file"}
+_READERS: Final = {".onnx": "onnx_graph", ".tflite": "tflite_graph"}
 
 
 @dataclass(frozen=True, order=True)

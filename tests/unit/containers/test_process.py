@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from edgeshuffle.containers.process import follow
+from edgeshuffle.containers.follow import follow
 from edgeshuffle.containers.targets import BASE_IMAGES, base_images
 from edgeshuffle.errors import ImageError
 

@@ -19,7 +19,7 @@ def test_numbers_are_indices_with_a_note_where_text_would_sort_otherwise():
     found, order = class_indices(NUMBERS, num_classes=12)
     assert found == {name: int(name) for name in NUMBERS}
     assert order.rule == "index"
-    assert "--class-order sorted" in order.note
+    assert "`class_order=sorted`" in order.note
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_folders_from_one_on_are_told_how_to_be_read(tmp_path):
         (tmp_path / str(number)).mkdir()
         pixels = np.zeros((4, 4, 3), np.uint8)
         Image.fromarray(pixels).save(tmp_path / str(number) / "a.png")
-    with pytest.raises(DataError, match=r"has label 12.*--class-order sorted"):
+    with pytest.raises(DataError, match=r"has label 12.*`class_order=sorted`"):
         open_images(tmp_path, PREPROCESS, num_classes=12)
     images = open_images(tmp_path, PREPROCESS, num_classes=12, class_order="sorted")
     assert images.labels.tolist() == list(range(12))

@@ -10,8 +10,8 @@ from places import GOLDEN
 
 from edgeshuffle.report import REPORTS
 from edgeshuffle.report.numbers import number
-from edgeshuffle.runner.bench import BenchReport, MeasuredCase, Ratio
-from edgeshuffle.runner.bench.compare import Change
+from edgeshuffle.runner.bench import MeasuredCase, Ratio, TimeReport
+from edgeshuffle.runner.bench.against import TimeChange
 from edgeshuffle.runner.bench.reading import read_measured
 from edgeshuffle.runner.bench.record import Energy, OperatorTime
 from edgeshuffle.runner.bench.stats import Estimate, Statistics
@@ -41,10 +41,9 @@ def measured(runtime, precision, p50, reasons=(), **changes):
 
 @pytest.fixture
 def report():
-    return BenchReport(
+    return TimeReport(
         model="made_up",
         device=RECORD.device,
-        label=RECORD.device.label,
         threads=1,
         cores=(),
         mode="quick",
@@ -65,33 +64,33 @@ def report():
 
 
 def test_the_table_for_people(report):
-    shown = REPORTS["terminal"].render(report)
+    shown = report.render(REPORTS["terminal"])
     assert shown == (GOLDEN / "bench_report.txt").read_text("utf-8")
 
 
 @pytest.mark.parametrize("columns", ["20", "300"])
 def test_the_table_does_not_depend_on_the_terminal(report, columns, monkeypatch):
-    expected = REPORTS["terminal"].render(report)
+    expected = report.render(REPORTS["terminal"])
     monkeypatch.setenv("COLUMNS", columns)
     monkeypatch.setenv("FORCE_COLOR", "1")
-    assert REPORTS["terminal"].render(report) == expected
+    assert report.render(REPORTS["terminal"]) == expected
 
 
 def test_no_number_is_cut(report):
-    shown = REPORTS["terminal"].render(report)
+    shown = report.render(REPORTS["terminal"])
     assert "…" not in shown
     assert "11574-13117" in shown
 
 
 def test_a_host_is_called_one(report):
     info = replace(RECORD.device, machine="x86_64", is_arm=False)
-    host = replace(report, device=info, label=info.label, threads=4)
-    first = REPORTS["terminal"].render(host).splitlines()[0]
+    host = replace(report, device=info, threads=4)
+    first = host.render(REPORTS["terminal"]).splitlines()[0]
     assert first.endswith("4 threads, quick: host, not a device")
 
 
 def test_the_object_for_programs(report):
-    found = json.loads(REPORTS["json"].render(report))
+    found = json.loads(report.render(REPORTS["json"]))
     assert found.keys() == {
         *("schema_version", "model", "device", "threads", "cores", "mode", "minutes", "seed"),
         *("continued", "results", "ratios", "changes", "notes", "records"),
@@ -150,15 +149,13 @@ def test_what_only_some_runs_have(report):
         ),
     )
     change = changed(estimate(0.5))
-    shown = REPORTS["terminal"].render(
-        replace(
-            report,
-            cores=(0, 4, 5, 6),
-            cases=(replace(case, slowdown=1.25, record=record),),
-            changes=(change,),
-            continued=True,
-        )
-    )
+    shown = replace(
+        report,
+        cores=(0, 4, 5, 6),
+        cases=(replace(case, slowdown=1.25, record=record),),
+        changes=(change,),
+        continued=True,
+    ).render(REPORTS["terminal"])
     assert "1 thread, cores 0,4-6, quick" in shown
     assert "25.00    2.500" in shown
     assert re.search(r"\bConv +2 +0\.900 +90\.0 %", shown)
@@ -171,7 +168,7 @@ def test_what_only_some_runs_have(report):
 
 
 def changed(ratio, *reasons):
-    return Change(
+    return TimeChange(
         runtime="ort",
         precision="fp32",
         ratio=ratio,
@@ -194,16 +191,16 @@ def test_whether_a_change_is_significant(report, ratio, significant, said):
     value, low, high = ratio
     change = changed(Estimate(value=value, low=low, high=high))
     compared = replace(report, changes=(change,))
-    shown = REPORTS["terminal"].render(compared)
+    shown = compared.render(REPORTS["terminal"])
     assert f"times as long as the other run, another file: {said}." in shown
-    (found,) = json.loads(REPORTS["json"].render(compared))["changes"]
+    (found,) = json.loads(compared.render(REPORTS["json"]))["changes"]
     assert found["significant"] is significant
 
 
 def test_an_invalid_other_run_is_called_so(report):
     compared = replace(report, changes=(changed(estimate(1.0), "it drifted; wait"),))
-    assert "INVALID other run, ort fp32: it drifted; wait." in REPORTS["terminal"].render(compared)
-    (found,) = json.loads(REPORTS["json"].render(compared))["changes"]
+    assert "INVALID other run, ort fp32: it drifted; wait." in compared.render(REPORTS["terminal"])
+    (found,) = json.loads(compared.render(REPORTS["json"]))["changes"]
     assert (found["then_verdict"], found["then_reasons"]) == ("INVALID", ["it drifted; wait"])
 
 
@@ -212,8 +209,8 @@ def test_names_that_look_like_markup_are_shown_as_they_are(report):
     name = "[/red] [bold]:smile:"
     odd = replace(case.record, runtime=name, operators=(OperatorTime(name=name, op=name, ns=1),))
     device = replace(report.device, cpu=name, machine=name)
-    shown = REPORTS["terminal"].render(
-        replace(report, model=name, device=device, cases=(replace(case, record=odd),))
+    shown = replace(report, model=name, device=device, cases=(replace(case, record=odd),)).render(
+        REPORTS["terminal"]
     )
     assert shown.count(name) >= 5
 

@@ -8,13 +8,13 @@ from places import GOLDEN
 from small_models import run
 
 from edgeshuffle.errors import ArtifactError
-from edgeshuffle.runner.bench.compare import compare, compare_counts, refuse_incomparable
+from edgeshuffle.runner.bench.against import count_changes, refuse_incomparable, time_changes
 from edgeshuffle.runner.bench.events import from_line
 from edgeshuffle.runner.bench.reading import Measured, read_measured
 from edgeshuffle.runner.bench.record import Count
 from edgeshuffle.runner.bench.results import report_of
 from edgeshuffle.runner.bench.stats import summarize
-from edgeshuffle.runner.bench.verdict import judge, settled, slowdown
+from edgeshuffle.runner.bench.verdict import judge, slowdown, steady_state
 
 RECORDS = GOLDEN / "bench"
 RECORD = read_measured(RECORDS / "version_2.jsonl").records[0]
@@ -39,7 +39,7 @@ def counted(**changes):
 
 def test_a_change_is_the_ratio_of_medians():
     slower = replace(RECORD, blocks=tuple(tuple(2 * x for x in b) for b in RECORD.blocks))
-    (change,) = compare([slower], Measured(records=(RECORD,)))
+    (change,) = time_changes([slower], Measured(records=(RECORD,)))
     assert change.ratio.value == 2
     assert change.ratio.low <= 2 <= change.ratio.high
     assert change.same_file
@@ -48,18 +48,18 @@ def test_a_change_is_the_ratio_of_medians():
 
 
 def test_equal_runs_show_no_difference():
-    (change,) = compare([RECORD], Measured(records=(RECORD,)))
+    (change,) = time_changes([RECORD], Measured(records=(RECORD,)))
     assert change.ratio.value == 1
     assert change.significant is False
 
 
 def test_one_block_is_too_little_to_say():
     one = replace(RECORD, blocks=RECORD.blocks[:1])
-    (change,) = compare([one], Measured(records=(one,)))
+    (change,) = time_changes([one], Measured(records=(one,)))
     assert change.significant is None
 
 
-def test_sustained_runs_are_compared_by_what_has_settled():
+def test_sustained_runs_are_compared_by_what_has_steady_state():
     random = np.random.default_rng(1)
 
     def sustained(first):
@@ -69,13 +69,13 @@ def test_sustained_runs_are_compared_by_what_has_settled():
             RECORD, mode="sustained", minutes=1.0, blocks=tuple(map(tuple, blocks.tolist()))
         )
 
-    (change,) = compare([sustained(100_000)], Measured(records=(sustained(400_000),)))
+    (change,) = time_changes([sustained(100_000)], Measured(records=(sustained(400_000),)))
     assert change.ratio.value == pytest.approx(1, abs=0.001)
 
 
 def test_the_other_run_is_judged_too():
     torn = replace(RECORD, finished=False)
-    (change,) = compare([RECORD], Measured(records=(torn,)))
+    (change,) = time_changes([RECORD], Measured(records=(torn,)))
     assert str(change.then) == "INVALID"
     assert "the device failed before the end" in change.then.reasons[0]
 
@@ -99,7 +99,7 @@ def test_different_conditions_are_refused_by_name(changed, field):
     now = replace(RECORD, minutes=1.0)
     then = replace(now, **changed)
     with pytest.raises(ArtifactError, match=f"cannot be compared: {field}"):
-        compare([now], Measured(records=(then,)))
+        time_changes([now], Measured(records=(then,)))
     if "runtime_version" not in changed:
         with pytest.raises(ArtifactError, match=f"cannot be compared: {field}"):
             refuse_incomparable(replace(RUN, minutes=1.0), Measured(records=(then,)))
@@ -107,21 +107,21 @@ def test_different_conditions_are_refused_by_name(changed, field):
 
 def test_what_earlier_versions_did_not_record_is_not_compared():
     old = replace(RECORD, device=replace(RECORD.device, hostname=None, kernel=None))
-    assert len(compare([RECORD], Measured(records=(old,)))) == 1
+    assert len(time_changes([RECORD], Measured(records=(old,)))) == 1
 
 
 def test_times_and_instructions_are_refused():
     with pytest.raises(ArtifactError, match="instruction counts"):
-        compare([RECORD], Measured(counts=(counted(),)))
+        time_changes([RECORD], Measured(counts=(counted(),)))
     with pytest.raises(ArtifactError, match="instruction counts"):
-        compare_counts([counted()], Measured(records=(RECORD,)))
+        count_changes([counted()], Measured(records=(RECORD,)))
     with pytest.raises(ArtifactError, match="This run is of times, the one to compare with of"):
         refuse_incomparable(RUN, Measured(counts=(counted(),)))
 
 
 class TestCounts:
     def change(self, **changes):
-        (found,) = compare_counts([counted(**changes)], Measured(counts=(counted(),)))
+        (found,) = count_changes([counted(**changes)], Measured(counts=(counted(),)))
         return found
 
     def test_equal_ones(self):
@@ -140,17 +140,17 @@ class TestCounts:
 
     def test_the_host_of_an_emulated_board_does_not_matter(self):
         other = replace(counted(), device=replace(EMULATED, hostname="x", kernel="y", python="z"))
-        assert len(compare_counts([counted()], Measured(counts=(other,)))) == 1
+        assert len(count_changes([counted()], Measured(counts=(other,)))) == 1
 
     def test_another_board_does(self):
         other = replace(counted(), device=replace(EMULATED, cpu="other"))
         with pytest.raises(ArtifactError, match="cannot be compared: cpu"):
-            compare_counts([counted()], Measured(counts=(other,)))
+            count_changes([counted()], Measured(counts=(other,)))
 
 
 def test_runs_without_a_common_file():
     with pytest.raises(ArtifactError, match="in common"):
-        compare([RECORD], Measured(records=(replace(RECORD, precision="int8"),)))
+        time_changes([RECORD], Measured(records=(replace(RECORD, precision="int8"),)))
 
 
 def test_the_report_command_compares(tmp_path, capsys):
@@ -167,15 +167,15 @@ def test_the_report_command_compares(tmp_path, capsys):
 def test_a_sustained_run_is_judged_by_its_second_half():
     blocks = ((100,) * 32,) * 10 + ((200,) * 32,) * 10
     record = replace(RECORD, mode="sustained", blocks=blocks, threads=1)
-    assert settled(record) == ((200,) * 32,) * 10
+    assert steady_state(record) == ((200,) * 32,) * 10
     assert slowdown(blocks) == 2
-    assert settled(replace(record, mode="full")) == blocks
+    assert steady_state(replace(record, mode="full")) == blocks
     hot = replace(
         record,
         during=(replace(RECORD.before, throttled=0x4, clock_khz=1),),
         before=replace(RECORD.before, throttled=0, clock_khz=2),
     )
-    assert judge(hot, summarize(settled(hot))).valid
+    assert judge(hot, summarize(steady_state(hot))).valid
 
 
 def test_what_cannot_be_compared_is_shown_all_the_same(tmp_path):

@@ -12,11 +12,13 @@ from edgeshuffle.device.emulated.boards import BOARDS, write_board
 from edgeshuffle.device.emulated.plugin import read_counts
 from edgeshuffle.errors import ArtifactError, DeviceError, UnknownNameError
 from edgeshuffle.report import REPORTS
-from edgeshuffle.runner.bench import BenchOptions, InstructionReport
+from edgeshuffle.runner.bench import BenchOptions
 from edgeshuffle.runner.bench.events import Counted, MeasuredFile, Run, to_line
-from edgeshuffle.runner.bench.instructions import count, doubts
-from edgeshuffle.runner.bench.reading import read_measured
+from edgeshuffle.runner.bench.instructions import count
+from edgeshuffle.runner.bench.reading import Measured, read_measured
 from edgeshuffle.runner.bench.record import Count
+from edgeshuffle.runner.bench.results import report_of
+from edgeshuffle.runner.bench.verdict import judge_count
 
 INFO = dataclasses.replace(
     read_measured(GOLDEN / "bench" / "valid.jsonl").records[0].device,
@@ -42,45 +44,45 @@ def counted(runtime, precision, *totals):
 
 @pytest.fixture
 def report():
-    return InstructionReport(
-        model="made_up",
-        device=INFO,
-        counts=(
-            counted("ort", "fp32", 76_000_000, 75_000_000),
-            counted("ort", "int8", 25_000_000, 25_500_000),
-            counted("litert", "int8", 24_000_000),
-        ),
-        records=Path("build/bench/made_up.jsonl"),
+    counts = (
+        counted("ort", "fp32", 76_000_000, 75_000_000),
+        counted("ort", "int8", 25_000_000, 25_500_000),
+        counted("litert", "int8", 24_000_000),
     )
+    return report_of(Measured(counts=counts), Path("build/bench/made_up.jsonl"), None)
+
+
+def counts_of(report):
+    return tuple(case.count for case in report.cases)
 
 
 def test_the_shortest_inference_counts(report):
-    first, second, third = report.counts
-    assert first.instructions == 75_000_000
-    assert report.speedup(first) is None
-    assert report.speedup(second) == 3
-    assert report.speedup(third) is None
+    first, second, third = report.cases
+    assert first.count.instructions == 75_000_000
+    assert first.speedup is None
+    assert second.speedup == 3
+    assert third.speedup is None
 
 
 def test_inferences_that_differ_are_doubted(report):
-    steady, wide = counted("ort", "int8", 10_000, 10_050), report.counts[1]
-    assert doubts(steady) == ()
-    (reason,) = doubts(wide)
+    steady, wide = counted("ort", "int8", 10_000, 10_050), report.cases[1]
+    assert judge_count(steady).valid
+    (reason,) = wide.verdict.reasons
     assert "2.00 %" in reason
     assert report.invalid == ("ort fp32", "ort int8")
 
 
-def kept(report, path):
-    """The report's counts as a bench keeps them."""
+def kept(counts, path):
+    """Counts as a bench keeps them."""
     files = [
         MeasuredFile(
             runtime=c.runtime, precision=c.precision, path=c.file, sha256="1" * 64, bytes=1
         )
-        for c in report.counts
+        for c in counts
     ]
     begin = Run(
         kind="instructions",
-        model=report.model,
+        model=counts[0].model,
         manifest_sha256="0" * 64,
         device=INFO,
         files=tuple(files),
@@ -94,19 +96,19 @@ def kept(report, path):
     )
     happenings = [
         Counted(file=index, runtime_version=one.runtime_version, inferences=one.inferences)
-        for index, one in enumerate(report.counts)
+        for index, one in enumerate(counts)
     ]
     path.write_bytes(b"".join(map(to_line, (begin, *happenings))))
     return path
 
 
 def test_records_keep_every_inference(report, tmp_path):
-    path = kept(report, tmp_path / "counts.jsonl")
-    assert read_measured(path).counts == report.counts
+    path = kept(counts_of(report), tmp_path / "counts.jsonl")
+    assert read_measured(path).counts == counts_of(report)
     # The first of them were one count a line.
-    old = [json.dumps(dataclasses.asdict(one)) for one in report.counts]
+    old = [json.dumps(dataclasses.asdict(one)) for one in counts_of(report)]
     path.write_text("\n".join(old) + "\n")
-    assert read_measured(path).counts == report.counts
+    assert read_measured(path).counts == counts_of(report)
 
 
 @pytest.mark.parametrize(
@@ -123,9 +125,9 @@ def test_records_keep_every_inference(report, tmp_path):
 )
 @pytest.mark.parametrize("old", [True, False])
 def test_bad_counts_are_refused_in_one_line(report, tmp_path, capsys, inferences, old):
-    path = kept(report, tmp_path / "counts.jsonl")
+    path = kept(counts_of(report), tmp_path / "counts.jsonl")
     if old:
-        content = json.dumps({**dataclasses.asdict(report.counts[0]), "inferences": inferences})
+        content = json.dumps({**dataclasses.asdict(counts_of(report)[0]), "inferences": inferences})
     else:
         event = {"file": 0, "runtime_version": "1", "inferences": inferences}
         content = path.read_text().splitlines()[0] + "\n" + json.dumps({"counted": event})
@@ -137,15 +139,13 @@ def test_bad_counts_are_refused_in_one_line(report, tmp_path, capsys, inferences
 
 
 def test_the_report_command_shows_and_compares_them(report, tmp_path, capsys):
-    path = kept(report, tmp_path / "counts.jsonl")
+    path = kept(counts_of(report), tmp_path / "counts.jsonl")
     assert run("report", path) == 0
-    table = REPORTS["terminal"].render(report).partition("Raw counts")[0]
+    table = report.render(REPORTS["terminal"]).partition("Raw counts")[0]
     assert capsys.readouterr().out == f"{table}Raw counts: {path}\n"
-    fewer = dict(report.counts[2].inferences[0], instructions=12_000_000, dot=1_000_000)
-    better = dataclasses.replace(report.counts[2], inferences=(fewer,))
-    other = kept(
-        dataclasses.replace(report, counts=(*report.counts[:2], better)), tmp_path / "b.jsonl"
-    )
+    fewer = dict(counts_of(report)[2].inferences[0], instructions=12_000_000, dot=1_000_000)
+    better = dataclasses.replace(counts_of(report)[2], inferences=(fewer,))
+    other = kept((*counts_of(report)[:2], better), tmp_path / "b.jsonl")
     assert run("report", other, "--against", path) == 0
     lines = capsys.readouterr().out.splitlines()
     same = "times the instructions of the other run, the same file"
@@ -160,13 +160,13 @@ def test_the_report_command_shows_and_compares_them(report, tmp_path, capsys):
 
 
 def test_the_table_for_people(report):
-    shown = REPORTS["terminal"].render(report)
+    shown = report.render(REPORTS["terminal"])
     assert shown == (GOLDEN / "instruction_report.txt").read_text("utf-8")
     assert " ms" not in shown
 
 
 def test_json_has_no_times(report):
-    found = json.loads(REPORTS["json"].render(report))
+    found = json.loads(report.render(REPORTS["json"]))
     assert found["mode"] == "instructions"
     assert [result["instructions"] for result in found["results"]] == [75e6, 25e6, 24e6]
     assert [result["verdict"] for result in found["results"]] == ["INVALID", "INVALID", "VALID"]
@@ -175,7 +175,7 @@ def test_json_has_no_times(report):
 
 def test_more_threads_are_refused(tmp_path):
     options = BenchOptions(artifact=None, threads=2)
-    with pytest.raises(UnknownNameError, match="leave out --threads"):
+    with pytest.raises(UnknownNameError, match="leave out `threads`"):
         next(count(options, None, INFO, (), lambda *_: None))
 
 

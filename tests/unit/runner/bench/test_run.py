@@ -33,7 +33,7 @@ from edgeshuffle.runner.bench.run import (
     measure,
 )
 from edgeshuffle.runner.bench.stats import summarize
-from edgeshuffle.runner.bench.verdict import judge, settled
+from edgeshuffle.runner.bench.verdict import judge, steady_state
 
 RECORDS = GOLDEN / "bench"
 INFO = read_measured(RECORDS / "valid.jsonl").records[0].device
@@ -94,9 +94,6 @@ class FakeDevice:
     def __init__(self, *scripts):
         self.scripts, self.pushed, self.spawned, self.log = scripts, [], [], []
 
-    def info(self):
-        return INFO
-
     def push(self, file):
         self.pushed.append(file)
         return f"there/{file.name}"
@@ -126,10 +123,10 @@ def bench(small, device, progress=lambda *_: None, history=None, **options):
     cases = plan(chosen)[: len(device.scripts)]
     recording = Recording(history=history or History(), journal=Journal(small.folder / "none"))
     if history is None:
-        recording.keep(_run(chosen, device.info(), cases, ()))
+        recording.keep(_run(chosen, INFO, cases, ()))
     try:
         loaded = load(chosen, device, cases, progress)
-        measure(chosen, loaded, recording.history, recording.keep, progress)
+        measure(chosen, loaded, recording, progress)
     except BaseException as err:
         err.history = recording.history
         raise
@@ -432,9 +429,9 @@ class TestSustained:
     @pytest.mark.parametrize("time", [1 * MS, 20 * MS])
     def test_a_short_one_has_the_samples_that_its_verdict_asks_for(self, small, time):
         (record,), _ = run(small, FakeDevice(Script(time)), mode="sustained", minutes=0.001)
-        verdict = judge(record, summarize(settled(record)))
+        verdict = judge(record, summarize(steady_state(record)))
         assert verdict.reasons == ()
-        assert sum(map(len, settled(record))) == BUDGETS["sustained"].counted == 256
+        assert sum(map(len, steady_state(record))) == BUDGETS["sustained"].counted == 256
 
     def test_one_takes_the_time_that_it_was_given(self, small):
         (record,), _ = run(small, FakeDevice(Script(10 * MS)), mode="sustained", minutes=1)

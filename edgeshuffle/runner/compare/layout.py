@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def planes(array: np.ndarray, *, nhwc: bool = False) -> np.ndarray:
+def by_channel(array: np.ndarray, *, nhwc: bool = False) -> np.ndarray:
     """(C, pixels) of one image's (1, C, H, W), (1, H, W, C) or (1, C) values."""
     channels = array.shape[-1] if nhwc else array.shape[1]
     if nhwc:

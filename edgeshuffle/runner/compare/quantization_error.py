@@ -1,4 +1,4 @@
-"""Noise of a value against the float network's, also where equalization rescaled its channels."""
+"""Quantization error of a value, also where equalization rescaled its channels."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import numpy as np
 from edgeshuffle.metrics import decibels
 
 
-class Noise:
-    """Sums over images; `alike` where both networks hold the same values.
+class QuantizationError:
+    """Sums over images; `same_values` where both networks hold the same values.
 
     An equalized network holds a x + b in a channel where the float network holds x, with a and b
     of its own for each channel; they are those of least squares over all images.
     """
 
-    def __init__(self, *, alike: bool) -> None:
-        self._alike = alike
+    def __init__(self, *, same_values: bool) -> None:
+        self._same_values = same_values
         self._count = 0
         self._sums = np.zeros((0, 6))
 
@@ -28,13 +28,16 @@ class Noise:
         self._count += y.shape[1]
 
     def sqnr_db(self) -> float:
-        """Signal to noise ratio over all channels in dB; infinite without noise."""
+        """Signal to quantization noise ratio over all channels in dB; infinite without an error.
+
+        Raises ValueError for values that are no finite numbers.
+        """
         x, y, xx, xy, yy, ee = self._sums.T
-        if self._alike:
+        if self._same_values:
             return decibels(float(yy.sum()), float(ee.sum()))
         n = self._count
         variance, both = xx - x * x / n, xy - x * y / n
         # A channel that holds one number explains nothing but the mean.
         explained = np.divide(both**2, variance, out=np.zeros(len(x)), where=variance > 0)
-        noise = np.maximum(yy - y * y / n - explained, 0)
-        return decibels(float(yy.sum()), float(noise.sum()))
+        error = np.maximum(yy - y * y / n - explained, 0)
+        return decibels(float(yy.sum()), float(error.sum()))

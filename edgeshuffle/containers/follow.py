@@ -19,10 +19,10 @@ _BINFMT: Final = (
     "This machine cannot run programs of that platform: install an emulator, with the package "
     "qemu-user-static, or: docker run --privileged --rm tonistiigi/binfmt --install all."
 )
-_PLATFORM: Final = "The base image does not have that platform: choose another --platform."
+_PLATFORM: Final = "The base image does not have that platform: choose another `platform`."
 _INDEX: Final = (
     "A package index cannot be reached: check the network and HTTP_PROXY, or name a mirror with "
-    "--index, --mirror or --pip-conf."
+    "`index`, `mirror` or `pip_conf`."
 )
 _REGISTRY: Final = (
     "The base image cannot be fetched: check the network, and docker/base-images.json."
@@ -41,7 +41,7 @@ _SYMPTOMS: Final = {
     "permission denied while trying to connect": "This user may not use Docker: join the group "
     "docker, or use rootless Docker or podman.",
     "cannot connect to the docker daemon": "Docker's engine is not running: start it, or choose "
-    "another one with --engine.",
+    "another one with `engine`.",
     "unknown command: docker buildx": _BUILDX,
     "'buildx' is not a docker command": _BUILDX,
     "build_root: pip cannot fetch": _INDEX,

@@ -11,14 +11,11 @@ import os
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from edgeshuffle.containers.engines.docker import answers
+from edgeshuffle.containers.engines import answers
 from edgeshuffle.containers.targets import own_platform, tag
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-    from edgeshuffle.containers.targets import Target
+    from edgeshuffle.containers.engines import ContainerRun, ImageBuild
 
 _RUN: Final = """
 board=$1; platform=$2; image=$3; container=$4; shift 4
@@ -38,57 +35,41 @@ def works() -> bool:
     return answers("buildah", "info")
 
 
-def build(
-    target: Target,
-    platform: str,
-    checkout: Path,
-    settings: Mapping[str, str],
-    pip_conf: Path | None,
-) -> list[str]:
+def build(wanted: ImageBuild) -> list[str]:
     """With cached layers."""
-    return ["buildah", *arguments(target, platform, checkout, settings, pip_conf)]
+    return ["buildah", *build_arguments(wanted)]
 
 
-def arguments(
-    target: Target,
-    platform: str,
-    checkout: Path,
-    settings: Mapping[str, str],
-    pip_conf: Path | None,
-) -> list[str]:
+def build_arguments(wanted: ImageBuild) -> list[str]:
     """What `build` takes, of buildah and of podman."""
-    argv = ["build", "--layers", "--platform", platform]
-    argv += ["--file", str(checkout / target.dockerfile)]
+    target = wanted.target
+    argv = ["build", "--layers", "--platform", wanted.platform]
+    argv += ["--file", str(wanted.checkout / target.dockerfile)]
     # Releases before 1.30 leave this one empty in FROM unless they are told.
-    for name, value in {"BUILDPLATFORM": own_platform(), **settings}.items():
+    for name, value in {"BUILDPLATFORM": own_platform(), **wanted.settings}.items():
         argv += ["--build-arg", f"{name}={value}"]
-    if pip_conf is not None:
-        argv += ["--secret", f"id=pip_conf,src={pip_conf}"]
+    if wanted.pip_conf is not None:
+        argv += ["--secret", f"id=pip_conf,src={wanted.pip_conf}"]
     if target.output is None:
-        argv += ["--tag", tag(target, platform)]
+        argv += ["--tag", tag(target, wanted.platform)]
     else:
         argv += ["--output", f"type=local,dest={target.output}"]
-    return [*argv, str(checkout)]
+    return [*argv, str(wanted.checkout)]
 
 
-def run(
-    image: str,
-    platform: str,
-    arguments: Sequence[str],
-    *,
-    environment: Mapping[str, str],
-    folder: Path,
-    board: Path | None,
-    network: bool,  # noqa: ARG001 - under chroot isolation, the network is the machine's
-) -> list[str]:
-    """A working container, in which `folder` is /work; it is removed at the end."""
+def run(wanted: ContainerRun) -> list[str]:
+    """A working container, in which `folder` is /work; it is removed at the end.
+
+    Under chroot isolation its network is the machine's, whatever is wanted.
+    """
     container = f"edgeshuffle-{secrets.token_hex(6)}"
-    argv = ["unshare", "--mount", "--propagation", "private"] if board is not None else []
+    argv = ["unshare", "--mount", "--propagation", "private"] if wanted.board is not None else []
     argv += ["sh", "-c", _RUN, "sh"]
-    argv += ["" if board is None else str(board), platform, image, container]
+    argv += ["" if wanted.board is None else str(wanted.board)]
+    argv += [wanted.platform, wanted.image, container]
     argv += ["--isolation", "chroot", "--user", f"{os.getuid()}:{os.getgid()}"]
-    argv += ["--volume", f"{folder}:/work", "--workingdir", "/work"]
-    for name, value in environment.items():
+    argv += ["--volume", f"{wanted.folder}:/work", "--workingdir", "/work"]
+    for name, value in wanted.environment.items():
         argv += ["--env", f"{name}={value}"]
     # `buildah run` does not take the image's own entry point.
-    return [*argv, container, "--", "edgeshuffle", *arguments]
+    return [*argv, container, "--", "edgeshuffle", *wanted.arguments]

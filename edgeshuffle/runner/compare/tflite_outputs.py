@@ -1,4 +1,4 @@
-"""See the values of a TFLite file while LiteRT runs it: as further outputs of its graph.
+"""Layer outputs of a TFLite file in LiteRT: they are made further outputs of its graph.
 
 What a delegate computes inside is not kept anywhere, but what is an output must be.
 """
@@ -14,14 +14,14 @@ from ai_edge_litert.interpreter import Interpreter
 from edgeshuffle.agent.litert import quiet
 from edgeshuffle.converter.emit.flatbuffer import packed
 from edgeshuffle.converter.plan import QParams
-from edgeshuffle.runner.compare.planes import planes
+from edgeshuffle.runner.compare.layout import by_channel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
 
-class TfliteTaps:
+class TfliteLayerOutputs:
     """An interpreter on a file that `emit.tflite` wrote, for the graph's values of the given names.
 
     `params` has every value that the file has, with None for floats.
@@ -52,7 +52,7 @@ class TfliteTaps:
         self._interpreter.set_tensor(self._given["index"], value)
         self._interpreter.invoke()
         return {
-            name: planes(self._interpreter.get_tensor(index), nhwc=True)
+            name: by_channel(self._interpreter.get_tensor(index), nhwc=True)
             for name, index in self._tensors.items()
         }
 

@@ -1,4 +1,4 @@
-"""See the values of an ONNX file while ONNX Runtime runs it, with the kernels it always uses."""
+"""Layer outputs of an ONNX file in ONNX Runtime, with the kernels that it always uses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import onnxruntime as ort
 from onnx import numpy_helper
 
 from edgeshuffle.converter.plan import QMIN, QParams
-from edgeshuffle.runner.compare.planes import planes
+from edgeshuffle.runner.compare.layout import by_channel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _SCALE_AT: Final = {"QuantizeLinear": 1, "QLinearConv": 6, "QLinearGlobalAveragePool": 3}
 
 
-class OnnxTaps:
+class OnnxLayerOutputs:
     """A session on a file that `emit.onnx` wrote, for the graph's values of the given names.
 
     `operators` has what computes each value that the file has, in the file's order; `params` None
@@ -59,7 +59,7 @@ class OnnxTaps:
         """Values (C, pixels) by name for a float32 (1, 3, R, R) image: int8 steps or float32."""
         arrays = self._session.run(list(self._tensors.values()), {self._feed: image})
         return {
-            value: planes(array) if array.dtype != np.uint8 else _signed(planes(array))
+            value: by_channel(array) if array.dtype != np.uint8 else _signed(by_channel(array))
             for value, array in zip(self._tensors, arrays, strict=True)
         }
 

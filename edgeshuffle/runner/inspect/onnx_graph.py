@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, inliner, numpy_helper, shape_inference
 
 from edgeshuffle.errors import ModelError
 from edgeshuffle.runner.inspect import Grid, Inspection, Requantization, bytes_moved
+from edgeshuffle.runner.operators import only_moves
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,11 +47,8 @@ _PARAMETERS: Final = {
 }
 # Runtimes let Reshape and its kin share their input's memory, so only these copy.
 _COPIES: Final = {"Concat", "QLinearConcat", "Split", "Slice", "Gather", "Transpose", "Pad"}
-_KEEPS_VALUES: Final = {
-    *_COPIES,
-    *("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Expand", "Tile", "MaxPool"),
-    *("DepthToSpace", "SpaceToDepth"),
-}
+# Besides those that the operator table has: files of others may hold them.
+_KEEPS_VALUES: Final = {"Expand", "Tile", "DepthToSpace", "SpaceToDepth", *_COPIES}
 # For shapes alone: a standard operator and the inputs it would have.
 _SHAPED_LIKE: Final = {
     "QLinearAdd": ("Add", (0, 3)),
@@ -246,7 +244,7 @@ class _Graph:
         if node.op_type == "DequantizeLinear":
             if self.constant(name) is None:
                 yield self._grid(*node.input[1:3])
-        elif node.op_type in _KEEPS_VALUES:
+        elif node.op_type in _KEEPS_VALUES or only_moves(node.op_type):
             for source in self._data_inputs(node):
                 yield from self._sources(source)
 

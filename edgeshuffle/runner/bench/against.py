@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from edgeshuffle.errors import ArtifactError
-from edgeshuffle.runner.bench.instructions import doubts
 from edgeshuffle.runner.bench.record import Count, Record
 from edgeshuffle.runner.bench.stats import Estimate, ratio_of_medians, summarize
-from edgeshuffle.runner.bench.verdict import Verdict, judge, settled
+from edgeshuffle.runner.bench.verdict import Verdict, judge, judge_count, steady_state
 from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from edgeshuffle.runner.bench.events import Run
     from edgeshuffle.runner.bench.reading import Measured
 
 Kept = TypeVar("Kept", Record, Count)
+Found = TypeVar("Found", bound="Change")
 
 # Instruction counts repeat to this share.
 REPEATS: Final = 0.001
@@ -28,16 +28,27 @@ _LATER: Final = ("minutes", "hostname", "kernel")
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """Median of now over the median of then, below 1 is faster; and whether the files differ.
+    """A model file that both runs have, and whether it is the same one.
 
     `then` is the verdict on the other run's record.
     """
 
     runtime: str
     precision: str
-    ratio: Estimate
     same_file: bool
     then: Verdict
+
+    @property
+    def name(self) -> str:
+        """As people read it: `ort int8`."""
+        return f"{self.runtime} {self.precision}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeChange(Change):
+    """Median of now over the median of then: below 1 is faster."""
+
+    ratio: Estimate
 
     @property
     def significant(self) -> bool | None:
@@ -46,18 +57,14 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CountChange:
+class CountChange(Change):
     """Instructions of now over those of then; `classes` has what changed by more than noise.
 
     That is more than 0.1 % of all instructions; each class has the counts of then and now.
     """
 
-    runtime: str
-    precision: str
     ratio: float
     classes: dict[str, tuple[int, int]]
-    same_file: bool
-    then: Verdict
 
     @property
     def significant(self) -> bool:
@@ -70,7 +77,7 @@ def significant(ratio: Estimate) -> bool | None:
     return None if ratio.low is None else ratio.excludes(1)
 
 
-def compare(now: Sequence[Record], then: Measured) -> tuple[Change, ...]:
+def time_changes(now: Sequence[Record], then: Measured) -> tuple[TimeChange, ...]:
     """A change for every model file that both runs have, of the samples that the tables show.
 
     The runs' blocks are drawn independently of each other: nothing that slowed one of them down
@@ -80,47 +87,38 @@ def compare(now: Sequence[Record], then: Measured) -> tuple[Change, ...]:
     if not then.records:
         raise ArtifactError("The other run has instruction counts, this one times: not comparable.")
     changes = []
-    for record in now:
-        for other in _same(record, then.records):
-            _refuse_other_conditions(_conditions(record), _conditions(other))
-            before = settled(other)
-            changes.append(
-                Change(
-                    runtime=record.runtime,
-                    precision=record.precision,
-                    ratio=ratio_of_medians(settled(record), before, paired=False),
-                    same_file=record.file_sha256 == other.file_sha256,
-                    then=judge(other, summarize(before)),
-                )
+    for record, other in _pairs(now, then.records):
+        before = steady_state(other)
+        changes.append(
+            TimeChange(
+                runtime=record.runtime,
+                precision=record.precision,
+                same_file=record.file_sha256 == other.file_sha256,
+                then=judge(other, summarize(before)),
+                ratio=ratio_of_medians(steady_state(record), before, paired=False),
             )
-    if not changes:
-        raise ArtifactError(_NOTHING)
-    return tuple(changes)
+        )
+    return _some(changes)
 
 
-def compare_counts(now: Sequence[Count], then: Measured) -> tuple[CountChange, ...]:
-    """A change for every model file that both runs counted; raises ArtifactError as `compare`."""
+def count_changes(now: Sequence[Count], then: Measured) -> tuple[CountChange, ...]:
+    """A change for every model file that both runs counted; raises as `time_changes` does."""
     if not then.counts:
         raise ArtifactError("The other run has times, this one instruction counts: not comparable.")
-    changes = []
-    for count in now:
-        for other in _same(count, then.counts):
-            _refuse_other_conditions(_conditions(count), _conditions(other))
-            if not count.instructions or not other.instructions:
-                continue
-            changes.append(
-                CountChange(
-                    runtime=count.runtime,
-                    precision=count.precision,
-                    ratio=count.instructions / other.instructions,
-                    classes=_classes(count.least, other.least),
-                    same_file=count.file_sha256 == other.file_sha256,
-                    then=Verdict(reasons=doubts(other)),
-                )
+    return _some(
+        [
+            CountChange(
+                runtime=count.runtime,
+                precision=count.precision,
+                same_file=count.file_sha256 == other.file_sha256,
+                then=judge_count(other),
+                ratio=count.instructions / other.instructions,
+                classes=_classes(count.least, other.least),
             )
-    if not changes:
-        raise ArtifactError(_NOTHING)
-    return tuple(changes)
+            for count, other in _pairs(now, then.counts)
+            if count.instructions and other.instructions
+        ]
+    )
 
 
 def refuse_incomparable(run: Run, then: Measured) -> None:
@@ -166,9 +164,19 @@ def _refuse_other_conditions(now: Mapping[str, Any], then: Mapping[str, Any]) ->
             )
 
 
-def _same(one: Kept, others: Sequence[Kept]) -> Sequence[Kept]:
-    key = (one.runtime, one.precision)
-    return [other for other in others if (other.runtime, other.precision) == key][:1]
+def _pairs(now: Sequence[Kept], then: Sequence[Kept]) -> Iterator[tuple[Kept, Kept]]:
+    """Measurements of the same runtime and precision, under the same conditions."""
+    for one in now:
+        key = (one.runtime, one.precision)
+        for other in [other for other in then if (other.runtime, other.precision) == key][:1]:
+            _refuse_other_conditions(_conditions(one), _conditions(other))
+            yield one, other
+
+
+def _some(changes: Sequence[Found]) -> tuple[Found, ...]:
+    if not changes:
+        raise ArtifactError(_NOTHING)
+    return tuple(changes)
 
 
 def _classes(now: Mapping[str, int], then: Mapping[str, int]) -> dict[str, tuple[int, int]]:
