@@ -11,16 +11,21 @@ import dataclasses
 import json
 import os
 import sys
+from pathlib import Path
+
+from edgeshuffle.__main__ import run
 
 
 def main() -> None:
-    log = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    del sys.argv[1]
+    path = sys.argv.pop(1)
+    # The file appears once all is imported that a signal could interrupt before the program holds
+    # it: from then on it may be ended.
+    early = path if Path(path).exists() else f"{path}.early"
+    log = os.open(early, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     if "bench" in sys.argv:
         _hurry()
         _watch(log)
-    from edgeshuffle.__main__ import run
-
+    Path(early).rename(path)
     run()
 
 

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 from campaign.oracle import leftovers, listing
 from campaign.pool import TESTS
+from edgeshuffle.artifact import Artifact
+from edgeshuffle.errors import ArtifactError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -229,15 +231,25 @@ def _after(
         yield f"{number} of {len(place.announced())} blocks are lost"
     if kind == "SIGKILL":
         return
+    # What is whole may have been finished just before the end.
+    done = code in FINISHED or _is_artifact(place.work / "out")
     new = [
         name
         for name in sorted(listing(place.work).keys() - dict(before).keys())
-        if not name.startswith("bench") and not (code in FINISHED and name.startswith(victim.makes))
+        if not name.startswith("bench") and not (done and name.startswith(victim.makes))
     ]
     if new:
         yield f"half-written: {new[:3]}"
     if left := leftovers(place.root / "tmp"):
         yield f"temporary files: {left[:3]}"
+
+
+def _is_artifact(folder: Path) -> bool:
+    try:
+        Artifact.load(folder)
+    except ArtifactError:
+        return False
+    return True
 
 
 def _again(place: Place, victim: Victim) -> Iterator[str]:

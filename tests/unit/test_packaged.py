@@ -71,6 +71,7 @@ def test_a_user_without_an_entry_lists_and_names_devices(home):
     # The interpreter itself may lie where only root may look.
     script = (
         "import os, sys, filelock, msgspec, tomlkit, tomllib, edgeshuffle.cli.devices\n"
+        "import edgeshuffle.device.local\n"
         "from edgeshuffle.cli import main\n"
         "os.setgid(54321)\nos.setuid(54321)\n"
         "main(sys.argv[1:])\n"
