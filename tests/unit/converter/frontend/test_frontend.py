@@ -43,7 +43,7 @@ def refused(message, proto, folder, resolution=None):
         ("4 channels where 3", [1, 4, 8, 8]),
         ("unknown channels", [1, None, 8, 8]),
         ("fixed batch of 2", [2, 3, 8, 8]),
-        ("Give it with --resolution", [1, 3, "h", "w"]),
+        ("Give it with `resolution`", [1, 3, "h", "w"]),
         ("8x6; only square", [1, 3, 8, 6]),
     ],
 )
