@@ -77,8 +77,8 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
         files = write_models(forms, source.name, request.formats, folder)
         labels = write_labels(source.labels, files, folder)
         checked = _checked_images(source, int8)
-        step = None if int8 is None else int8.step
-        proved = prove(source.reference, files, folder, checked, step, report)
+        steps = None if int8 is None else int8.steps
+        proved = prove(source.reference, files, folder, checked, steps, report)
         metrics: dict[str, Any] = {}
         odd: tuple[str, ...] = ()
         quantization = None

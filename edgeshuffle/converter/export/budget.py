@@ -144,7 +144,7 @@ class _Search:
             raise GateError(
                 f"Even with {most} of {len(order)} layers in float, {best.value:.2f}{unit} "
                 f"±{best.standard_error:.2f} {what} on {len(self.images)} images, more than "
-                f"`max_drop` {max_drop:g}. Give more calibration images, another `recipe`, or a "
+                f"`max_drop={max_drop:g}`. Give more calibration images, another `recipe`, or a "
                 "larger `max_drop`."
             )
         few, enough = 0, most

@@ -66,10 +66,10 @@ def check_limits(files: Sequence[ModelFile], metrics: Mapping[str, Any], gates: 
         missed = []
         sqnr = found["sqnr_db"]
         if gates.min_sqnr is not None and sqnr is not None and sqnr < gates.min_sqnr:
-            missed.append(f"SQNR {sqnr:.1f} dB of `min_sqnr` {gates.min_sqnr:g}")
+            missed.append(f"SQNR {sqnr:.1f} dB of `min_sqnr={gates.min_sqnr:g}`")
         if gates.min_agreement is not None and found["agreement"] < gates.min_agreement:
             missed.append(
-                f"agreement {found['agreement']:.1f} % of `min_agreement` {gates.min_agreement:g}"
+                f"agreement {found['agreement']:.1f} % of `min_agreement={gates.min_agreement:g}`"
             )
         if missed:
             raise GateError(

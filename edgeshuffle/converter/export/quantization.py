@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeshuffle.converter.export.files import Form, write_models
+from edgeshuffle.converter.export.proof import MIXED_STEPS, WHOLE_STEPS, Steps
+from edgeshuffle.converter.precision import conv_names
 from edgeshuffle.converter.quant import quantize
 from edgeshuffle.dataset import ImageSet, open_images
 
@@ -45,10 +47,14 @@ class Int8:
         return Form("int8", self.quantized.model, self.quantized.plan)
 
     @property
-    def step(self) -> float:
-        """The scale of the logits, also where they are computed as floats."""
-        output = self.quantized.model.graph.outputs[0].name or ""
-        return self.quantized.plan.activations[output].scale
+    def steps(self) -> Steps:
+        """Those of the logits' scale, also where these are computed as floats."""
+        graph, plan = self.quantized.model.graph, self.quantized.plan
+        mixed = set(conv_names(graph)) - set(plan.convs)
+        return Steps(
+            plan.activations[graph.outputs[0].name or ""].scale,
+            MIXED_STEPS if mixed else WHOLE_STEPS,
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -140,7 +140,7 @@ def _check_format(name: str) -> None:
         RUNTIMES[RUNTIME_OF_FORMAT[name]]
     except MissingExtraError as err:
         raise MissingExtraError(
-            f"`formats` {name} checks the files that it writes: {err} Or leave the format out."
+            f"`formats={name}` checks the files that it writes: {err} Or leave the format out."
         ) from err
 
 
@@ -167,11 +167,11 @@ def _check_resolution(options: ExportOptions) -> None:
     side = options.resolution
     if side is not None and side < _STRIDE:
         raise UnknownNameError(
-            f"`resolution` {side} is below {_STRIDE}, ShuffleNetV2's total stride."
+            f"`resolution={side}` is below {_STRIDE}, ShuffleNetV2's total stride."
         )
     if side is not None and side > MAX_SIDE:
         raise UnknownNameError(
-            f"`resolution` {side} is above {MAX_SIDE}, the most that is supported."
+            f"`resolution={side}` is above {MAX_SIDE}, the most that is supported."
         )
 
 
@@ -192,7 +192,7 @@ def _check_quantization(options: ExportOptions) -> None:
         )
     if options.int8 and _is_own(options) and options.calib is None:
         raise DataError(
-            "`int8` needs calibration images of your own data: `calib` FOLDER or `calib` FILE.npz "
+            "`int8` needs calibration images of your own data: `calib=FOLDER` or `calib=FILE.npz` "
             "(100 to 1,000 images, labels not needed)."
         )
 
@@ -220,8 +220,8 @@ def _check_drop(options: ExportOptions) -> None:
         raise UnknownNameError("`max_drop` limits what `int8` may lose: give both.")
     if options.evaluation is None and _is_own(options):
         raise DataError(
-            "`max_drop` needs images of your own data to be checked with: `evaluation` FOLDER or "
-            "`evaluation` FILE.npz (without labels, agreement with the float model is checked)."
+            "`max_drop` needs images of your own data to be checked with: `evaluation=FOLDER` or "
+            "`evaluation=FILE.npz` (without labels, agreement with the float model is checked)."
         )
 
 

@@ -62,7 +62,7 @@ def load(
     if width is not None and card.width != wanted.width:
         raise WeightsError(
             f"{path} is a width {card.width:g} checkpoint, not {width:g}. Leave `width` out or "
-            f"use `width` {card.width:g}."
+            f"use `width={card.width:g}`."
         )
     if num_classes not in (None, checkpoint.num_classes):
         raise WeightsError(

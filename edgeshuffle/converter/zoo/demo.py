@@ -22,7 +22,7 @@ def demo_weights(card: Card) -> Path:
         packaged = ", ".join(sorted(file.stem for file in DEMO.glob("*.safetensors")))
         raise WeightsError(
             f"There are no packaged demo weights for {card.name} (only for {packaged}). Use "
-            "`weights` imagenet for the public ones (downloaded), or `weights` FILE for your own."
+            "`weights=imagenet` for the public ones (downloaded), or `weights=FILE` for your own."
         )
     return path
 

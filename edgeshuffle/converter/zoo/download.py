@@ -36,7 +36,7 @@ def download(card: Card) -> Path:
 
     if card.weights is None:
         raise WeightsError(
-            f"There are no public ImageNet weights for {card.name}. Give your own: `weights` FILE."
+            f"There are no public ImageNet weights for {card.name}. Give your own: `weights=FILE`."
         )
     url, prefix = card.weights.url, card.weights.sha256_prefix
     folder = cache_folder()
@@ -94,14 +94,14 @@ def _fetch(url: str, target: Path) -> str:
                 if size > _MOST_BYTES:
                     raise WeightsError(
                         f"{url} is larger than {_MOST_BYTES >> 20} MiB, which no such checkpoint "
-                        "is. Give another one with `weights` FILE."
+                        "is. Give another one with `weights=FILE`."
                     )
                 digest.update(chunk)
                 out.write(chunk)
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as err:
         raise WeightsError(
             f"Cannot download {url} ({quoted(str(getattr(err, 'reason', err)))}). Fetch it where "
-            "there is a network and give it with `weights` FILE, or use `weights` demo."
+            "there is a network and give it with `weights=FILE`, or use `weights=demo`."
         ) from err
     return digest.hexdigest()
 

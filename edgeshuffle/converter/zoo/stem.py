@@ -47,7 +47,7 @@ def choose_stem(given: str | None, checkpoint: Checkpoint, *, small: bool) -> Ch
     if named is not None:
         if named not in STEMS:
             raise WeightsError(
-                f"{checkpoint.path} names an unknown stem '{named}'. Use `stem` {'|'.join(STEMS)}."
+                f"{checkpoint.path} names an unknown stem '{named}'. Use `stem={'|'.join(STEMS)}`."
             )
         return Chosen(cast("Stem", named))
     inferred = infer_stem(checkpoint.state)

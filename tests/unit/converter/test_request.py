@@ -22,7 +22,7 @@ def test_all_obstacles_are_told_at_once(tmp_path):
     )
     with pytest.raises(UnknownNameError) as found:
         resolve(options)
-    told = ("leave out `width`, `key`", "`resolution` 16", "`calib` FOLDER", "`max_drop` -1")
+    told = ("leave out `width`, `key`", "`resolution=16`", "`calib=FOLDER`", "`max_drop` -1")
     assert all(part in str(found.value) for part in told)
     assert "\n" not in str(found.value)
 

@@ -123,7 +123,7 @@ def measured(expected, found):
 def test_an_agreement_below_the_limit_is_refused():
     metrics = measured([[1.0, 2], [2, 1]], [[2.0, 1], [2, 1]])
     check_limits(FILES, metrics, Gates(min_agreement=50))
-    with pytest.raises(GateError, match=r"agreement 50.0 % of `min_agreement` 51"):
+    with pytest.raises(GateError, match=r"agreement 50.0 % of `min_agreement=51`"):
         check_limits(FILES, metrics, Gates(min_agreement=51))
 
 

@@ -47,7 +47,7 @@ def test_a_replaced_download_is_refused_and_not_kept(public):
 def test_no_network_is_one_clear_line(public):
     path, card = public
     path.unlink()
-    with pytest.raises(WeightsError, match=r"Cannot download .*`weights` FILE"):
+    with pytest.raises(WeightsError, match=r"Cannot download .*`weights=FILE`"):
         download(card)
 
 

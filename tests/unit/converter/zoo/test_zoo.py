@@ -149,4 +149,6 @@ def test_a_pickle_that_runs_code_is_not_run(tmp_path):
 
 
 def test_demo_weights_that_are_not_packaged_say_what_to_do():
-    refused("no packaged demo weights for shufflenet_v2_x2_0.*`weights`", weights="demo", width=2.0)
+    refused(
+        "no packaged demo weights for shufflenet_v2_x2_0.*`weights=FILE`", weights="demo", width=2.0
+    )
