@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 import numpy as np
 
 from edgeshuffle.dataset.artifact_images import calibration_images
-from edgeshuffle.errors import ArtifactError, MissingExtraError, RuntimeUnavailableError
+from edgeshuffle.errors import ArtifactError, RuntimeUnavailableError, needs_extra
 from edgeshuffle.limits import check_limit
 from edgeshuffle.metrics import agreement
 from edgeshuffle.progress import silent
@@ -86,14 +86,8 @@ def compare(options: CompareOptions, progress: Progress | None = None) -> Compar
     """
     check_limit("`min_sqnr`", options.min_sqnr, -math.inf)
     check_limit("`max_steps`", options.max_steps, 0)
-    try:
+    with needs_extra("Comparing", "export"):
         return _compare(options, progress or silent)
-    except ModuleNotFoundError as err:
-        if (err.name or "").startswith("edgeshuffle"):
-            raise
-        raise MissingExtraError(
-            f"Comparing needs the package '{err.name}': pip install 'edgeshuffle[export]'."
-        ) from err
 
 
 def _compare(options: CompareOptions, progress: Progress) -> Comparison:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, cast
 
-from edgeshuffle.errors import ArtifactError, MissingExtraError, ModelError
+from edgeshuffle.errors import ArtifactError, ModelError, needs_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,13 +66,8 @@ def inspect_file(path: Path) -> Inspection:
     name = _READERS.get(path.suffix.lower())
     if name is None:
         raise ModelError(f"{path} is no model file. Give a .onnx or .tflite file.")
-    try:
+    with needs_extra(f"Reading {path.name}", "export"):
         module = import_module(f"edgeshuffle.runner.inspect.{name}")
-    except ModuleNotFoundError as err:
-        raise MissingExtraError(
-            f"Reading {path.name} needs the package '{err.name}': "
-            "pip install 'edgeshuffle[export]'."
-        ) from err
     read = cast("Callable[[Path], Inspection]", module.read)
     return read(path)
 
