@@ -14,8 +14,7 @@ def demo(request, tmp_path_factory):
     """The packaged demo's artifact, at a resolution that is quick to emulate."""
 
     def make(folder):
-        options = ("--width", "0.5", "--resolution", 64, "--int8", "--recipe", "fast")
-        assert run("export", *options, "-o", folder) == 0
+        assert run("export", "--width", "0.5", "--resolution", 64, "--int8", "-o", folder) == 0
 
     # Benches write beside it.
     folder = tmp_path_factory.mktemp("build") / "demo"
