@@ -12,9 +12,8 @@ import pytest
 PACKAGES = Path(__file__).with_name("packages.txt")
 # Where it is set, a test that a package would have run is a failure.
 STRICT = "EDGESHUFFLE_TEST_ALL"
-# Several processes, each with a thread for every core, would only wait for one another.
-if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Small layers on many threads wait for one another, the longer the more processes there are.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
+import onnx
 import pytest
+from networks import Graph
 from sharing import once
 from small_models import run
 
@@ -19,6 +22,26 @@ def demo(request, tmp_path_factory):
     # Benches write beside it.
     folder = tmp_path_factory.mktemp("build") / "demo"
     shutil.copytree(once(request, "demo", make), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small(request, tmp_path_factory):
+    """All four forms of a network that a board is done with in no time."""
+
+    def make(folder):
+        folder.mkdir()
+        graph = Graph(size=16)
+        x = graph.relu(graph.conv("input", 8, 3, 2))
+        x = graph.relu(graph.conv(graph.depthwise(x), 8))
+        onnx.save(graph.classifier(x), folder / "small.onnx")
+        pixels = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
+        np.savez(folder / "calib.npz", x=pixels)
+        options = ("--int8", "--recipe", "fast", "--calib", folder / "calib.npz")
+        assert run("export", "--onnx", folder / "small.onnx", *options, "-o", folder / "made") == 0
+
+    folder = tmp_path_factory.mktemp("build") / "small"
+    shutil.copytree(once(request, "small", make) / "made", folder)
     return folder
 
 

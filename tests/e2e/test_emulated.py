@@ -79,12 +79,12 @@ def test_a_second_run_counts_the_same(demo, counts, capsys):
 
 
 def test_arm_computes_what_this_machine_does(demo, capsys):
-    arguments = ("evaluate", demo, "--device", "emulated://pi5", "--limit", 200, "--json")
+    arguments = ("evaluate", demo, "--device", "emulated://pi5", "--limit", 60, "--json")
     assert run(*arguments) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["device"]["emulated"]
     for one in found["results"]:
-        assert one["n"] == 200
+        assert one["n"] == 60
         assert one["device_agreement"] >= 99.5
         assert one["device_difference"] <= (2 if one["precision"] == "int8" else 1e-3)
 

@@ -36,9 +36,9 @@ def other(request, tmp_path, monkeypatch):
     yield from devices.boards(request.param, tmp_path, monkeypatch)
 
 
-def test_bench_does_on_a_board_what_it_does_here(board, demo):
+def test_bench_does_on_a_board_what_it_does_here(board, small):
     code, out, err = start(
-        "bench", demo, "--device", board.address, "--json", "--allow-invalid"
+        "bench", small, "--device", board.address, "--json", "--allow-invalid"
     ).end()
     assert (code, err) == (0, [])
     found = json.loads(out)
@@ -114,11 +114,11 @@ def test_a_connection_that_is_cut(board, demo, stage, share):
     assert clean(board)
 
 
-def test_a_rerun_after_a_reboot_goes_on(other, demo, tmp_path, monkeypatch):
+def test_a_rerun_after_a_reboot_goes_on(other, small, tmp_path, monkeypatch):
     monkeypatch.setattr("edgeshuffle.device.adb.RETURN_SECONDS", 1)
     board = other()
     artifact = tmp_path / "artifact"
-    shutil.copytree(demo, artifact)
+    shutil.copytree(small, artifact)
     bench_until(board, artifact, "measure", 0.3, board.power_off)
     lost = kept(artifact)
     assert any(not record["finished"] for record in lost)

@@ -66,10 +66,10 @@ def test_a_second_bench_is_told_who_the_first_is(board, demo, capsys):
     assert clean(board)
 
 
-def test_two_benches_in_turn_leave_the_governor_as_it_was(board, demo, tmp_path):
-    copies = [tmp_path / f"artifact{index}" / "demo" for index in range(2)]
+def test_two_benches_in_turn_leave_the_governor_as_it_was(board, small, tmp_path):
+    copies = [tmp_path / f"artifact{index}" / "small" for index in range(2)]
     for copy in copies:
-        shutil.copytree(demo, copy)
+        shutil.copytree(small, copy)
     racing = [bench(board, copy, "--wait", 300) for copy in copies]
     assert [one.end()[0] for one in racing] == [0, 0]
     assert governor_of(board) == "ondemand"
