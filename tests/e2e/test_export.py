@@ -160,7 +160,7 @@ def test_calibration_pictures_of_any_classes_will_do(given, tmp_path):
             pixels = random.integers(0, 256, (80, 100, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "calib" / name / f"{index}.png")
     arguments = ("--weights", given / "x0_5.pth", "--resolution", SIZE, "--format", "onnx")
-    calibration = ("--int8", "--calib", tmp_path / "calib")
+    calibration = ("--int8", "--calib", tmp_path / "calib", "--recipe", "fast")
     assert run("export", *arguments, *calibration, "-o", tmp_path / "out") == 0
     assert Artifact.load(tmp_path / "out").manifest.quantization["calibration_images"] == 6
 
