@@ -51,7 +51,6 @@ class Place:
         for name in ("work", "tmp", "home", "config"):
             (self.root / name).mkdir(parents=True, exist_ok=True)
         self.log = self.root / "announced"
-        self.log.touch()
 
     @property
     def work(self) -> Path:
@@ -85,6 +84,8 @@ class Place:
 
     def announced(self) -> list[list[int]]:
         """The blocks of samples that benches here went on from."""
+        if not self.log.exists():
+            return []
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
     def lost(self) -> int:
@@ -222,7 +223,7 @@ def _after(
     said = err.splitlines()
     # Python's own start cannot be guarded by a program.
     if "Traceback" in err and "/edgeshuffle/" in err:
-        yield f"a traceback: {said[-1]}"
+        yield f"a traceback: {err[-2000:]}"
     elif "Traceback" not in err and any(not line.startswith("edgeshuffle: ") for line in said):
         yield f"stderr has {said}"
     if not _until(lambda: not place.alive()):
