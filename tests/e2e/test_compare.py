@@ -116,8 +116,9 @@ def test_equalized_channels_are_scaled_back(demo, capsys):
 
 
 def test_one_format_and_none(tmp_path, capsys):
-    small = ("--width", 0.5, "--resolution", 64, "--recipe", "fast")
-    assert run("export", *small, "--int8", "--format", "onnx", "-o", tmp_path / "onnx") == 0
+    small = ("--width", 0.5, "--resolution", 64)
+    int8 = (*small, "--int8", "--recipe", "fast")
+    assert run("export", *int8, "--format", "onnx", "-o", tmp_path / "onnx") == 0
     capsys.readouterr()
     assert run("compare", tmp_path / "onnx", "--limit", 3) == 0
     assert "fp32/onnx" in capsys.readouterr().out
@@ -125,7 +126,7 @@ def test_one_format_and_none(tmp_path, capsys):
     capsys.readouterr()
     assert run("compare", tmp_path / "fp32") == ArtifactError.exit_code
     assert "has no INT8 file" in capsys.readouterr().err
-    assert run("export", *small, "--int8", "--format", "tflite", "-o", tmp_path / "lite") == 0
+    assert run("export", *int8, "--format", "tflite", "-o", tmp_path / "lite") == 0
     capsys.readouterr()
     assert run("compare", tmp_path / "lite") == ArtifactError.exit_code
     assert "has no float ONNX file" in capsys.readouterr().err
