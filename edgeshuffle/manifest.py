@@ -7,9 +7,12 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from edgeshuffle.untrusted import UntrustedError, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SCHEMA_VERSION: Final = 1
 LABELS: Final = "labels.txt"
@@ -99,6 +102,11 @@ class ModelFile:
             raise ValueError(f"'{self.path}' has no sha256")
         self.input.check()
         self.output.check()
+
+
+def files_by_format(files: Iterable[ModelFile], precision: Precision) -> dict[str, ModelFile]:
+    """The file of each format, `onnx` or `tflite`, that has this precision."""
+    return {file.format: file for file in files if file.precision == precision}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,12 +40,16 @@ class Table(Mapping[str, T], Generic[T]):
     def __len__(self) -> int:
         return len(self._names)
 
-    def __getitem__(self, name: str) -> T:
+    def require(self, name: str) -> None:
+        """Raise UnknownNameError for a name not in the table; imports nothing."""
         if name not in self._names:
             close = difflib.get_close_matches(name, self._names, 1)
             hint = f" Did you mean '{close[0]}'?" if close else ""
             raise UnknownNameError(
                 f"Unknown {self.kind} '{name}'.{hint} Known: {', '.join(self._names)}."
             )
+
+    def __getitem__(self, name: str) -> T:
+        self.require(name)
         with needs_extra(f"The {self.kind} '{name}'", self._extra):
             return cast("T", import_module(f"{self._package}.{self._module.format(name)}"))

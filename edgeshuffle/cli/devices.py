@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from edgeshuffle.cli import shared
 from edgeshuffle.cli.output import echo_json
 from edgeshuffle.device.inventory import (
     add_device,
@@ -48,7 +49,7 @@ def wait_option(command: click.decorators.FC) -> click.decorators.FC:
 
 @click.group("devices", invoke_without_command=True)
 @click.option("--devices", "inventory", type=click.Path(path_type=Path), metavar="FILE")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@shared.json_option
 @click.pass_context
 def command(ctx: click.Context, inventory: Path | None, *, as_json: bool) -> None:
     """List, name and test devices."""
@@ -58,7 +59,7 @@ def command(ctx: click.Context, inventory: Path | None, *, as_json: bool) -> Non
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@shared.json_option
 @click.pass_obj
 def list_command(file: Path, *, as_json: bool) -> None:
     """Show every name and its address."""
@@ -86,7 +87,7 @@ def remove_command(file: Path, name: str) -> None:
 
 @command.command("test")
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@shared.json_option
 @click.pass_obj
 def test_command(file: Path, name: str, *, as_json: bool) -> None:
     """Connect to NAME and show what it is."""

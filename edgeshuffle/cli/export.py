@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgeshuffle.cli import shared
 from edgeshuffle.cli.flags import with_own_flags
 from edgeshuffle.cli.numbers import FiniteFloat, Triple
 from edgeshuffle.cli.output import echo_json, say
@@ -132,7 +133,7 @@ if TYPE_CHECKING:
     help="Artifact folder [default: build/MODEL].",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing artifact.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@shared.json_option
 def command(*, as_json: bool, formats: tuple[str, ...], **given: Any) -> None:
     """Make fp32 and int8 ONNX and TFLite models without a channel shuffle."""
     from edgeshuffle.cli.progress import stages

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from edgeshuffle.cli import shared
 from edgeshuffle.cli.output import echo_json
 from edgeshuffle.containers.engines import ENGINES
 from edgeshuffle.containers.targets import PLATFORMS, TARGETS, own_platform
@@ -47,7 +48,7 @@ def command() -> None:
     metavar="FILE",
     help="A pip.conf, perhaps with a password; it is not kept in any layer.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@shared.json_option
 def build_command(
     target: str,
     platforms: tuple[str, ...],

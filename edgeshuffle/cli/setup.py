@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgeshuffle.cli import shared
 from edgeshuffle.cli.devices import device_options, wait_option
 from edgeshuffle.cli.output import echo_json
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 @click.command("setup")
 @device_options
 @wait_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@shared.json_option
 def command(device: str, inventory: Path | None, wait: int, *, as_json: bool) -> None:
     """Put the inference runtimes that fit a device into a private folder there.
 

@@ -125,8 +125,8 @@ class Device(Protocol):
         """Make a file available there, under a name of our own, and return its path."""
         ...
 
-    def push_program(self, file: Path) -> str:
-        """Make one of our own programs available there, beside those pushed before."""
+    def push_program(self, *files: Path) -> str:
+        """Make a program of ours available there, the last of `files`, beside the others."""
         ...
 
     def spawn(self, argv: Sequence[str]) -> Process: ...

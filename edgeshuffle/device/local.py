@@ -69,9 +69,9 @@ class LocalDevice(InUse):
         """A file is here already."""
         return str(file.absolute())
 
-    def push_program(self, file: Path) -> str:
-        """A program is here already."""
-        return self.push(file)
+    def push_program(self, *files: Path) -> str:
+        """A program is here already, with all that lies beside it."""
+        return self.push(files[-1])
 
     def spawn(self, argv: Sequence[str]) -> JsonProcess:
         """Start a process that ends with the `with` block; raises DeviceError."""

@@ -81,9 +81,9 @@ class RemoteDevice(InUse):
         suffix = file.suffix if re.fullmatch(r"\.[A-Za-z0-9]{1,16}", file.suffix) else ""
         return self._push(file, f"files/{sha256(file)[:32]}{suffix}")
 
-    def push_program(self, file: Path) -> str:
-        """Copy one of our own programs beside the others, where nothing else gets."""
-        return self._push(file, f"agent/{file.name}")
+    def push_program(self, *files: Path) -> str:
+        """Copy a program of ours to where nothing else gets: the last, beside the others."""
+        return [self._push(file, f"agent/{file.name}") for file in files][-1]
 
     def spawn(self, argv: Sequence[str]) -> JsonProcess:
         """Start a program with the runtimes at hand; raises DeviceError."""
@@ -197,8 +197,7 @@ class RemoteDevice(InUse):
 
     def _reply(self, files: Sequence[Path], *arguments: str) -> dict[str, Any]:
         """The one reply of a program of ours, the last of `files`, that needs no runtime."""
-        program = [self.push_program(file) for file in files][-1]
-        process = self._start([self.python, program, *arguments], {})
+        process = self._start([self.python, self.push_program(*files), *arguments], {})
         return process.reply(replies.START_SECONDS)
 
     def _start(

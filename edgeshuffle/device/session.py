@@ -123,7 +123,7 @@ def open_agent(
 
     Raises MissingExtraError, RuntimeUnavailableError and DeviceError.
     """
-    program = [device.push_program(one) for one in agent_files(file.runtime)][-1]
+    program = device.push_program(*agent_files(file.runtime))
     argv = [device.python, program, "--runtime", file.runtime]
     argv += ["--model", device.push(path), "--threads", str(threads), "--seed", str(seed)]
     if cores:

@@ -5,12 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgeshuffle.errors import ArtifactError
+from edgeshuffle.manifest import files_by_format
 from edgeshuffle.runtimes import RUNTIMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgeshuffle.artifact import Artifact, ModelFile, Precision
+    from edgeshuffle.artifact import Artifact, ModelFile
+
+
+class NamedFile:
+    """Of a model file, whatever is said of it."""
+
+    runtime: str
+    precision: str
+
+    @property
+    def name(self) -> str:
+        """As people read it: `ort int8`."""
+        return f"{self.runtime} {self.precision}"
 
 
 def files_for(artifact: Artifact, runtimes: Sequence[str]) -> tuple[ModelFile, ...]:
@@ -20,9 +33,7 @@ def files_for(artifact: Artifact, runtimes: Sequence[str]) -> tuple[ModelFile, .
     and ArtifactError where no file is for these runtimes.
     """
     for name in runtimes:
-        if name not in RUNTIMES:
-            # Raises the error that names those that are known.
-            RUNTIMES[name]
+        RUNTIMES.require(name)
     files = tuple(f for f in artifact.manifest.files if not runtimes or f.runtime in runtimes)
     if not files:
         raise ArtifactError(
@@ -32,14 +43,9 @@ def files_for(artifact: Artifact, runtimes: Sequence[str]) -> tuple[ModelFile, .
     return files
 
 
-def files_by_format(artifact: Artifact, precision: Precision) -> dict[str, ModelFile]:
-    """The file of each format, `onnx` or `tflite`, that has this precision."""
-    return {file.format: file for file in artifact.manifest.files if file.precision == precision}
-
-
 def float_reference(artifact: Artifact) -> ModelFile:
     """The float file that others are compared with, ONNX if there is one; raises ArtifactError."""
-    floats = files_by_format(artifact, "fp32")
+    floats = files_by_format(artifact.manifest.files, "fp32")
     reference = floats.get("onnx", floats.get("tflite"))
     if reference is None:
         raise ArtifactError(

@@ -21,6 +21,7 @@ from edgeshuffle.converter.passes import run_passes
 from edgeshuffle.dataset import ImageSet, open_images
 from edgeshuffle.errors import needs_extra
 from edgeshuffle.packaged import CALIBRATION_IMAGES
+from edgeshuffle.progress import silent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +53,7 @@ def export(options: ExportOptions, progress: Progress | None = None) -> Exported
     """
     request = resolve(options)
     with needs_extra("Exporting", "export"):
-        return _export(request, progress or (lambda _stage, _done, _total: None))
+        return _export(request, progress or silent)
 
 
 def _export(request: ExportRequest, report: Progress) -> Exported:
@@ -82,11 +83,11 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
         metrics: dict[str, Any] = {}
         odd: tuple[str, ...] = ()
         quantization = None
-        if request.int8 is not None and int8 is not None and checked is not None:
+        if int8 is not None and checked is not None:
             metrics = measure(files, proved.logits, checked.digest)
-            check_limits(files, metrics, request.int8.gates)
+            check_limits(files, metrics, int8.asked.gates)
             odd = warnings(files, metrics, checked, len(int8.calibration))
-            quantization = quantization_entry(request.int8, int8)
+            quantization = quantization_entry(int8)
         manifest = dataclasses.replace(
             make_manifest(source, model, logs, files, quantization),
             labels=labels,

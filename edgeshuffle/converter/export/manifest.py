@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
     from edgeshuffle.converter.export.quantization import Int8
-    from edgeshuffle.converter.export.request import Quantization
     from edgeshuffle.converter.export.source import Source
     from edgeshuffle.converter.passes import PassLog
 
@@ -27,8 +26,9 @@ _TOOLS_OF_FORMAT: Final = {"onnx": (), "tflite": ("ai-edge-litert", "flatbuffers
 _TOOLS_OF_TORCH: Final = ("onnxscript",)
 
 
-def quantization_entry(asked: Quantization, made: Int8) -> dict[str, Any]:
+def quantization_entry(made: Int8) -> dict[str, Any]:
     """How the INT8 files were made."""
+    asked = made.asked
     graph, activations = made.quantized.model.graph, made.quantized.plan.activations
     return {
         "recipe": dataclasses.asdict(asked.recipe),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from edgeshuffle.errors import GateError, ModelError
+from edgeshuffle.manifest import files_by_format
 from edgeshuffle.metrics import agreement, none_if_equal, sqnr_db
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def measure(
 
     Raises ModelError where the float file gives only zeros, and another does not.
     """
-    floats = {file.format: file for file in files if file.precision == "fp32"}
+    floats = files_by_format(files, "fp32")
     reference = floats.get("onnx") or next(iter(floats.values()))
     expected = logits[reference.path]
     if not expected.any() and any(found.any() for found in logits.values()):

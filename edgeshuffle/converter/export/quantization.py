@@ -14,6 +14,7 @@ from edgeshuffle.converter.export.proof import MIXED_STEPS, WHOLE_STEPS, Steps
 from edgeshuffle.converter.precision import conv_names
 from edgeshuffle.converter.quant import quantize
 from edgeshuffle.dataset import ImageSet, open_images
+from edgeshuffle.manifest import files_by_format
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,11 +31,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Int8:
-    """What is written, from which calibration images, and `whole`, with no layer in float.
+    """What was asked for and is written, from which calibration images, and `whole`, with no layer
+    in float.
 
     `evaluated` are the images that `budget` was met on.
     """
 
+    asked: Quantization
     quantized: Quantized
     whole: Quantized
     calibration: ImageSet
@@ -72,14 +75,14 @@ def make_int8(asked: Quantization, source: Source, model: ir.Model, report: Prog
     report("calibrate", 0, len(images))
     whole = quantize(model, images, asked.recipe, report)
     if asked.drop is None:
-        return Int8(whole, whole, images)
+        return Int8(asked, whole, whole, images)
     from edgeshuffle.converter.export.budget import keep_in_float
 
     judges = _evaluation(asked.drop, source, model)
     plan, budget = keep_in_float(
         model, whole.model, whole.plan, judges, asked.drop.max_drop, report
     )
-    return Int8(dataclasses.replace(whole, plan=plan), whole, images, budget, judges)
+    return Int8(asked, dataclasses.replace(whole, plan=plan), whole, images, budget, judges)
 
 
 def _evaluation(drop: DropLimit, source: Source, model: ir.Model) -> ImageSet:
@@ -114,14 +117,11 @@ def budget_notes(
     ]
     from edgeshuffle.converter.export.cost import slowdown
 
+    mixed = files_by_format(artifact.manifest.files, "int8")
     with tempfile.TemporaryDirectory() as folder:
         for file in write_models([Form("int8", whole.model, whole.plan)], "whole", formats, folder):
-            mixed = next(
-                f
-                for f in artifact.manifest.files
-                if (f.format, f.precision) == (file.format, "int8")
-            )
-            ratio = slowdown(file.runtime, artifact.path(mixed), Path(folder) / file.path)
+            written = artifact.path(mixed[file.format])
+            ratio = slowdown(file.runtime, written, Path(folder) / file.path)
             notes.append(
                 f"max-drop: {ratio:.2f} times the time of all layers in INT8 in {file.runtime} "
                 "(this machine, 1 thread, interleaved)"

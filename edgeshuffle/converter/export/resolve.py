@@ -44,6 +44,8 @@ def resolve(options: ExportOptions) -> ExportRequest:
     obstacles = Obstacles()
     target = None
     with obstacles.noted():
+        if options.width is not None:
+            card_of_width(options.width)
         target = _target(options)
     for name in options.formats:
         with obstacles.noted():
@@ -81,13 +83,13 @@ def resolve(options: ExportOptions) -> ExportRequest:
 
 def _target(options: ExportOptions) -> Path | None:
     """Where to, if it can be told before the weights are read."""
-    if options.onnx is not None:
-        name = _name(options.onnx)
-    else:
-        name = card_of_width(1.0 if options.width is None else options.width).name
     if options.output is not None:
         return options.output
-    return BUILD / name if options.onnx is not None or options.weights == "demo" else None
+    if options.onnx is not None:
+        return BUILD / _name(options.onnx)
+    if options.weights != "demo":
+        return None
+    return BUILD / card_of_width(1.0 if options.width is None else options.width).name
 
 
 def _name(path: Path) -> str:
@@ -134,8 +136,7 @@ def _quantization(options: ExportOptions, recipe: Recipe) -> Quantization:
 
 def _check_format(name: str) -> None:
     """Every file is run before it is kept, so its runtime has to be there."""
-    if name not in EMITTERS:
-        EMITTERS[name]
+    EMITTERS.require(name)
     try:
         RUNTIMES[RUNTIME_OF_FORMAT[name]]
     except MissingExtraError as err:
@@ -145,8 +146,8 @@ def _check_format(name: str) -> None:
 
 
 def _recipe(options: ExportOptions) -> Recipe:
-    if options.calibrator is not None and options.calibrator not in CALIBRATORS:
-        CALIBRATORS[options.calibrator]
+    if options.calibrator is not None:
+        CALIBRATORS.require(options.calibrator)
     return load_recipe(options.recipe or DEFAULT, options.calibrator)
 
 

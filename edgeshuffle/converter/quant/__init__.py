@@ -6,6 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from edgeshuffle.progress import silent
+
 if TYPE_CHECKING:
     import onnx_ir as ir
 
@@ -47,7 +49,7 @@ def quantize(
     DataError without images, and ModelError where the network computes NaN or infinity.
     """
     recipe.check_fits([node for node in model.graph if node.op_type == "Conv"])
-    made = _planned(model, images, recipe, progress or (lambda *_: None))
+    made = _planned(model, images, recipe, progress or silent)
     if not recipe.layers:
         return made
     names = [

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from edgeshuffle.converter.quant.recipe import DEFAULT, Recipe, load_recipe, read_recipe
 from edgeshuffle.dataset.artifact_images import calibration_images
 from edgeshuffle.errors import ArtifactError, ModelError, Obstacles, needs_extra
+from edgeshuffle.manifest import files_by_format
+from edgeshuffle.progress import silent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +67,7 @@ def sensitivity(options: SensitivityOptions, progress: Progress | None = None) -
     """
     request = _resolve(options)
     with needs_extra("Quantizing", "export"):
-        return _sensitivity(request, progress or (lambda *_: None))
+        return _sensitivity(request, progress or silent)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -146,12 +148,13 @@ def _recipe(artifact: Artifact, asked: str | None) -> Recipe:
 
 
 def _float_file(artifact: Artifact) -> ModelFile:
-    for file in artifact.manifest.files:
-        if file.format == "onnx" and file.precision == "fp32":
-            return file
-    raise ArtifactError(
-        f"{artifact.folder} has no float ONNX file to quantize. Export it again with that format."
-    )
+    file = files_by_format(artifact.manifest.files, "fp32").get("onnx")
+    if file is None:
+        raise ArtifactError(
+            f"{artifact.folder} has no float ONNX file to quantize. Export it again with that "
+            "format."
+        )
+    return file
 
 
 def _float_model(artifact: Artifact, file: ModelFile) -> ir.Model:

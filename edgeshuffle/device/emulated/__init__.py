@@ -74,8 +74,7 @@ class EmulatedDevice(InUse):
     def describe(self) -> replies.Described:
         """All that the agent tells of the board; raises DeviceError."""
         if self._described is None:
-            program = self.push_program(agent_files()[-1])
-            process = self.spawn([self.python, program, "--describe"])
+            process = self.spawn([self.python, self.push_program(*agent_files()), "--describe"])
             told = replies.read(
                 process.reply(replies.START_SECONDS), replies.Described, process.where
             )
@@ -99,9 +98,9 @@ class EmulatedDevice(InUse):
         """A file is visible to the board where it lies."""
         return str(file.absolute())
 
-    def push_program(self, file: Path) -> str:
-        """A program is visible to the board where it lies."""
-        return self.push(file)
+    def push_program(self, *files: Path) -> str:
+        """A program is visible to the board where it lies, with all that is beside it."""
+        return self.push(files[-1])
 
     def spawn(self, argv: Sequence[str]) -> EmulatedProcess:
         """Start a program of the board; raises DeviceError."""

@@ -9,6 +9,7 @@ from edgeshuffle.errors import ArtifactError
 from edgeshuffle.runner.bench.record import Count, Record
 from edgeshuffle.runner.bench.stats import Estimate, ratio_of_medians, summarize
 from edgeshuffle.runner.bench.verdict import Verdict, judge, judge_count, steady_state
+from edgeshuffle.runner.files import NamedFile
 from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _LATER: Final = ("minutes", "hostname", "kernel")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class Change(NamedFile):
     """A model file that both runs have, and whether it is the same one.
 
     `then` is the verdict on the other run's record.
@@ -37,11 +38,6 @@ class Change:
     precision: str
     same_file: bool
     then: Verdict
-
-    @property
-    def name(self) -> str:
-        """As people read it: `ort int8`."""
-        return f"{self.runtime} {self.precision}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,7 @@ from edgeshuffle.runner.bench.record import (
     State,
     Threads,
 )
+from edgeshuffle.runner.files import NamedFile
 from edgeshuffle.untrusted import UntrustedError, decode, quoted
 
 SCHEMA_VERSION: Final = 2
@@ -34,7 +35,7 @@ Index = Annotated[int, Meta(ge=0, le=1000)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasuredFile:
+class MeasuredFile(NamedFile):
     """A model file; events refer to it by its place in the run."""
 
     runtime: str

@@ -83,7 +83,7 @@ def measured_of(history: History) -> Measured:
     return Measured(
         records=history.records(),
         counts=history.counts(),
-        missing=tuple(f"{file.runtime} {file.precision}" for file in missing),
+        missing=tuple(file.name for file in missing),
         continued=history.resumed > 0,
     )
 

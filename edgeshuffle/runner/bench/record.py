@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from edgeshuffle.device import DeviceInfo
 from edgeshuffle.runner.bench.plan import Mode
+from edgeshuffle.runner.files import NamedFile
 
 # Beyond these, numbers are not what was measured, and arithmetic with them may fail.
 Natural = Annotated[int, Meta(ge=0, le=2**53)]
@@ -57,7 +58,7 @@ class Energy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measurement:
+class Measurement(NamedFile):
     """Which model file was measured, in which runtime and on which device."""
 
     manifest_sha256: str
@@ -68,11 +69,6 @@ class Measurement:
     precision: str
     file: str
     file_sha256: str
-
-    @property
-    def name(self) -> str:
-        """As people read it: `ort int8`."""
-        return f"{self.runtime} {self.precision}"
 
 
 @dataclass(frozen=True, kw_only=True)

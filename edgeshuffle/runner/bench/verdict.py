@@ -115,7 +115,8 @@ def _reasons(record: Record, statistics: Statistics) -> Iterator[str]:
         )
     if steady:
         yield from _throttling(record.before, seen)
-    change = drift(steady_state(record))
+    blocks = steady_state(record)
+    change = drift(blocks)
     if change > DRIFT:
         yield (
             f"the run's two halves differ by {100 * change:.1f} % in the median, more than "
@@ -123,8 +124,9 @@ def _reasons(record: Record, statistics: Statistics) -> Iterator[str]:
             + (", or measure for longer with the mode full" if record.mode == "quick" else "")
         )
     # Of 128 samples, p99 is one that was disturbed: judged is the highest that they can tell.
-    percent = min(PERCENTILES[-1], math.floor(100 * (1 - SAMPLES_BEYOND / statistics.n)))
-    spread = float(np.percentile(steady_state(record), max(50, percent))) / statistics.p50.value
+    told = math.floor(100 * (1 - SAMPLES_BEYOND / statistics.n))
+    percent = min(max(told, PERCENTILES[0]), PERCENTILES[-1])
+    spread = float(np.percentile(blocks, percent)) / statistics.p50.value
     if spread >= SPREAD:
         yield (
             f"p{percent} is {spread:.2f} times p50, {SPREAD} or more; close other programs or use "

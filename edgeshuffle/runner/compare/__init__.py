@@ -12,10 +12,10 @@ import numpy as np
 from edgeshuffle.dataset.artifact_images import calibration_images
 from edgeshuffle.errors import ArtifactError, RuntimeUnavailableError, needs_extra
 from edgeshuffle.limits import check_limit
+from edgeshuffle.manifest import files_by_format
 from edgeshuffle.metrics import agreement
 from edgeshuffle.progress import silent
 from edgeshuffle.runner.compare.layers import ComparedLayer, LayerErrors
-from edgeshuffle.runner.files import files_by_format
 from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
@@ -97,7 +97,8 @@ def _compare(options: CompareOptions, progress: Progress) -> Comparison:
 
     artifact = options.artifact
     data, images = calibration_images(artifact, options.data, options.limit)
-    floats = files_by_format(artifact, "fp32").get("onnx") or _absent(artifact, "float ONNX")
+    files = artifact.manifest.files
+    floats = files_by_format(files, "fp32").get("onnx") or _absent(artifact, "float ONNX")
     reference = _opened(OnnxLayerOutputs, artifact.path(floats))
     openers: dict[str, Callable[..., _LayerOutputs]] = {
         "onnx": OnnxLayerOutputs,
@@ -105,7 +106,7 @@ def _compare(options: CompareOptions, progress: Progress) -> Comparison:
     }
     formats = {
         kind: _opened(openers[kind], artifact.path(file), reference.operators)
-        for kind, file in files_by_format(artifact, "int8").items()
+        for kind, file in files_by_format(files, "int8").items()
     }
     if not formats:
         _absent(artifact, "INT8")
@@ -142,7 +143,7 @@ def _compare(options: CompareOptions, progress: Progress) -> Comparison:
             if len(steps) == 2 and all(array.dtype == np.int8 for array in steps):
                 layer.between.add(*steps)
     progress("compare", len(images), len(images))
-    artifact.check_files(artifact.manifest.files)
+    artifact.check_files(files)
     return Comparison(
         model=artifact.manifest.model,
         data=str(data),

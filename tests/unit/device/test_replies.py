@@ -125,7 +125,7 @@ def test_a_start_that_says_something_else(reply, tmp_path):
     device = SimpleNamespace(
         python="python3",
         push=str,
-        push_program=str,
+        push_program=lambda *files: str(files[-1]),
         spawn=lambda argv: SimpleNamespace(where="on ssh://pi", reply=lambda timeout: reply),
     )
     file = SimpleNamespace(runtime="ort", precision="fp32")

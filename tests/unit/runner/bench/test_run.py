@@ -98,8 +98,8 @@ class FakeDevice:
         self.pushed.append(file)
         return f"there/{file.name}"
 
-    def push_program(self, file):
-        return self.push(file)
+    def push_program(self, *files):
+        return [self.push(file) for file in files][-1]
 
     def spawn(self, argv):
         index = len(self.spawned)
