@@ -92,10 +92,16 @@ def new_constant(graph: ir.Graph, name: str, array: Array) -> ir.Value:
 
 def new_value(name: str, shape: Sequence[int], graph: ir.Graph | None = None) -> ir.Value:
     """A float value computed at run time, under a name not taken yet in `graph`."""
-    taken = set() if graph is None else value_names(graph)
+    name = name if graph is None else free_name(graph, name)
+    return ir.Value(name=name, shape=ir.Shape(tuple(shape)), type=ir.TensorType(ir.DataType.FLOAT))
+
+
+def free_name(graph: ir.Graph, name: str) -> str:
+    """The name, or a longer one where a value of the graph has it."""
+    taken = value_names(graph)
     while name in taken:
         name += "_"
-    return ir.Value(name=name, shape=ir.Shape(tuple(shape)), type=ir.TensorType(ir.DataType.FLOAT))
+    return name
 
 
 def value_names(graph: ir.Graph) -> set[str]:

@@ -70,8 +70,7 @@ def run_passes(
         so_far = ", ".join(log.name for log in logs) or "no other pass"
         try:
             outcome = PASSES[name].run(model)
-            for value, given in zip(model.graph.outputs, outputs, strict=True):
-                value.name = given
+            _name_outputs(model.graph, outputs)
             onnx.checker.check_model(ir.to_proto(model), full_check=True)
             _check_ensured(model, name, [log.name for log in logs])
         except EdgeShuffleError:
@@ -85,6 +84,18 @@ def run_passes(
         if after is not None:
             after(name, model)
     return tuple(logs)
+
+
+def _name_outputs(graph: ir.Graph, names: Sequence[str | None]) -> None:
+    """Give the outputs the names they had; a value inside that has one of them steps back."""
+    from edgeshuffle.converter import graph as g
+
+    given = dict(zip(graph.outputs, names, strict=True))
+    for value in (value for node in graph for value in node.outputs):
+        if value not in given and value.name in names:
+            value.name = g.free_name(graph, f"{value.name}_")
+    for value, name in given.items():
+        value.name = name
 
 
 def _check_ensured(model: ir.Model, name: str, before: list[str]) -> None:

@@ -166,6 +166,21 @@ def shufflenet_like(draw):
     return graph, graph.classifier(x)
 
 
+def test_the_name_of_an_output_that_is_rearranged_at_the_end_goes_with_it():
+    """Simplified, the first shuffle's reader gives the output: the two others undo each other."""
+    graph = Graph(size=5)
+    left, right = graph.split(graph.conv("input", 6), 3, 3)
+    right = graph.conv(graph.depthwise(graph.relu(graph.conv(right, 3))), 3)
+    right = graph.relu(right)
+    x = graph.relu(graph.shuffle(graph.concat(left, right)))
+    proto = graph.model(graph.shuffle(graph.shuffle(x, groups=3)))
+    image = noise(5)
+    model = to_ir(proto)
+    run_passes(model)
+    assert [value.name for value in model.graph.outputs] == [proto.graph.output[0].name]
+    assert relative_error(run_onnx(proto, image), run_ir(model, image)) < 1e-5
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(shufflenet_like())
 def test_random_graphs_compute_the_same(drawn):
