@@ -18,14 +18,12 @@ from edgeshuffle.__main__ import run
 
 def main() -> None:
     path = sys.argv.pop(1)
-    # The file appears once all is imported that a signal could interrupt before the program holds
-    # it: from then on it may be ended.
-    early = path if Path(path).exists() else f"{path}.early"
-    log = os.open(early, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     if "bench" in sys.argv:
         _hurry()
         _watch(log)
-    Path(early).rename(path)
+    # All is imported that a signal could interrupt before the program holds it: it may be ended.
+    Path(f"{path}.ready").touch()
     run()
 
 

@@ -46,11 +46,13 @@ class Place:
 
     root: Path
     log: Path = field(init=False)
+    ready: Path = field(init=False)
 
     def __post_init__(self) -> None:
         for name in ("work", "tmp", "home", "config"):
             (self.root / name).mkdir(parents=True, exist_ok=True)
         self.log = self.root / "announced"
+        self.ready = self.root / "announced.ready"
 
     @property
     def work(self) -> Path:
@@ -181,7 +183,7 @@ def moment(place: Place, victim: Victim, random: Random, running: subprocess.Pop
 
     Before the program is there, Python itself answers a SIGINT, with a traceback of its start-up.
     """
-    while not place.log.exists() and running.poll() is None:
+    while not place.ready.exists() and running.poll() is None:
         time.sleep(0.01)
     deadline = time.monotonic() + random.uniform(0, victim.seconds)
     if victim.name.startswith("bench") and random.random() < 0.6:

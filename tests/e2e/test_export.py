@@ -352,7 +352,7 @@ def test_ctrl_c_leaves_nothing(given, tmp_path, stage, images):
     script = tmp_path / "export.py"
     # The library call tells how far it is; the command line shows it to people.
     script.write_text(
-        "import sys, edgeshuffle.converter.export as module\n"
+        "import sys, edgeshuffle.converter.export.quantization as module\n"
         "from edgeshuffle.cli import main\n"
         "quantize = module.quantize\n"
         "def tell(model, images, recipe, progress):\n"

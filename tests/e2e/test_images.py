@@ -145,7 +145,7 @@ def test_bench_in_an_emulated_container_gives_no_times(
 def test_the_status_of_what_is_run_is_kept(exporter, emulators, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     assert run(*IN_ARM64, "bench", "none") == ArtifactError.exit_code
-    assert "none has no manifest.json" in capfd.readouterr().err
+    assert "There is no none. Make an artifact" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("name", MOST_MB)

@@ -88,16 +88,6 @@ class StandInPi:
         """What `vcgencmd get_throttled` says from now on."""
         (self.folder / "throttled").write_text(f"throttled={bits:#x}\n")
 
-    def at_call(self, number: int, script: str) -> None:
-        """Run a line of shell when the board's firmware is asked for its state that many times."""
-        calls = self.folder / "calls"
-        calls.write_text("")
-        self.program(
-            "vcgencmd",
-            f"echo >>'{calls}'\n[ $(wc -l <'{calls}') = {number} ] && {{ {script}; }}\n"
-            f"cat '{self.folder}/throttled'",
-        )
-
     @property
     def clock_file(self) -> Path:
         """Core 0's clock, as the kernel tells it."""
