@@ -17,11 +17,12 @@ class Tracer:
         self.trace = torch_module.to_onnx
         self._folder = folder
 
-    def __call__(self, module, resolution):
-        file = self._folder / f"{_fingerprint(module)}-{resolution}.onnx"
+    def __call__(self, module, shape, output_names=("logits",)):
+        ends = "-".join(map(str, (*shape, *output_names)))
+        file = self._folder / f"{_fingerprint(module)}-{ends}.onnx"
         if not file.exists():
             part = file.with_suffix(f".{os.getpid()}")
-            part.write_bytes(self.trace(module, resolution).SerializeToString())
+            part.write_bytes(self.trace(module, shape, output_names).SerializeToString())
             part.rename(file)
         return onnx.load(file)
 

@@ -34,7 +34,7 @@ def test_every_pass_keeps_the_result(width, num_classes, stem, resolution):
     image = noise(resolution)
     with torch.no_grad():
         expected = module(torch.from_numpy(image)).numpy()
-    proto = to_onnx(module, resolution)
+    proto = to_onnx(module, (3, resolution, resolution))
     assert relative_error(expected, run_onnx(proto, image)) < 1e-5
     model = to_ir(proto)
     seen = []

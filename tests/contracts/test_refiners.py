@@ -26,7 +26,8 @@ OTHERS = [noise(SIZE, seed) for seed in range(1000, 1032)]
 
 
 def shufflenet(stem="imagenet", seed=0):
-    model = to_ir(torch_module.to_onnx(network(0.5, 10, stem, seed=seed, resolution=SIZE), SIZE))
+    module = network(0.5, 10, stem, seed=seed, resolution=SIZE)
+    model = to_ir(torch_module.to_onnx(module, (3, SIZE, SIZE)))
     run_passes(model)
     return model
 

@@ -169,7 +169,7 @@ def test_calibration_pictures_of_any_classes_will_do(given, tmp_path):
 def test_an_onnx_file_takes_the_same_way(exporter, given, tmp_path):
     module = network(0.5, 10)
     if exporter == "dynamo":
-        onnx.save(torch_module.to_onnx(module, SIZE), tmp_path / "my net.onnx")
+        onnx.save(torch_module.to_onnx(module, (3, SIZE, SIZE)), tmp_path / "my net.onnx")
     else:
         torch.onnx.export(
             module,

@@ -50,7 +50,7 @@ class OnnxReference:
     converts it to. Raises ModelError where that does not run either, or the file was changed.
     """
 
-    def __init__(self, path: Path, digest: str, resolution: int | None) -> None:
+    def __init__(self, path: Path, digest: str, resolution: tuple[int, int] | None) -> None:
         self.name = "the given ONNX file in ONNX Runtime, not optimized"
         self._path, self._digest, self._resolution = path, digest, resolution
         self._session: ort.InferenceSession | None = None

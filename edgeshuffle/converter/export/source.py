@@ -53,7 +53,7 @@ def _from_zoo(model: ZooModel, given: InputChoice) -> Source:
     preprocess = _preprocess(given, loaded.preprocess, resolution)
     return Source(
         loaded.card.name,
-        to_onnx(loaded.module, preprocess.crop),
+        to_onnx(loaded.module, (3, preprocess.crop, preprocess.crop)),
         TorchReference(loaded.module),
         preprocess,
         loaded.labels,
@@ -65,15 +65,21 @@ def _from_zoo(model: ZooModel, given: InputChoice) -> Source:
 def _from_onnx(model: OnnxFile, given: InputChoice) -> Source:
     from edgeshuffle.converter.frontend.onnx_file import read_onnx
 
-    proto = read_onnx(model.path, given.resolution)
+    asked = None if given.resolution is None else (given.resolution, given.resolution)
+    proto = read_onnx(model.path, asked)
     constants = {tensor.name for tensor in proto.graph.initializer}
     entry = next(value for value in proto.graph.input if value.name not in constants)
-    side = entry.type.tensor_type.shape.dim[2].dim_value
+    _, channels, side, width = (dim.dim_value for dim in entry.type.tensor_type.shape.dim)
+    if (channels, width) != (3, side):
+        raise ModelError(
+            f"{model.path}: the input is {side}x{width} with {channels} channels; pictures are "
+            "prepared as square RGB only."
+        )
     digest = sha256(model.path)
     return Source(
         model.name,
         proto,
-        OnnxReference(model.path, digest, given.resolution),
+        OnnxReference(model.path, digest, asked),
         _preprocess(given, load_card("shufflenet_v2_x1_0").preprocess, side),
         None,
         {"kind": "onnx", "file": model.path.name, "sha256": digest},

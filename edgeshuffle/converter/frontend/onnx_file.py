@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 _MOST_BYTES: Final = 1 << 30
 _MOST_VALUES: Final = 1 << 28
+_CHANNELS: Final = (1, 3, 4)
 
 
-def read_onnx(path: Path, resolution: int | None) -> onnx.ModelProto:
-    """Read, check, fix the input to (1, C, R, R) and convert to the opset used here.
+def read_onnx(path: Path, resolution: tuple[int, int] | None) -> onnx.ModelProto:
+    """Read, check, fix the input to (1, C, H, W) and convert to the opset used here.
 
-    `resolution` is needed only where the file leaves height and width open. Raises ModelError.
+    `resolution`, (height, width), is needed only where the file leaves these open. Raises
+    ModelError.
     """
     if not path.is_file():
         raise ModelError(f"There is no ONNX model at {path}. Check the path given to `onnx`.")
@@ -74,13 +76,13 @@ def _check_external(proto: onnx.ModelProto, path: Path) -> None:
             raise ValueError(f"its weights '{quoted(beside.name)}' are too large")
 
 
-def _fix_input(proto: onnx.ModelProto, path: Path, resolution: int | None) -> None:
+def _fix_input(proto: onnx.ModelProto, path: Path, resolution: tuple[int, int] | None) -> None:
     constants = {tensor.name for tensor in proto.graph.initializer}
     inputs = [value for value in proto.graph.input if value.name not in constants]
-    if len(inputs) != 1 or len(proto.graph.output) != 1:
+    if len(inputs) != 1 or not proto.graph.output:
         raise ModelError(
-            f"{path} has {len(inputs)} inputs and {len(proto.graph.output)} outputs; an image "
-            "classifier has one of each."
+            f"{path} has {len(inputs)} inputs and {len(proto.graph.output)} outputs; a network "
+            "that reads one image and gives something is needed."
         )
     tensor = inputs[0].type.tensor_type
     if len(tensor.shape.dim) != 4 or tensor.elem_type != onnx.TensorProto.FLOAT:
@@ -88,33 +90,29 @@ def _fix_input(proto: onnx.ModelProto, path: Path, resolution: int | None) -> No
             f"{path}: the input '{inputs[0].name}' is not a float32 (N, C, H, W) image batch."
         )
     batch, channels, *sides = tensor.shape.dim
-    if channels.dim_value != 3:
+    if channels.dim_value not in _CHANNELS:
         raise ModelError(
             f"{path}: the input '{inputs[0].name}' has {channels.dim_value or 'unknown'} channels "
-            "where 3 are expected; models must read RGB in (N, C, H, W) order."
+            "where 1 (gray), 3 (RGB or BGR) or 4 (RGBA) are expected; models must read "
+            "(N, C, H, W)."
         )
     if batch.dim_value > 1:
         raise ModelError(f"{path} has a fixed batch of {batch.dim_value}. Export it with batch 1.")
     batch.dim_value = 1
-    for side in sides:
-        if side.dim_value == 0 and resolution is None:
+    for side, wanted in zip(sides, resolution or (0, 0), strict=True):
+        if side.dim_value == 0 and not wanted:
             raise ModelError(f"{path} leaves its input size open. Give it with `resolution`.")
-        if side.dim_value not in (0, resolution or side.dim_value):
+        if side.dim_value not in (0, wanted or side.dim_value):
             raise ModelError(
-                f"{path} is fixed to {side.dim_value} pixels, not {resolution}. Leave "
+                f"{path} is fixed to {side.dim_value} pixels, not {wanted}. Leave "
                 "`resolution` out or export the model anew."
             )
-        side.dim_value = side.dim_value or resolution or 0
+        side.dim_value = side.dim_value or wanted
         if side.dim_value > MAX_SIDE:
             raise ModelError(
                 f"{path} reads images of {side.dim_value} pixels a side, more than {MAX_SIDE}. "
                 "Export it for smaller ones."
             )
-    if sides[0].dim_value != sides[1].dim_value:
-        raise ModelError(
-            f"{path}: the input is {sides[0].dim_value}x{sides[1].dim_value}; only square inputs "
-            "are supported."
-        )
     for output in proto.graph.output:
         output.type.tensor_type.ClearField("shape")
     del proto.graph.value_info[:]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import onnx
 
@@ -28,15 +28,19 @@ def _quiet() -> Iterator[None]:
         logging.disable(level)
 
 
-def to_onnx(module: torch.nn.Module, resolution: int) -> onnx.ModelProto:
-    """Export for a (1, 3, resolution, resolution) float32 `input`; the output is `logits`."""
-    image = torch.zeros(1, 3, resolution, resolution)
+def to_onnx(
+    module: torch.nn.Module,
+    shape: tuple[int, int, int],
+    output_names: Sequence[str] = ("logits",),
+) -> onnx.ModelProto:
+    """Export for one float32 `input` of `shape` (C, H, W), with a name for each of its outputs."""
+    image = torch.zeros(1, *shape)
     with _quiet():
         program = torch.onnx.export(
             module,
             (image,),
             input_names=["input"],
-            output_names=["logits"],
+            output_names=list(output_names),
             dynamo=True,
             verbose=False,
         )

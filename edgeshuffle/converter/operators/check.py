@@ -33,6 +33,9 @@ def check_core(model: ir.Model) -> None:
         reason = operator_of(node).check(node)
         if reason is not None:
             raise ModelError(f"{where(node)} {reason}.")
+    if len(model.graph.outputs) > 1:
+        names = ", ".join(f"'{value.name}'" for value in model.graph.outputs)
+        raise ModelError(f"The model has several outputs ({names}); a classifier has one.")
     _check_output(model.graph.outputs[0])
 
 

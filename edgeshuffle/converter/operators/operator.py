@@ -22,10 +22,17 @@ Activation = Literal["none", "relu", "relu6"]
 
 
 class Channels(Enum):
-    """What the order of its input's channels means to an operator."""
+    """What the order of its inputs' channels means to an operator.
+
+    An element-wise operator of several run-time values, such as Add of a residual or Mul by a gate
+    of shape (1, C, 1, 1), is JOINT: its inputs have one channel count, or 1, and take their
+    channels in one order. Constants of a channel-wise or joint operator that have a channel axis
+    (that of a (1, C, 1, 1) or (C, 1, 1) array) are permuted along.
+    """
 
     MOVES = "rearranges elements and computes nothing"
     CHANNELWISE = "any order, the output has the same"
+    JOINT = "any order that all run-time inputs share, the output has the same"
     FREE = "any order, the weight columns follow"
     FIXED = "as given"
 

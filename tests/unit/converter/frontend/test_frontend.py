@@ -3,12 +3,14 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
+import torch
 from networks import Graph, noise, relative_error, run_ir, run_onnx
 from onnx import TensorProto, helper
 
 from edgeshuffle.converter.export import ExportOptions, export
 from edgeshuffle.converter.frontend import to_ir
 from edgeshuffle.converter.frontend.onnx_file import read_onnx
+from edgeshuffle.converter.frontend.torch_module import to_onnx
 from edgeshuffle.converter.operators.check import check_core
 from edgeshuffle.converter.passes import run_passes
 from edgeshuffle.errors import ModelError
@@ -40,11 +42,10 @@ def refused(message, proto, folder, resolution=None):
     ("message", "shape"),
     [
         (r"not a float32 \(N, C, H, W\)", [1, 3]),
-        ("4 channels where 3", [1, 4, 8, 8]),
+        ("2 channels where 1", [1, 2, 8, 8]),
         ("unknown channels", [1, None, 8, 8]),
         ("fixed batch of 2", [2, 3, 8, 8]),
         ("Give it with `resolution`", [1, 3, "h", "w"]),
-        ("8x6; only square", [1, 3, 8, 6]),
     ],
 )
 def test_inputs_that_are_no_image_are_refused(tmp_path, message, shape):
@@ -53,11 +54,11 @@ def test_inputs_that_are_no_image_are_refused(tmp_path, message, shape):
 
 def test_other_refusals(tmp_path):
     refused("not a float32", with_input([1, 3, 8, 8], TensorProto.UINT8), tmp_path)
-    refused("fixed to 8 pixels, not 16", small(), tmp_path, 16)
+    refused("fixed to 8 pixels, not 16", small(), tmp_path, (16, 16))
     two = small()
-    two.graph.output.append(two.graph.output[0])
-    two.graph.output[1].name = two.graph.node[0].output[0]
-    refused("1 inputs and 2 outputs", two, tmp_path)
+    two.graph.input.append(two.graph.input[0])
+    two.graph.input[1].name = "other"
+    refused("2 inputs and 1 outputs", two, tmp_path)
     with pytest.raises(ModelError, match="no ONNX model at"):
         read_onnx(tmp_path / "none.onnx", None)
     cut = small()
@@ -75,8 +76,8 @@ def test_other_opsets_compute_the_same(tmp_path, opset):
 
 def test_open_sizes_are_filled_in(tmp_path):
     proto = with_input(["n", 3, "h", "w"])
-    read = reread(proto, tmp_path, 8)
-    assert [d.dim_value for d in read.graph.input[0].type.tensor_type.shape.dim] == [1, 3, 8, 8]
+    read = reread(proto, tmp_path, (8, 6))
+    assert [d.dim_value for d in read.graph.input[0].type.tensor_type.shape.dim] == [1, 3, 8, 6]
 
 
 def core(message, build):
@@ -123,3 +124,22 @@ def test_more_pixels_than_a_picture_may_have_are_refused(tmp_path):
     onnx.save(graph.classifier(graph.conv("input", 2)), tmp_path / "large.onnx")
     with pytest.raises(ModelError, match="images of 5000 pixels a side, more than 2048"):
         export(ExportOptions(onnx=tmp_path / "large.onnx", output=tmp_path / "out"))
+
+
+def test_several_outputs_keep_their_names(tmp_path):
+    two = small()
+    inner = two.graph.node[0].output[0]
+    two.graph.output.append(helper.make_tensor_value_info(inner, TensorProto.FLOAT, [1, 6, 8, 8]))
+    model = to_ir(reread(two, tmp_path))
+    assert [value.name for value in model.graph.outputs] == [two.graph.output[0].name, inner]
+
+
+def test_a_module_is_exported_for_any_shape_with_names_for_its_outputs():
+    class Two(torch.nn.Module):
+        def forward(self, x):
+            return x.mean((2, 3)), x + 1
+
+    proto = to_onnx(Two(), (4, 6, 8), ("pooled", "raised"))
+    (given,) = proto.graph.input
+    assert [dim.dim_value for dim in given.type.tensor_type.shape.dim] == [1, 4, 6, 8]
+    assert [value.name for value in proto.graph.output] == ["pooled", "raised"]
