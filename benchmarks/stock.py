@@ -168,6 +168,7 @@ def _network(options: argparse.Namespace, artifact: Artifact) -> ShuffleNetV2:
     torch.manual_seed(options.seed)
     card = card_of_width(options.width)
     classes = artifact.manifest.num_classes
+    assert classes is not None
     model = ShuffleNetV2(card.channels, classes, cast("Stem", options.stem))
     if options.weights is not None:
         state = torch.load(options.weights, map_location="cpu", weights_only=True)

@@ -14,7 +14,7 @@ from edgeshuffle.untrusted import UntrustedError, decode
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 LABELS: Final = "labels.txt"
 RUNTIME_OF_FORMAT: Final = {"onnx": "ort", "tflite": "litert"}
 # Sides of pictures in pixels, and all other counts of a manifest.
@@ -23,6 +23,7 @@ _MAX_COUNT: Final = 2**31 - 1
 _MAX_BYTES: Final = 2**32
 _MAX_MANIFEST: Final = 16 * 2**20
 _MAX_VALUE: Final = 1e6
+_MAX_OUTPUTS: Final = 64
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,199}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -31,7 +32,10 @@ Precision = Literal["fp32", "int8"]
 
 @dataclass(frozen=True, kw_only=True)
 class TensorInfo:
-    """A model's input or output: real = (quantized - zero_point) * scale where scale is given."""
+    """A model's input or output: real = (quantized - zero_point) * scale where scale is given.
+
+    `layout` is `layout_of` its rank.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -82,13 +86,30 @@ class ModelFile:
     bytes: int
     sha256: str
     input: TensorInfo
-    output: TensorInfo
+    outputs: tuple[TensorInfo, ...]
     ops: dict[str, int]
 
     @property
     def runtime(self) -> str:
         """The runtime that runs this format: `ort` or `litert`."""
         return RUNTIME_OF_FORMAT[self.format]
+
+    @property
+    def batch(self) -> int:
+        """How many images an inference takes."""
+        return self.input.shape[0]
+
+    @property
+    def classes(self) -> int | None:
+        """How many numbers a classifier gives an image; None for what is no classifier.
+
+        A classifier has one output, of which an image has no more than one axis.
+        """
+        if len(self.outputs) != 1:
+            return None
+        shape = self.outputs[0].shape
+        image = shape[1:] if shape[0] == self.batch and len(shape) > 1 else shape
+        return max(image) if math.prod(image) == max(image) else None
 
     def check(self) -> None:
         """Raise ValueError for what no export wrote: a path, another ending, sizes below 1."""
@@ -101,7 +122,28 @@ class ModelFile:
         if not _SHA256.fullmatch(self.sha256):
             raise ValueError(f"'{self.path}' has no sha256")
         self.input.check()
-        self.output.check()
+        if not 1 <= len(self.outputs) <= _MAX_OUTPUTS:
+            raise ValueError(f"'{self.path}' cannot have {len(self.outputs)} outputs")
+        for output in self.outputs:
+            output.check()
+        if len({output.name for output in self.outputs}) < len(self.outputs):
+            raise ValueError(f"'{self.path}' has two outputs of one name")
+
+
+def layout_of(rank: int, images: Literal["NCHW", "NHWC"]) -> str:
+    """How the axes of a value of a file are ordered whose images are `images`.
+
+    Only values of rank 4 have a layout of their own in each format.
+    """
+    return {2: "NC", 4: images}.get(rank, "ND")
+
+
+def _count(classes: int | None) -> str:
+    return "no classes" if classes is None else f"{classes} classes"
+
+
+def _elements(end: TensorInfo) -> tuple[str, int]:
+    return end.name, math.prod(end.shape)
 
 
 def files_by_format(files: Iterable[ModelFile], precision: Precision) -> dict[str, ModelFile]:
@@ -162,13 +204,14 @@ class _Version:
 class Manifest:
     """What is in the artifact and how it was made. `macs` counts multiply-accumulates an image.
 
-    `warnings` are what the export found to be wrong with its INT8 files or their calibration.
+    `num_classes` is None for a model that is no classifier (`ModelFile.classes`). `warnings` are
+    what the export found to be wrong with its INT8 files or their calibration.
     """
 
     schema_version: int
     model: str
     source: dict[str, Any]
-    num_classes: int
+    num_classes: int | None
     preprocess: Preprocess
     passes: tuple[dict[str, Any], ...]
     quantization: dict[str, Any] | None
@@ -191,7 +234,10 @@ class Manifest:
         """Read what `to_json` wrote; raises ValueError on anything else, in one clean line."""
         version = decode(text, _Version, max_bytes=_MAX_MANIFEST).schema_version
         if version != SCHEMA_VERSION:
-            raise UntrustedError(f"schema version {version}, not {SCHEMA_VERSION}")
+            made = "an older" if version < SCHEMA_VERSION else "a newer"
+            raise UntrustedError(
+                f"{made} edgeshuffle wrote it: schema version {version}, not {SCHEMA_VERSION}"
+            )
         manifest = decode(text, cls, max_bytes=_MAX_MANIFEST)
         manifest.check()
         return manifest
@@ -199,22 +245,24 @@ class Manifest:
     def check(self) -> None:
         """Raise ValueError where the parts are impossible or do not fit each other."""
         self.preprocess.check()
-        counts = (self.num_classes, self.macs + 1, self.parameters + 1)
-        if not all(0 < count <= _MAX_BYTES**2 for count in counts):
+        if not all(0 <= count < _MAX_BYTES**2 for count in (self.macs, self.parameters)):
             raise ValueError("counts must be positive")
-        if self.num_classes > _MAX_COUNT:
-            raise ValueError(f"{self.num_classes} classes are too many")
         names = [file.path.casefold() for file in self.files]
         if len(set(names)) < len(names):
             raise ValueError("two model files have the same name")
+        elements = [_elements(end) for end in self.files[0].outputs] if self.files else []
         for file in self.files:
             file.check()
             if math.prod(file.input.shape) != 3 * self.preprocess.crop**2:
                 raise ValueError("the preprocessing does not fit the input")
-            if math.prod(file.output.shape) != self.num_classes:
-                raise ValueError(f"'{file.path}' does not give {self.num_classes} classes")
+            if file.classes != self.num_classes:
+                raise ValueError(f"'{file.path}' does not give {_count(self.num_classes)}")
+            if [_elements(end) for end in file.outputs] != elements:
+                raise ValueError(f"'{file.path}' does not give what '{self.files[0].path}' does")
         if self.labels is not None:
             if not _SHA256.fullmatch(self.labels.sha256) or self.labels.path != LABELS:
                 raise ValueError("the class names have no sha256 or another file")
             if self.labels.count != self.num_classes:
-                raise ValueError(f"{self.labels.count} class names, {self.num_classes} classes")
+                raise ValueError(
+                    f"{self.labels.count} class names, {_count(self.num_classes)} in the outputs"
+                )

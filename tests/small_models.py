@@ -156,7 +156,7 @@ def artifact(folder, files, *, num_classes, size, source=None):
                 bytes=(folder / name).stat().st_size,
                 sha256=sha256(folder / name),
                 input=TensorInfo(name="input", shape=shape, dtype="float32", layout=layout),
-                output=logits,
+                outputs=(logits,),
                 ops={},
             )
         )

@@ -86,7 +86,7 @@ def _logit_step(file: ModelFile, manifest: Manifest) -> float:
     """The unit of a file's logits: its quantization step, or 1 where there is none."""
     if file.precision == "fp32" or manifest.quantization is None:
         return 1.0
-    return float(manifest.quantization["output"]["scale"])
+    return float(manifest.quantization["outputs"][file.outputs[0].name]["scale"])
 
 
 @dataclass(kw_only=True)
@@ -123,7 +123,9 @@ class _Tally:
         """Percent of images whose label is among the `k` largest logits."""
         return 100 * float(np.mean(np.array(self.ranks) < k))
 
-    def result(self, file: ModelFile, reference: _Tally, classes: int, step: float) -> Result:
+    def result(
+        self, file: ModelFile, reference: _Tally, classes: int | None, step: float
+    ) -> Result:
         """Of all images so far; raises ValueError for an error against a reference of zeros."""
         n = len(self.agree)
         agreement = 100 * float(np.mean(self.agree))
@@ -137,7 +139,7 @@ class _Tally:
             n=n,
             top1=top1,
             top1_se=None if top1 is None else standard_error(top1, n),
-            top5=self.top(5) if self.ranks and classes > 5 else None,
+            top5=self.top(5) if self.ranks and (classes or 0) > 5 else None,
             drop=100 * float(lost.mean()) if self.ranks else None,
             drop_se=100 * float(lost.std()) / math.sqrt(n) if self.ranks else None,
             agreement=agreement,

@@ -105,7 +105,7 @@ def test_both_runtimes_give_the_same_numbers(given, exported):
         )
         for file in exported.manifest.files
     }
-    scale = exported.manifest.quantization["output"]["scale"]
+    scale = exported.manifest.quantization["outputs"]["logits"]["scale"]
     for image in data:
         logits = {key: session.run(image) for key, session in sessions.items()}
         steps = np.abs(logits["ort", "int8"] - logits["litert", "int8"]) / scale
@@ -146,7 +146,7 @@ def test_qoperator_style_computes_the_same_integers(given, exported, tmp_path):
     path = tmp_path / "q" / "shufflenet_v2_x0_5_int8.onnx"
     files = (path, exported.folder / path.name)
     runs = [RUNTIMES["ort"].open_session(str(file), 1).run for file in files]
-    scale = exported.manifest.quantization["output"]["scale"]
+    scale = exported.manifest.quantization["outputs"]["logits"]["scale"]
     for image in open_images(given / "test.npz", artifact.manifest.preprocess):
         first, second = (session(image) for session in runs)
         assert np.abs(first - second).max() <= 2 * scale

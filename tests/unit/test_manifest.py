@@ -50,13 +50,13 @@ def test_files_have_plain_names_with_their_formats_ending(made, name):
 @pytest.mark.parametrize(
     ("keys", "values"),
     [
-        (("schema_version",), [2, "1", None, 1.5]),
+        (("schema_version",), [1, 3, "2", None, 1.5]),
         (("source",), [None, [], "demo", 3]),
         (("passes",), [None, {}, ["fold"]]),
         (("quantization",), [[], "int8"]),
         (("metrics",), [None, [], 1]),
         (("tools",), [{"numpy": 2}, []]),
-        (("num_classes",), [0, -4, 5, 4.0, True, 2**70]),
+        (("num_classes",), [0, -4, 5, 4.0, True, None, 2**70]),
         (("macs",), [-1, "0", None]),
         (("files",), [{}, None, "m.onnx", [None], [{}]]),
         (("files", 0, "format"), ["pickle", None, "tflite"]),
@@ -67,6 +67,8 @@ def test_files_have_plain_names_with_their_formats_ending(made, name):
         (("files", 0, "input", "shape"), [[], [1, 3, 4, 0], [-1, -3, 4, 4], [1.0, 3, 4, 4], None]),
         (("files", 0, "input", "scale"), [0.0, -1.0, "1"]),
         (("files", 0, "input", "zero_point"), [999, 0.5]),
+        (("files", 0, "outputs"), [[], None, [{}], "logits", [[]]]),
+        (("files", 0, "outputs", 0, "shape"), [[], [1, 5], [0, 4], [2, 2], [1, 4.0], None]),
         (("preprocess", "resize"), [0, -1, MAX_SIDE + 1, 10**12, 4.0, True, None]),
         (("preprocess", "crop"), [0, 8, MAX_SIDE + 1]),
         (("preprocess", "mean"), [[0, 0], [0, 0, 0, 0], 0.5, ["0", 0, 0], [1e300, 0, 0]]),
@@ -100,6 +102,55 @@ def test_two_files_of_one_name_are_refused(made):
     other["path"] = "M.onnx"
     with pytest.raises(ValueError, match="the same name"):
         Manifest.from_json(changed(made, "files", to=[files[0], other]))
+
+
+def detector(made, *shapes, num_classes=None, names=None):
+    """The manifest's text with outputs of these shapes."""
+    data = json.loads(made.manifest.to_json())
+    one = data["files"][0]["outputs"][0]
+    names = names or [f"out{index}" for index in range(len(shapes))]
+    data["files"][0]["outputs"] = [
+        {**one, "name": name, "shape": shape, "layout": "ND"}
+        for name, shape in zip(names, shapes, strict=True)
+    ]
+    data["num_classes"] = num_classes
+    return json.dumps(data)
+
+
+def test_what_gives_more_than_one_number_a_class_is_no_classifier(made):
+    for shapes in ([[1, 4], [1, 4]], [[1, 4, 2]], [[1, 85, 22, 22]]):
+        found = Manifest.from_json(detector(made, *shapes))
+        assert found.num_classes is None
+        assert [list(end.shape) for end in found.files[0].outputs] == shapes
+        with pytest.raises(ValueError, match="does not give 4 classes"):
+            Manifest.from_json(detector(made, *shapes, num_classes=4))
+    assert Manifest.from_json(detector(made, [1, 4, 1, 1], num_classes=4)).num_classes == 4
+
+
+def test_outputs_have_names_of_their_own_and_are_not_countless(made):
+    with pytest.raises(ValueError, match="two outputs of one name"):
+        Manifest.from_json(detector(made, [1, 4], [1, 2], names=["a", "a"]))
+    with pytest.raises(ValueError, match="cannot have 65 outputs"):
+        Manifest.from_json(detector(made, *[[1, 4]] * 65))
+
+
+def test_files_give_the_same_outputs(made):
+    data = json.loads(detector(made, [1, 2, 3, 5], [1, 7]))
+    other = copy.deepcopy(data["files"][0])
+    other["path"] = "m.tflite"
+    other["format"] = "tflite"
+    other["outputs"][0]["shape"] = [1, 3, 5, 2]
+    data["files"].append(other)
+    assert len(Manifest.from_json(json.dumps(data)).files) == 2
+    other["outputs"].reverse()
+    with pytest.raises(ValueError, match=r"does not give what 'm\.onnx' does"):
+        Manifest.from_json(json.dumps(data))
+
+
+def test_an_older_manifest_is_one_line_that_says_export_again(made, tmp_path):
+    (tmp_path / "manifest.json").write_text(changed(made, "schema_version", to=1))
+    with pytest.raises(ArtifactError, match=r"an older edgeshuffle wrote it.*Export it again"):
+        Artifact.load(tmp_path)
 
 
 def test_a_hostile_name_never_leaves_the_folder(made, tmp_path):

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Emitted:
-    """A model file's bytes, its two ends, and how often each operator occurs in it."""
+    """A model file's bytes, its input and outputs, and how often each operator occurs in it."""
 
     data: bytes
     input: TensorInfo
-    output: TensorInfo
+    outputs: tuple[TensorInfo, ...]
     ops: dict[str, int]

@@ -14,6 +14,7 @@ from edgeshuffle.converter.operators import Activation, Scale, operator_of
 from edgeshuffle.converter.operators.fused import fused
 from edgeshuffle.converter.plan import QMIN
 from edgeshuffle.converter.precision import float_values
+from edgeshuffle.manifest import layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,15 +109,16 @@ class NhwcWriter:
             self._converted[value, wanted] = made
         return self._converted[value, wanted]
 
-    def info(self, value: ir.Value, layout: str) -> TensorInfo:
+    def info(self, value: ir.Value) -> TensorInfo:
         """How the manifest describes an input or output."""
         real = self._whole is None or value in self._floats
         params = None if real else self._written(value)
+        shape = g.nhwc(g.shape_of(value))
         return TensorInfo(
             name=value.name or "",
-            shape=g.nhwc(g.shape_of(value)),
+            shape=shape,
             dtype=_dtype(params).__name__,
-            layout=layout,
+            layout=layout_of(len(shape), "NHWC"),
             scale=None if params is None else params.scale,
             zero_point=None if params is None else params.zero_point,
         )

@@ -13,6 +13,7 @@ from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.emit.emitted import Emitted
 from edgeshuffle.converter.emit.onnx_float import float_proto
 from edgeshuffle.converter.emit.onnx_int8 import Int8Writer
+from edgeshuffle.manifest import layout_of
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -38,13 +39,13 @@ def emit(
     onnx.checker.check_model(proto, full_check=style != "qoperator")
     return Emitted(
         proto.SerializeToString(deterministic=True),
-        _end(model.graph.inputs[0], "NCHW"),
-        _end(model.graph.outputs[0], "NC"),
+        _end(model.graph.inputs[0]),
+        tuple(_end(value) for value in model.graph.outputs),
         dict(sorted(Counter(node.op_type for node in proto.graph.node).items())),
     )
 
 
-def _end(value: ir.Value, layout: str) -> TensorInfo:
-    return TensorInfo(
-        name=value.name or "", shape=g.shape_of(value), dtype="float32", layout=layout
-    )
+def _end(value: ir.Value) -> TensorInfo:
+    shape = g.shape_of(value)
+    layout = layout_of(len(shape), "NCHW")
+    return TensorInfo(name=value.name or "", shape=shape, dtype="float32", layout=layout)

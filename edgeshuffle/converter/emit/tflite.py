@@ -31,10 +31,10 @@ def emit(model: ir.Model, plan: QuantPlan | None) -> Emitted:
         if not is_fused(node):
             writer.begin(node)
             operator_of(node).tflite(writer, node)
-    ends = [writer.end(graph.inputs[0])], [writer.end(graph.outputs[0])]
+    ends = [writer.end(graph.inputs[0])], [writer.end(value) for value in graph.outputs]
     return Emitted(
         writer.buffer.finish(*ends),
-        writer.info(graph.inputs[0], "NHWC"),
-        writer.info(graph.outputs[0], "NC"),
+        writer.info(graph.inputs[0]),
+        tuple(writer.info(value) for value in graph.outputs),
         writer.buffer.op_counts(),
     )

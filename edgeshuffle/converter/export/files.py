@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,7 +52,7 @@ def write_models(
                     bytes=len(emitted.data),
                     sha256=hashlib.sha256(emitted.data).hexdigest(),
                     input=emitted.input,
-                    output=emitted.output,
+                    outputs=emitted.outputs,
                     ops=emitted.ops,
                 )
             )
@@ -66,7 +65,12 @@ def write_labels(
     """The class names, where there are any; raises WeightsError for too few or too many."""
     if labels is None:
         return None
-    classes = math.prod(files[0].output.shape)
+    classes = files[0].classes
+    if classes is None:
+        raise WeightsError(
+            f"There are {len(labels)} class names, but the model is no classifier: it does not "
+            "give one number a class. Leave them out."
+        )
     if len(labels) != classes:
         raise WeightsError(
             f"There are {len(labels)} class names for {classes} classes. Give the weights that "

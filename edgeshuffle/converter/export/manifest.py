@@ -6,8 +6,6 @@ import dataclasses
 from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from edgeshuffle import __version__
 from edgeshuffle.artifact import SCHEMA_VERSION, Manifest, ModelFile
 
@@ -41,7 +39,11 @@ def quantization_entry(made: Int8) -> dict[str, Any]:
         "images_held_out": made.quantized.held_out,
         "calibration_sha256": made.calibration.digest,
         "input": dataclasses.asdict(activations[graph.inputs[0].name or ""]),
-        "output": dataclasses.asdict(activations[graph.outputs[0].name or ""]),
+        "outputs": {
+            name: dataclasses.asdict(activations[name])
+            for value in graph.outputs
+            if (name := value.name or "") in activations
+        },
     }
 
 
@@ -58,7 +60,7 @@ def make_manifest(
         schema_version=SCHEMA_VERSION,
         model=source.name,
         source=source.source,
-        num_classes=int(np.prod(files[0].output.shape)),
+        num_classes=files[0].classes,
         preprocess=source.preprocess,
         passes=tuple(
             {"name": log.name, "rewrites": log.outcome.rewrites, "left": list(log.outcome.left)}

@@ -92,7 +92,7 @@ def prove(
         return np.stack(found).astype(np.float64)
 
     expected = run(source, compared)
-    classes = int(np.prod(files[0].output.shape))
+    classes = int(np.prod(files[0].outputs[0].shape))
     if expected.shape[1] != classes or not np.isfinite(expected).all():
         raise ModelError(
             f"{source.name} gives {expected.shape[1]} logits for {classes} classes, or NaN or "

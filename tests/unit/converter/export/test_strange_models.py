@@ -142,7 +142,8 @@ def test_exported_right(name, made, tmp_path, calibration):
     for (_, precision), logits in found.items():
         limit = 1e-5 if precision == "fp32" else 0.1
         assert np.abs(logits - expected).max() <= limit * spread
-    step = artifact.manifest.quantization["output"]["scale"]
+    (output,) = artifact.manifest.quantization["outputs"].values()
+    step = output["scale"]
     assert np.abs(found["ort", "int8"] - found["litert", "int8"]).max() <= 2.01 * step
 
 

@@ -86,8 +86,8 @@ def test_with_all_convolutions_in_float_only_the_input_is_rounded(tmp_path):
 @pytest.mark.parametrize("name", EMITTERS)
 def test_the_output_of_a_float_classifier_is_not_rounded(name):
     emitted = EMITTERS[name].emit(MODEL, PLAN.only(NAMES[:-1]))
-    assert emitted.output.dtype == "float32"
-    assert emitted.output.scale is None
+    assert emitted.outputs[0].dtype == "float32"
+    assert emitted.outputs[0].scale is None
     assert emitted.input.dtype == ("int8" if name == "tflite" else "float32")
 
 
