@@ -77,13 +77,6 @@ def pytest_configure(config):
         config.pluginmanager.register(config.stash[SKIPS])
 
 
-def pytest_collection_modifyitems(items):
-    """Devices, emulators and engines are shared by all tests: one process has them."""
-    for item in items:
-        if item.get_closest_marker("device"):
-            item.add_marker(pytest.mark.xdist_group("device"))
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session):
     if is_worker(session.config):

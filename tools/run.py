@@ -25,8 +25,8 @@ CONSTRAINTS = ROOT / "tools" / "constraints.txt"
 CPU_TORCH = ("--extra-index-url", "https://download.pytorch.org/whl/cpu")
 EXTRAS = {"demo": "export", "test": "dev", "campaign": "dev"}
 CAMPAIGN_MINUTES = "30"
-# What shares a device, an emulator or a container engine stays in one of the two processes.
-TESTS = ["-m", "pytest", "-n", "2", "--dist", "loadgroup"]
+# Tests of one file share a device, an emulator or a container engine: one process has them all.
+TESTS = ["-m", "pytest", "-n", "2", "--dist", "loadfile"]
 COMMANDS = {
     "demo": [
         ["-m", "edgeshuffle", "export", "--width", "1.0", "--int8", "--overwrite"],
