@@ -175,11 +175,11 @@ def _network(options: argparse.Namespace, artifact: Artifact) -> ShuffleNetV2:
         model.load_state_dict(state)
     else:
         _say("no --weights: the stock models get random ones, so compare times only")
-        size = artifact.manifest.preprocess.crop
+        shape = artifact.manifest.preprocess.shape
         with torch.no_grad():
             # Training mode fills the batch norms' statistics; otherwise activations fade to zero.
             for _ in range(20):
-                model(torch.randn(4, 3, size, size))
+                model(torch.randn(4, *shape))
     torch.save(model.eval().state_dict(), options.out / "weights.pt")
     return model
 
@@ -187,7 +187,7 @@ def _network(options: argparse.Namespace, artifact: Artifact) -> ShuffleNetV2:
 def _calibration(options: argparse.Namespace, artifact: Artifact) -> NDArray[np.float32]:
     preprocess = artifact.manifest.preprocess
     if options.calib is None:
-        size = (options.calib_images, 3, preprocess.crop, preprocess.crop)
+        size = (options.calib_images, *preprocess.shape)
         return np.random.default_rng(options.seed).standard_normal(size, np.float32)
     return np.concatenate(list(open_images(options.calib, preprocess, limit=options.calib_images)))
 

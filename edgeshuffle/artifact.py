@@ -19,9 +19,9 @@ from edgeshuffle.manifest import (
     Manifest,
     ModelFile,
     Precision,
-    Preprocess,
     TensorInfo,
 )
+from edgeshuffle.preprocess import Preprocess
 from edgeshuffle.untrusted import UntrustedError, read_bounded
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from edgeshuffle.preprocess import Preprocess  # noqa: TC001 - the decoder needs it
 from edgeshuffle.untrusted import UntrustedError, decode
 
 if TYPE_CHECKING:
@@ -17,12 +18,9 @@ if TYPE_CHECKING:
 SCHEMA_VERSION: Final = 2
 LABELS: Final = "labels.txt"
 RUNTIME_OF_FORMAT: Final = {"onnx": "ort", "tflite": "litert"}
-# Sides of pictures in pixels, and all other counts of a manifest.
-MAX_SIDE: Final = 4096
 _MAX_COUNT: Final = 2**31 - 1
 _MAX_BYTES: Final = 2**32
 _MAX_MANIFEST: Final = 16 * 2**20
-_MAX_VALUE: Final = 1e6
 _MAX_OUTPUTS: Final = 64
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,199}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -55,28 +53,6 @@ class TensorInfo:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preprocess:
-    """RGB image to tensor: resize the shorter side (bilinear), crop the centre, normalise.
-
-    Sizes in pixels; `mean` and `std` apply to values in 0..1, per RGB channel.
-    """
-
-    resize: int
-    crop: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-
-    def check(self) -> None:
-        """Raise ValueError for what no image can be prepared with."""
-        if not all(0 < side <= MAX_SIDE for side in (self.resize, self.crop)):
-            raise ValueError(f"`resize` and `crop` must be from 1 to {MAX_SIDE} pixels")
-        if not all(abs(value) <= _MAX_VALUE for value in (*self.mean, *self.std)):
-            raise ValueError(f"mean and std must be numbers of at most {_MAX_VALUE:g}")
-        if not all(value > 0 for value in self.std):
-            raise ValueError("std must be positive")
-
-
-@dataclass(frozen=True, kw_only=True)
 class ModelFile:
     """One model file of the artifact."""
 
@@ -98,6 +74,12 @@ class ModelFile:
     def batch(self) -> int:
         """How many images an inference takes."""
         return self.input.shape[0]
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(channels, height, width) of the images that it reads."""
+        _, *image = self.input.shape
+        return (*image[-1:], *image[:-1]) if self.input.layout == "NHWC" else tuple(image)
 
     @property
     def classes(self) -> int | None:
@@ -253,8 +235,11 @@ class Manifest:
         elements = [_elements(end) for end in self.files[0].outputs] if self.files else []
         for file in self.files:
             file.check()
-            if math.prod(file.input.shape) != 3 * self.preprocess.crop**2:
-                raise ValueError("the preprocessing does not fit the input")
+            if file.image_shape != self.preprocess.shape:
+                raise ValueError(
+                    f"the preprocessing makes {list(self.preprocess.shape)} of an image, "
+                    f"'{file.path}' reads {list(file.input.shape)}"
+                )
             if file.classes != self.num_classes:
                 raise ValueError(f"'{file.path}' does not give {_count(self.num_classes)}")
             if [_elements(end) for end in file.outputs] != elements:

@@ -165,7 +165,7 @@ def artifact(folder, files, *, num_classes, size, source=None):
         model="small",
         source=source or {"kind": "test"},
         num_classes=num_classes,
-        preprocess=Preprocess(resize=size, crop=size, mean=(0.0,) * 3, std=(1.0,) * 3),
+        preprocess=Preprocess(resize=size, crop=(size, size), mean=(0.0,) * 3, std=(1.0,) * 3),
         passes=(),
         quantization=None,
         metrics={},

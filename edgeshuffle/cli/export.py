@@ -11,12 +11,13 @@ import click
 
 from edgeshuffle.cli import shared
 from edgeshuffle.cli.flags import with_own_flags
-from edgeshuffle.cli.numbers import FiniteFloat, Triple
+from edgeshuffle.cli.numbers import FiniteFloat, PerChannel, Size
 from edgeshuffle.cli.output import echo_json, say
 from edgeshuffle.converter.emit import EMITTERS
 from edgeshuffle.converter.quant.calibrators import CALIBRATORS
 from edgeshuffle.converter.quant.recipe import DEFAULT, recipe_names
 from edgeshuffle.dataset.labels import CLASS_ORDERS
+from edgeshuffle.preprocess import CHANNELS
 
 if TYPE_CHECKING:
     from edgeshuffle.converter.export import Exported
@@ -48,7 +49,9 @@ if TYPE_CHECKING:
     help="Which weights of a checkpoint with several, such as model_ema or ema.module.",
 )
 @click.option("--num-classes", type=click.IntRange(2), help="Checked against the weights.")
-@click.option("--resolution", type=int, help="Input side in pixels [default: the card's].")
+@click.option(
+    "--resolution", type=Size(), help="Input in pixels, height x width [default: the card's]."
+)
 @click.option(
     "--stem",
     type=click.Choice(["imagenet", "cifar"]),
@@ -123,8 +126,13 @@ if TYPE_CHECKING:
     metavar="PERCENT",
     help="Likewise, of labels that are the float model's.",
 )
-@click.option("--mean", type=Triple(), help="Of R,G,B in 0..1 [default: the card's].")
-@click.option("--std", type=Triple(), help="Likewise.")
+@click.option(
+    "--channels",
+    type=click.Choice(list(CHANNELS)),
+    help="What the model reads, in this order [default: rgb; gray for 1 channel, rgba for 4].",
+)
+@click.option("--mean", type=PerChannel(), help="Of the channels in 0..1 [default: the card's].")
+@click.option("--std", type=PerChannel(), help="Likewise.")
 @click.option(
     "-o",
     "--output",

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+import re
+from typing import Any, Final
 
 import click
+
+_CHANNELS: Final = (1, 3, 4)
+_SIZE: Final = re.compile(r"([0-9]{1,9})(?:[xX]([0-9]{1,9}))?")
 
 
 class FiniteFloat(click.FloatRange):
@@ -26,8 +30,8 @@ class FiniteFloat(click.FloatRange):
         return super()._describe_range() if (self.min, self.max) != (None, None) else "finite"
 
 
-class Triple(click.ParamType[Any]):
-    """Three finite numbers, one a colour channel: `0.485,0.456,0.406`."""
+class PerChannel(click.ParamType[Any]):
+    """A finite number for each channel, or one for all: `0.485,0.456,0.406`."""
 
     name = "r,g,b"
 
@@ -41,6 +45,22 @@ class Triple(click.ParamType[Any]):
             numbers = tuple(float(part) for part in str(value).split(","))
         except ValueError:
             numbers = ()
-        if len(numbers) != 3 or not all(map(math.isfinite, numbers)):
-            self.fail(f"{value!r} is not three numbers such as 0.485,0.456,0.406", param, ctx)
+        if len(numbers) not in _CHANNELS or not all(map(math.isfinite, numbers)):
+            self.fail(f"{value!r} is not 1, 3 or 4 numbers such as 0.485,0.456,0.406", param, ctx)
         return numbers
+
+
+class Size(click.ParamType[Any]):
+    """Pixels: one side of a square, or height x width, as `128x64`."""
+
+    name = "side|HxW"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | tuple[int, int]:
+        """Raise click.BadParameter, which ends with 2, for anything else."""
+        sides = _SIZE.fullmatch(str(value))
+        if sides is None:
+            self.fail(f"{value!r} is not a size such as 224 or 128x64 (height x width)", param, ctx)
+        height, width = int(sides[1]), sides[2]
+        return height if width is None else (height, int(width))

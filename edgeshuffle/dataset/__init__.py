@@ -12,7 +12,7 @@ import numpy as np
 from edgeshuffle.dataset.folder import open_folder
 from edgeshuffle.dataset.npz import open_npz
 from edgeshuffle.dataset.pictures import PictureSubset
-from edgeshuffle.dataset.preprocess import preprocess_picture
+from edgeshuffle.dataset.preprocess import MODES, preprocess_picture
 from edgeshuffle.errors import DataError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _SEED: Final = 2018
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ImageSet:
-    """Images in a fixed order; iterating decodes one at a time to float32 (1, 3, crop, crop).
+    """Images in a fixed order; iterating decodes one at a time to float32 (1, C, height, width).
 
     `labels` are class indices of the same order, int64 (n,), or None where there are none;
     `class_order` tells how class folders were told apart, where labels came from those.
@@ -46,7 +46,8 @@ class ImageSet:
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         for index in range(len(self)):
-            yield preprocess_picture(self.pictures.picture(index), self.preprocess)
+            picture = self.pictures.picture(index, MODES[self.preprocess.channels])
+            yield preprocess_picture(picture, self.preprocess)
 
     def some(self, limit: int) -> ImageSet:
         """At most so many of them, spread evenly over the classes, if known, and over the set."""
@@ -82,10 +83,10 @@ def open_images(
 ) -> ImageSet:
     """Open a flat folder, a folder of class folders, or an .npz file.
 
-    An .npz file holds `x` or `images`, uint8 (n, h, w), (n, h, w, 1) or (n, h, w, 3); optionally
-    `y` or `labels`, integer (n,); and optionally `classes`, the names of its labels. With `limit`
-    at most so many images are used, spread evenly over the classes and over the set. `class_order`
-    decides how class folders are told apart (`labels.class_indices`).
+    An .npz file holds `x` or `images`, uint8 (n, h, w) or (n, h, w, C) with C 1, 3 or 4 (RGBA);
+    optionally `y` or `labels`, integer (n,); and optionally `classes`, the names of its labels.
+    With `limit` at most so many images are used, spread evenly over the classes and over the set.
+    `class_order` decides how class folders are told apart (`labels.class_indices`).
 
     Raises DataError where there are no images, or labels are missing though `labelled`, are out
     of range of `num_classes`, or cannot be told from the class folders' names.

@@ -36,9 +36,9 @@ class RowPictures:
     def __len__(self) -> int:
         return len(self.chosen)
 
-    def picture(self, index: int) -> Image.Image:
-        """One RGB picture; raises DataError."""
-        return self._row(index).picture(0)
+    def picture(self, index: int, mode: str) -> Image.Image:
+        """One picture of Pillow's `mode` RGB, RGBA or L; raises DataError."""
+        return self._row(index).picture(0, mode)
 
     def content(self, index: int) -> bytes:
         """The same bytes as of a picture in memory; raises DataError."""
@@ -59,7 +59,7 @@ class RowPictures:
 
 @dataclass(frozen=True, eq=False)
 class PackedPictures:
-    """Pictures before some of them are chosen; `shape` is one picture's, (h, w) or (h, w, 3)."""
+    """Pictures before some of them are chosen; `shape` is one picture's, (h, w[, 3 or 4])."""
 
     file: Path
     member: Member
@@ -70,14 +70,14 @@ class PackedPictures:
 
     @classmethod
     def of(cls, file: Path, member: Member) -> PackedPictures:
-        """Pictures of an array (n, h, w[, 1 or 3]); raises DataError."""
+        """Pictures of an array (n, h, w[, 1, 3 or 4]); raises DataError."""
         shape = member.shape
         single = len(shape) == 4 and shape[3] == 1
-        good_shape = len(shape) == 3 or (len(shape) == 4 and shape[3] in (1, 3))
+        good_shape = len(shape) == 3 or (len(shape) == 4 and shape[3] in (1, 3, 4))
         if member.dtype != np.uint8 or not good_shape or 0 in shape[1:]:
             raise DataError(
                 f"{file} has images of type {member.dtype} and shape {shape}. "
-                "Give uint8 (n, h, w), (n, h, w, 1) or (n, h, w, 3)."
+                "Give uint8 (n, h, w) or (n, h, w, C) with C 1, 3 or 4 (RGBA)."
             )
         return cls(file, member, shape[1:3] if single else shape[1:])
 

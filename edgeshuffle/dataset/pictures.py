@@ -25,8 +25,8 @@ _MOST_BYTES: Final = 256 << 20
 class Pictures(Protocol):
     def __len__(self) -> int: ...
 
-    def picture(self, index: int) -> Image.Image:
-        """One RGB picture; raises DataError."""
+    def picture(self, index: int, mode: str) -> Image.Image:
+        """One picture of Pillow's `mode` RGB, RGBA or L; raises DataError."""
         ...
 
     def content(self, index: int) -> bytes:
@@ -44,7 +44,7 @@ class FilePictures:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def picture(self, index: int) -> Image.Image:
+    def picture(self, index: int, mode: str) -> Image.Image:
         path = self.paths[index]
         self._check(path)
         try:
@@ -53,7 +53,7 @@ class FilePictures:
                 warnings.simplefilter("ignore")
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
                 with Image.open(path) as image:
-                    return _rgb(image)
+                    return _converted(image, mode)
         # Pillow's decoders let errors of many types out of a damaged file.
         except Exception as err:
             raise DataError(
@@ -87,8 +87,8 @@ class PixelPictures:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def picture(self, index: int) -> Image.Image:
-        return Image.fromarray(self.pixels[index]).convert("RGB")
+    def picture(self, index: int, mode: str) -> Image.Image:
+        return _converted(Image.fromarray(self.pixels[index]), mode)
 
     def content(self, index: int) -> bytes:
         pixels: bytes = self.pixels[index].tobytes()
@@ -105,19 +105,23 @@ class PictureSubset:
     def __len__(self) -> int:
         return len(self.chosen)
 
-    def picture(self, index: int) -> Image.Image:
-        return self.pictures.picture(self.chosen[index])
+    def picture(self, index: int, mode: str) -> Image.Image:
+        return self.pictures.picture(self.chosen[index], mode)
 
     def content(self, index: int) -> bytes:
         return self.pictures.content(self.chosen[index])
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    """Eight bits of red, green and blue, without the alpha channel."""
+def _converted(image: Image.Image, mode: str) -> Image.Image:
+    """Eight bits a channel; without alpha where `mode` has none, and opaque where the image has
+    none. Grey is the luma of red, green and blue (ITU-R BT.601).
+    """
     if image.mode.startswith("I"):
         # Pillow would clip 16-bit greys at 255; their upper byte is the picture.
         image = Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
     elif image.mode == "P":
         # Straight to RGB, Pillow warns about the palette's transparency.
         image = image.convert("RGBA")
-    return image.convert("RGB")
+    if mode == "RGBA":
+        return image.convert(mode)
+    return image.convert("RGB").convert(mode)

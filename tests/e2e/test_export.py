@@ -184,7 +184,7 @@ def test_an_onnx_file_takes_the_same_way(exporter, given, tmp_path):
     assert run("export", *arguments, "-o", tmp_path / "out") == 0
     artifact = Artifact.load(tmp_path / "out")
     assert artifact.manifest.model == "my_net"
-    assert artifact.manifest.preprocess.crop == SIZE
+    assert artifact.manifest.preprocess.crop == (SIZE, SIZE)
     found = evaluate(EvaluateOptions(artifact=artifact, data=given / "test.npz"))
     assert {result.n for result in found.results} == {24}
 

@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edgeshuffle.preprocess import Channels
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
     """What to export. None means: what the checkpoint, the model file or the card says, or the
     default recipe.
+
+    `resolution` is a side of a square or (height, width) in pixels; `mean` and `std` have a number
+    for each of the `channels`, in their order, or one for all.
 
     `max_drop` is in points, `min_sqnr` in dB and `min_agreement` in percent: limits of INT8 files,
     with GateError where one is missed. `class_order` (`index` or `sorted`) tells how the class
@@ -24,7 +29,7 @@ class ExportOptions:
     weights: str = "demo"
     key: str | None = None
     num_classes: int | None = None
-    resolution: int | None = None
+    resolution: int | tuple[int, int] | None = None
     stem: str | None = None
     formats: tuple[str, ...] = ("onnx", "tflite")
     onnx_style: str = "qdq"
@@ -34,8 +39,9 @@ class ExportOptions:
     calib_limit: int | None = None
     recipe: str | None = None
     calibrator: str | None = None
-    mean: tuple[float, float, float] | None = None
-    std: tuple[float, float, float] | None = None
+    channels: Channels | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
     max_drop: float | None = None
     min_sqnr: float | None = None
     min_agreement: float | None = None

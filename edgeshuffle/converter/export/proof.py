@@ -73,11 +73,9 @@ def prove(
     logits, RuntimeUnavailableError where a runtime does not load its file, and MissingExtraError.
     """
     real = [] if images is None else list(images)
-    side = files[0].input.shape[2]
+    shape = (1, *files[0].image_shape)
     random = np.random.RandomState(SEED)
-    noise = [
-        random.standard_normal((1, 3, side, side)).astype(np.float32) for _ in range(RANDOM_IMAGES)
-    ]
+    noise = [random.standard_normal(shape).astype(np.float32) for _ in range(RANDOM_IMAGES)]
     compared = [*noise, *real]
     total = (len(files) + 1) * len(compared)
     done = 0

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeshuffle.converter.quant.recipe import Recipe
+    from edgeshuffle.preprocess import Channels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +34,14 @@ class ZooModel:
 
 @dataclass(frozen=True, kw_only=True)
 class InputChoice:
-    """What is said of the input: side in pixels, mean and std in 0..1. None is the card's."""
+    """What is said of the input: (height, width) in pixels, its channels, and a mean and a std in
+    0..1 for each of these or for all. None is the card's or the model file's.
+    """
 
-    resolution: int | None
-    mean: tuple[float, float, float] | None
-    std: tuple[float, float, float] | None
+    resolution: tuple[int, int] | None
+    channels: Channels | None
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,7 +68,12 @@ def resolve(options: ExportOptions) -> ExportRequest:
     unused = options.calib is not None and not options.int8
     return ExportRequest(
         model=_model(options),
-        input=InputChoice(resolution=options.resolution, mean=options.mean, std=options.std),
+        input=InputChoice(
+            resolution=_sides(options.resolution),
+            channels=options.channels,
+            mean=options.mean,
+            std=options.std,
+        ),
         formats={name: _choices(options, name) for name in options.formats},
         int8=_quantization(options, recipe) if options.int8 and recipe is not None else None,
         target=target,
@@ -165,15 +170,24 @@ def _check_model(options: ExportOptions) -> None:
 
 
 def _check_resolution(options: ExportOptions) -> None:
-    side = options.resolution
-    if side is not None and side < _STRIDE:
+    sides = _sides(options.resolution)
+    if sides is None:
+        return
+    height, width = sides
+    shown = f"{height}" if height == width else f"{height}x{width}"
+    if min(sides) < _STRIDE:
         raise UnknownNameError(
-            f"`resolution={side}` is below {_STRIDE}, ShuffleNetV2's total stride."
+            f"`resolution={shown}` is below {_STRIDE}, ShuffleNetV2's total stride."
         )
-    if side is not None and side > MAX_SIDE:
+    if max(sides) > MAX_SIDE:
         raise UnknownNameError(
-            f"`resolution={side}` is above {MAX_SIDE}, the most that is supported."
+            f"`resolution={shown}` is above {MAX_SIDE}, the most that is supported."
         )
+
+
+def _sides(resolution: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    """Height and width."""
+    return (resolution, resolution) if isinstance(resolution, int) else resolution
 
 
 def _is_own(options: ExportOptions) -> bool:

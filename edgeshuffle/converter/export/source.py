@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from edgeshuffle.artifact import Preprocess, sha256
 from edgeshuffle.converter import zoo
+from edgeshuffle.converter.export.pictures import make_preprocess, note
 from edgeshuffle.converter.export.reference import OnnxReference, Reference, TorchReference
 from edgeshuffle.converter.export.request import InputChoice, OnnxFile, ZooModel
 from edgeshuffle.converter.zoo.cards import load_card
-from edgeshuffle.errors import ModelError
 
-CIFAR_RESOLUTION: Final = 32
+CIFAR_RESOLUTION: Final = (32, 32)
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ def _from_zoo(model: ZooModel, given: InputChoice) -> Source:
     resolution = given.resolution
     if resolution is None and loaded.source["stem"] == "cifar":
         resolution = CIFAR_RESOLUTION
-    preprocess = _preprocess(given, loaded.preprocess, resolution)
+    preprocess = make_preprocess(given, loaded.preprocess, resolution, loaded.in_channels)
     return Source(
         loaded.card.name,
-        to_onnx(loaded.module, (3, preprocess.crop, preprocess.crop)),
+        to_onnx(loaded.module, preprocess.shape),
         TorchReference(loaded.module),
         preprocess,
         loaded.labels,
@@ -65,37 +65,19 @@ def _from_zoo(model: ZooModel, given: InputChoice) -> Source:
 def _from_onnx(model: OnnxFile, given: InputChoice) -> Source:
     from edgeshuffle.converter.frontend.onnx_file import read_onnx
 
-    asked = None if given.resolution is None else (given.resolution, given.resolution)
-    proto = read_onnx(model.path, asked)
+    proto = read_onnx(model.path, given.resolution)
     constants = {tensor.name for tensor in proto.graph.initializer}
     entry = next(value for value in proto.graph.input if value.name not in constants)
-    _, channels, side, width = (dim.dim_value for dim in entry.type.tensor_type.shape.dim)
-    if (channels, width) != (3, side):
-        raise ModelError(
-            f"{model.path}: the input is {side}x{width} with {channels} channels; pictures are "
-            "prepared as square RGB only."
-        )
+    _, channels, *sides = (dim.dim_value for dim in entry.type.tensor_type.shape.dim)
+    card = load_card("shufflenet_v2_x1_0").preprocess
+    preprocess = make_preprocess(given, card, (sides[0], sides[1]), channels)
     digest = sha256(model.path)
     return Source(
         model.name,
         proto,
-        OnnxReference(model.path, digest, asked),
-        _preprocess(given, load_card("shufflenet_v2_x1_0").preprocess, side),
+        OnnxReference(model.path, digest, given.resolution),
+        preprocess,
         None,
         {"kind": "onnx", "file": model.path.name, "sha256": digest},
-        () if given.mean else ("mean and std: ImageNet's (`mean` and `std` set them)",),
+        note(given, preprocess.channels),
     )
-
-
-def _preprocess(given: InputChoice, card: Preprocess, resolution: int | None) -> Preprocess:
-    crop = card.crop if resolution is None else resolution
-    # Small networks see whole pictures; the margin of the card's crop belongs to photographs.
-    resize = crop if crop <= zoo.SMALL_INPUT else round(card.resize * crop / card.crop)
-    preprocess = Preprocess(
-        resize=resize, crop=crop, mean=given.mean or card.mean, std=given.std or card.std
-    )
-    try:
-        preprocess.check()
-    except ValueError as err:
-        raise ModelError(f"No picture can be prepared for {crop} pixels: {err}.") from err
-    return preprocess

@@ -29,6 +29,7 @@ class Loaded:
     labels: tuple[str, ...] | None
     source: dict[str, Any]
     notes: tuple[str, ...]
+    in_channels: int = 3
 
 
 def load(
@@ -36,7 +37,7 @@ def load(
     width: float | None,
     weights: str,
     num_classes: int | None = None,
-    resolution: int | None = None,
+    resolution: tuple[int, int] | None = None,
     stem: str | None = None,
     key: str | None = None,
 ) -> Loaded:
@@ -71,7 +72,7 @@ def load(
         )
     module = _filled(card, checkpoint)
     chosen = choose_stem(
-        stem, checkpoint, small=(resolution or card.preprocess.crop) <= SMALL_INPUT
+        stem, checkpoint, small=max(resolution or card.preprocess.crop) <= SMALL_INPUT
     )
     notes = [chosen.note] if chosen.note and not packaged else []
     module.use_stem(chosen.stem)

@@ -68,7 +68,7 @@ def load_card(name: str) -> Card:
         labels=read_labels(data["labels"]),
         preprocess=Preprocess(
             resize=entry["resize"],
-            crop=entry["resolution"],
+            crop=(entry["resolution"], entry["resolution"]),
             mean=tuple(entry["mean"]),
             std=tuple(entry["std"]),
         ),

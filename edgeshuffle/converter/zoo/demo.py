@@ -30,7 +30,7 @@ def demo_weights(card: Card) -> Path:
 def demo_preprocess(card: Card) -> Preprocess:
     """The card's input, with the small demo images enlarged to it whole instead of cropped."""
     given = card.preprocess
-    return Preprocess(resize=given.crop, crop=given.crop, mean=given.mean, std=given.std)
+    return Preprocess(resize=min(given.crop), crop=given.crop, mean=given.mean, std=given.std)
 
 
 def demo_labels() -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from edgeshuffle.cli import main
-from edgeshuffle.cli.numbers import FiniteFloat, Triple
+from edgeshuffle.cli.numbers import FiniteFloat, PerChannel
 from edgeshuffle.converter.export import ExportOptions, export
 from edgeshuffle.errors import UnknownNameError
 from edgeshuffle.runner.compare import CompareOptions, compare
@@ -18,7 +18,7 @@ def test_no_option_takes_a_number_that_is_not_finite(given):
     for kind, value in (
         (FiniteFloat(), given),
         (FiniteFloat(0), given),
-        (Triple(), f"0,{given},0"),
+        (PerChannel(), f"0,{given},0"),
     ):
         with pytest.raises(click.BadParameter):
             kind.convert(value, None, None)
@@ -32,7 +32,7 @@ def test_help_shows_a_range_only_where_there_is_one():
 
 def test_a_finite_number_is_taken_within_its_range():
     assert FiniteFloat().convert("-1.5", None, None) == -1.5
-    assert Triple().convert("0.5,-0.25,1e3", None, None) == (0.5, -0.25, 1000.0)
+    assert PerChannel().convert("0.5,-0.25,1e3", None, None) == (0.5, -0.25, 1000.0)
     with pytest.raises(click.BadParameter):
         FiniteFloat(0).convert("-1.5", None, None)
 

@@ -9,10 +9,10 @@ from PIL import Image
 from edgeshuffle.dataset import open_images
 from edgeshuffle.dataset.labels import class_indices
 from edgeshuffle.errors import DataError, UnknownNameError
-from edgeshuffle.manifest import Preprocess
+from edgeshuffle.preprocess import Preprocess
 
 NUMBERS = [str(number) for number in range(12)]
-PREPROCESS = Preprocess(resize=4, crop=4, mean=(0.0,) * 3, std=(1.0,) * 3)
+PREPROCESS = Preprocess(resize=4, crop=(4, 4), mean=(0.0,) * 3, std=(1.0,) * 3)
 
 
 def test_numbers_are_indices_with_a_note_where_text_would_sort_otherwise():

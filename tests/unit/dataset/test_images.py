@@ -11,7 +11,7 @@ from edgeshuffle.dataset import open_images, spread
 from edgeshuffle.dataset.labels import class_indices
 from edgeshuffle.errors import DataError
 
-PLAIN = Preprocess(resize=8, crop=8, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+PLAIN = Preprocess(resize=8, crop=(8, 8), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
 
 def noise(*shape, seed=0):
@@ -44,19 +44,19 @@ class TestPreprocessing:
     )
     def test_resizes_the_shorter_side_and_crops_the_centre(self, tmp_path, size, resized, box):
         path = save(tmp_path / "a.png", noise(size[1], size[0], 3))
-        preprocess = Preprocess(resize=32, crop=23, mean=(0.0,) * 3, std=(1.0,) * 3)
+        preprocess = Preprocess(resize=32, crop=(23, 23), mean=(0.0,) * 3, std=(1.0,) * 3)
         image = Image.open(path).resize(resized, Image.Resampling.BILINEAR).crop(box)
         np.testing.assert_array_equal(bytes_of(first(tmp_path, preprocess)), np.asarray(image))
 
     def test_uses_an_image_of_the_crop_size_as_it_is(self, tmp_path):
         pixels = noise(8, 8, 3)
         save(tmp_path / "a.png", pixels)
-        preprocess = Preprocess(resize=16, crop=8, mean=(0.0,) * 3, std=(1.0,) * 3)
+        preprocess = Preprocess(resize=16, crop=(8, 8), mean=(0.0,) * 3, std=(1.0,) * 3)
         np.testing.assert_array_equal(bytes_of(first(tmp_path, preprocess)), pixels)
 
     def test_normalises_each_channel(self, tmp_path):
         save(tmp_path / "a.png", np.full((8, 8, 3), (255, 0, 51), np.uint8))
-        preprocess = Preprocess(resize=8, crop=8, mean=(0.5, 0.1, 0.2), std=(0.25, 0.5, 1.0))
+        preprocess = Preprocess(resize=8, crop=(8, 8), mean=(0.5, 0.1, 0.2), std=(0.25, 0.5, 1.0))
         image = first(tmp_path, preprocess)
         assert image.shape == (1, 3, 8, 8)
         assert image.dtype == np.float32
@@ -66,11 +66,11 @@ class TestPreprocessing:
     def test_refuses_a_crop_beyond_the_resize(self, tmp_path):
         save(tmp_path / "a.png", noise(20, 20, 3))
         with pytest.raises(DataError, match="crops 9"):
-            first(tmp_path, Preprocess(resize=8, crop=9, mean=(0.0,) * 3, std=(1.0,) * 3))
+            first(tmp_path, Preprocess(resize=8, crop=(9, 9), mean=(0.0,) * 3, std=(1.0,) * 3))
 
     def test_refuses_a_picture_too_narrow_to_resize(self, tmp_path):
         save(tmp_path / "a.png", noise(1, 60000))
-        preprocess = Preprocess(resize=224, crop=224, mean=(0.0,) * 3, std=(1.0,) * 3)
+        preprocess = Preprocess(resize=224, crop=(224, 224), mean=(0.0,) * 3, std=(1.0,) * 3)
         with pytest.raises(DataError, match="60000x1 is too narrow"):
             first(tmp_path, preprocess)
 

@@ -20,7 +20,7 @@ from edgeshuffle.dataset import open_images, spread
 from edgeshuffle.dataset.npy import UnreadableError, members
 from edgeshuffle.errors import DataError
 
-PLAIN = Preprocess(resize=8, crop=8, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+PLAIN = Preprocess(resize=8, crop=(8, 8), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
 
 def noise(*shape, seed=0):
@@ -84,7 +84,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
     script = (
         "import re, sys\nfrom pathlib import Path\n"
         "from edgeshuffle.artifact import Preprocess\nfrom edgeshuffle.dataset import open_images\n"
-        "try:\n    open_images(Path(sys.argv[1]), Preprocess(resize=8, crop=8, mean=(0,)*3, "
+        "try:\n    open_images(Path(sys.argv[1]), Preprocess(resize=8, crop=(8, 8), mean=(0,)*3, "
         "std=(1,)*3), limit=1)\nexcept Exception as err:\n    print(err)\n"
         "print(re.search(r'VmHWM:\\s*(\\d+)', Path('/proc/self/status').read_text())[1])\n"
     )

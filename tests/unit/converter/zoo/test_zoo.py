@@ -41,7 +41,7 @@ def test_cards_are_complete(name):
     assert len(card.labels) == card.num_classes == 1000
     if card.weights is not None:
         assert card.weights.sha256_prefix in card.weights.url
-    assert card.preprocess.crop == 224
+    assert card.preprocess.crop == (224, 224)
     assert card.preprocess.resize == (256 if card.width <= 1 else 232)
 
 

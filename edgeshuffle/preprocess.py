@@ -1,0 +1,49 @@
+"""How a picture becomes a network's input; `dataset` does it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Channels = Literal["rgb", "bgr", "gray", "rgba"]
+CHANNELS: Final[dict[Channels, int]] = {"rgb": 3, "bgr": 3, "gray": 1, "rgba": 4}
+# Sides of pictures in pixels.
+MAX_SIDE: Final = 4096
+_MAX_VALUE: Final = 1e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocess:
+    """Picture to tensor: resize (bilinear), crop the centre, normalise.
+
+    `crop` is the input's (height, width). A picture of just this size stays as it is. Any other is
+    scaled, with its aspect ratio kept, as little as covers `resize` / min(crop) times the crop: for
+    a square crop its shorter side becomes `resize` pixels, and else the side that is shorter in
+    relation to the crop decides. `mean` and `std` apply to values in 0..1 and have a number for
+    each of the `channels`, in their order; the alpha channel of `rgba` is resized like the others.
+    """
+
+    resize: int
+    crop: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    channels: Channels = "rgb"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of an image."""
+        return (CHANNELS[self.channels], *self.crop)
+
+    def check(self) -> None:
+        """Raise ValueError for what no image can be prepared with."""
+        if not all(0 < side <= MAX_SIDE for side in (self.resize, *self.crop)):
+            raise ValueError(f"`resize` and `crop` must be from 1 to {MAX_SIDE} pixels")
+        count = CHANNELS[self.channels]
+        if (len(self.mean), len(self.std)) != (count, count):
+            raise ValueError(
+                f"mean and std must have a number for each channel of {self.channels}: {count}"
+            )
+        if not all(abs(value) <= _MAX_VALUE for value in (*self.mean, *self.std)):
+            raise ValueError(f"mean and std must be numbers of at most {_MAX_VALUE:g}")
+        if not all(value > 0 for value in self.std):
+            raise ValueError("std must be positive")
