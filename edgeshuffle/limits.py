@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 
 from edgeshuffle.errors import UnknownNameError
+from edgeshuffle.untrusted import quoted
 
 
 def check_limit(name: str, limit: float | None, low: float, high: float = math.inf) -> None:
     """Raise UnknownNameError unless a limit, where one is given, is finite and in low..high."""
-    if limit is None or (math.isfinite(limit) and low <= limit <= high):
+    # Compared, as an integer may be too large for a float. NaN is in no order.
+    if limit is None or (low <= limit <= high and abs(limit) != math.inf):
         return
     span = f"from {low:g}" if math.isfinite(low) else "finite"
     if math.isfinite(high):
         span += f" to {high:g}"
-    raise UnknownNameError(f"{name} {limit:g} is no limit: it must be a number {span}.")
+    given = quoted(str(limit), 20)
+    raise UnknownNameError(f"{name} {given} is no limit: it must be a number {span}.")

@@ -66,8 +66,14 @@ def case(random: Random, sandbox: Sandbox, seeds: Seeds) -> Case:
         arguments=[one.replace("\0", "") for one in arguments],
         environment=_environment(random, sandbox),
         prepare=fake.install,
-        writes=("out", "build", *(one for one in arguments if "/" not in one)),
+        writes=("out", "build", *_names(arguments)),
     )
+
+
+def _names(arguments: list[str]) -> list[str]:
+    """What a command may take for a file's name here: also what is joined to its option."""
+    joined = [one.partition("=")[2] for one in arguments if one.startswith("--")]
+    return [one for one in (*arguments, *joined) if one and "/" not in one]
 
 
 def _command(name: str) -> click.Command:
