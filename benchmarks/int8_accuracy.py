@@ -23,17 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
 import onnxruntime
-import onnxsim
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quantize_static,
-)
-from onnxruntime.quantization.shape_inference import quant_pre_process
+from static_quantization import affordable, quantize, simplify
 
 from edgeshuffle.converter.export import ExportOptions, export
 from edgeshuffle.converter.export.resolve import resolve
@@ -47,24 +38,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgeshuffle.artifact import Artifact
-
-METHODS = {
-    "minmax": (CalibrationMethod.MinMax, {}),
-    "percentile": (CalibrationMethod.Percentile, {"CalibPercentile": 99.999}),
-    "entropy": (CalibrationMethod.Entropy, {}),
-}
-MOST_BYTES = 8e9
-# What one image's activations take, in floats, for a network of this many MACs.
-FLOATS_A_MAC = 0.06
-
-
-class _Reader(CalibrationDataReader):  # type: ignore[misc]
-    def __init__(self, images: Any, name: str) -> None:
-        self.images, self.name = iter(images), name
-
-    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        image = next(self.images, None)
-        return None if image is None else {self.name: image}
 
 
 @dataclass(frozen=True)
@@ -99,35 +72,17 @@ def main() -> int:
         manifest = artifact.manifest
         request = resolve(ExportOptions(**given, output=place / "stock"))
         source = open_source(request.model, request.input)
-        simple, proven = onnxsim.simplify(source.proto)
-        assert proven
-        onnx.save(simple, place / "stock.onnx")
-        quant_pre_process(place / "stock.onnx", place / "prepared.onnx")
+        stock = simplify(source.proto, place / "stock.onnx")
         images = open_images(calib, manifest.preprocess)
-        for name, (method, extra) in METHODS.items():
-            needed = 4 * FLOATS_A_MAC * manifest.macs * len(images)
-            if method is not CalibrationMethod.MinMax and needed > MOST_BYTES:
-                print(f"{name}: left out, it would take {needed / 1e9:.0f} GB", file=sys.stderr)
-                continue
-            paths[f"quantize_static {name}"] = place / f"{name}.onnx"
-            quantize_static(
-                place / "prepared.onnx",
-                place / f"{name}.onnx",
-                _Reader(images, simple.graph.input[0].name),
-                quant_format=QuantFormat.QDQ,
-                per_channel=True,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                calibrate_method=method,
-                extra_options=extra,
-            )
+        methods = affordable(manifest.macs, len(images))
+        paths |= quantize(stock, images, place, methods)
         if options.nncf_python is not None:
             np.save(place / "calibration.npy", np.concatenate(list(images)))
             paths["nncf"] = place / "nncf.onnx"
             subprocess.run(
                 [
                     *(options.nncf_python, Path(__file__).with_name("build_nncf.py")),
-                    *("--model", place / "stock.onnx", "--calibration", place / "calibration.npy"),
+                    *("--model", stock, "--calibration", place / "calibration.npy"),
                     *("--out", paths["nncf"]),
                 ],
                 check=True,
@@ -142,7 +97,7 @@ def main() -> int:
             limit=options.limit,
         )
         assert tested.labels is not None
-        reference = _logits(place / "stock.onnx", tested)
+        reference = _logits(stock, tested)
         found = [
             _compare(maker, reference, _logits(path, tested), tested.labels)
             for maker, path in paths.items()

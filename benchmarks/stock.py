@@ -23,16 +23,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import onnx
 import onnxruntime
-import onnxsim
 import torch
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quantize_static,
-)
-from onnxruntime.quantization.shape_inference import quant_pre_process
+from static_quantization import quantize, simplify
 
 from edgeshuffle.artifact import Artifact
 from edgeshuffle.converter.zoo.cards import card_of_width
@@ -192,20 +184,10 @@ def _calibration(options: argparse.Namespace, artifact: Artifact) -> NDArray[np.
     return np.concatenate(list(open_images(options.calib, preprocess, limit=options.calib_images)))
 
 
-class _Reader(CalibrationDataReader):  # type: ignore[misc] # onnxruntime is untyped
-    def __init__(self, images: NDArray[np.float32]) -> None:
-        self._images = iter(images)
-
-    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        image = next(self._images, None)
-        return None if image is None else {INPUT: image[None]}
-
-
 def build_onnx(model: ShuffleNetV2, calibration: Path, out: Path) -> list[Contender]:
     """torch.onnx.export, onnxsim, and quantize_static: QDQ, per channel, min-max, u8 by s8."""
     images = np.load(calibration)
-    exported, simple = out / "torch.onnx", out / "stock_fp32.onnx"
-    prepared, quantized = out / "prepared.onnx", out / "stock_int8.onnx"
+    exported = out / "torch.onnx"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -217,21 +199,8 @@ def build_onnx(model: ShuffleNetV2, calibration: Path, out: Path) -> list[Conten
             external_data=False,
             verbose=False,
         )
-    simplified, equal = onnxsim.simplify(onnx.load(exported))
-    if not equal:
-        raise RuntimeError("onnxsim changed the network's results")
-    onnx.save(simplified, simple)
-    quant_pre_process(simple, prepared)
-    quantize_static(
-        prepared,
-        quantized,
-        _Reader(images),
-        quant_format=QuantFormat.QDQ,
-        per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        calibrate_method=CalibrationMethod.MinMax,
-    )
+    simple = simplify(onnx.load(exported), out / "stock_fp32.onnx")
+    (quantized,) = quantize(simple, (image[None] for image in images), out, ("minmax",)).values()
     return [
         Contender(maker="torch.onnx+onnxsim", runtime="ort", precision="fp32", path=simple),
         Contender(maker="quantize_static", runtime="ort", precision="int8", path=quantized),
