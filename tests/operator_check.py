@@ -20,22 +20,26 @@ RECIPES = ("fast", "accurate")
 STYLES = ("qdq", "qoperator")
 
 
-def check_operator(folder, apply, *, steps, sqnr=25.0):
+def check_operator(folder, apply, *, steps, sqnr=25.0, recipes=RECIPES):
     """Assert that shuffles around `apply(graph, x) -> value` are dissolved, and the result stays.
 
     INT8 has at least `sqnr` dB, and the formats are at most `steps` of the output apart.
     """
-    proto = stage(apply)
+    model = check_model(folder, stage(apply), steps=steps, sqnr=sqnr, recipes=recipes)
+    assert not {"Reshape", "Transpose"} & {node.op_type for node in model.graph}
+
+
+def check_model(folder, proto, *, steps, sqnr=25.0, recipes=RECIPES):
+    """Assert likewise of a whole classifier, and return it as the passes left it."""
     expected = np.concatenate([run_onnx(proto, image) for image in IMAGES])
     model = to_ir(proto)
     run_passes(model)
     check_core(model)
-    assert not {"Reshape", "Transpose"} & {node.op_type for node in model.graph}
     for image, logits in zip(IMAGES, expected, strict=True):
         assert relative_error(logits, run_ir(model, image)[0]) < 1e-5
     for found in outputs(folder, model, None):
         assert relative_error(expected, found) < 1e-5
-    for recipe in RECIPES:
+    for recipe in recipes:
         made = quantize(model, IMAGES, load_recipe(recipe))
         step = made.plan.activations[made.model.graph.outputs[0].name].scale
         for style in STYLES:
@@ -43,6 +47,7 @@ def check_operator(folder, apply, *, steps, sqnr=25.0):
             assert np.abs(found[0] - found[1]).max() <= (steps + 0.01) * step, (recipe, style)
             for logits in found:
                 assert sqnr_db(expected, logits) > sqnr, (recipe, style)
+    return model
 
 
 def stage(apply):

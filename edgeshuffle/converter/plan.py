@@ -37,6 +37,16 @@ class QParams:
         return steps.astype(np.float32) * np.float32(self.scale)
 
 
+def params_of_range(low: float, high: float) -> QParams:
+    """The int8 parameters that cover [low, high] and represent 0 exactly."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = np.float32((high - low) / (QMAX - QMIN))
+    if not scale > np.finfo(np.float32).tiny:
+        return QParams(1.0, QMIN)
+    zero_point = int(np.clip(np.rint(QMIN - low / float(scale)), QMIN, QMAX))
+    return QParams(float(scale), zero_point)
+
+
 @dataclass(frozen=True)
 class QConv:
     """Integer weights of one convolution.

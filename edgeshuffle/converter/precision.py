@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING
 
 from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.operators import Scale, operator_of
-from edgeshuffle.converter.operators.fused import fused, is_fused
+from edgeshuffle.converter.operators.fused import fused, is_fused, results
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import onnx_ir as ir
 
     from edgeshuffle.converter.plan import QuantPlan
@@ -36,7 +34,7 @@ def float_values(graph: ir.Graph, plan: QuantPlan) -> frozenset[ir.Value]:
         else:
             floats = all(value in possible for _, value in g.data_inputs(node))
         if floats:
-            possible.update(_results(node))
+            possible.update(results(node))
     found: set[ir.Value] = set()
     asked = set(graph.outputs)
     for node in reversed(nodes):
@@ -44,11 +42,6 @@ def float_values(graph: ir.Graph, plan: QuantPlan) -> frozenset[ir.Value]:
             continue
         # What computes is finer with floats than with integers; what only moves waits to be asked.
         if operator_of(node).scale is Scale.OWN or asked & {*node.outputs}:
-            found.update(_results(node))
+            found.update(results(node))
             asked.update(value for _, value in g.data_inputs(node))
     return frozenset(found)
-
-
-def _results(node: ir.Node) -> Sequence[ir.Value]:
-    """The values that a runtime's operator for this node gives."""
-    return (fused(node).output,) if len(node.outputs) == 1 else node.outputs

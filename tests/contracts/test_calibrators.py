@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgeshuffle.converter.quant.assign import params_of_range
+from edgeshuffle.converter.plan import params_of_range
 from edgeshuffle.converter.quant.calibrators import CALIBRATORS
 
 arrays = hnp.arrays(np.float32, st.integers(1, 50), elements=st.floats(-100, 100, width=32))

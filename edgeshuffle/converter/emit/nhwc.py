@@ -12,7 +12,7 @@ from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.emit.flatbuffer import FlatBuffer
 from edgeshuffle.converter.operators import Activation, Scale, operator_of
 from edgeshuffle.converter.operators.fused import fused
-from edgeshuffle.converter.plan import QMIN
+from edgeshuffle.converter.plan import QMIN, params_of_range
 from edgeshuffle.converter.precision import float_values
 from edgeshuffle.manifest import layout_of
 
@@ -37,6 +37,8 @@ class NhwcWriter:
     `plan` is that of the operator being written: None while it computes floats. Values that it
     reads in the other form are converted, once.
     """
+
+    same: Final = schema.Padding.SAME
 
     def __init__(self, plan: QuantPlan | None, graph: ir.Graph) -> None:
         self.buffer = FlatBuffer()
@@ -137,23 +139,53 @@ class NhwcWriter:
     def _tensor(self, name: str, shape: Sequence[int], params: QParams | None) -> int:
         return self.buffer.tensor(name, shape, _dtype(params), params)
 
+    def operand(self, node: ir.Node, index: int) -> int:
+        """The tensor of an input, which may be constant."""
+        value = node.inputs[index]
+        assert value is not None
+        array = g.constant(value)
+        if array is None:
+            return self.read(value)
+        rank = len(g.shape_of(node.outputs[0]))
+        return self.constant(f"{node.outputs[0].name}_constant_{index}", array, rank)
+
+    def constant(self, name: str, array: np.ndarray, rank: int) -> int:
+        """Add an operand of a value of this rank, with integers of its own in an INT8 file."""
+        whole = array.astype(np.float32).reshape((1,) * (rank - array.ndim) + array.shape)
+        stored = whole.transpose(0, 2, 3, 1) if rank == 4 else whole
+        if self.plan is None:
+            return self.buffer.constant(name, stored)
+        params = params_of_range(float(array.min()), float(array.max()))
+        scales = np.array([params.scale], np.float32)
+        return self.buffer.constant(name, params.quantize(stored), scales, 0, params.zero_point)
+
+    def order(self, value: ir.Value) -> tuple[int, ...]:
+        """Which ONNX axis each axis of a value's tensor is."""
+        return tuple(g.nhwc(range(len(g.shape_of(value)))))
+
     def ints(self, name: str, *numbers: int) -> int:
         """Add a constant of int32 numbers, as shapes, axes and offsets are."""
         return self.buffer.constant(name, np.array(numbers, np.int32))
 
     def window(
-        self, node: ir.Node, kernel: Sequence[int], moved_to: ir.Value | None = None
+        self,
+        node: ir.Node,
+        kernel: Sequence[int],
+        moved_to: ir.Value | None = None,
+        *,
+        lowest: bool = False,
+        may_be_same: bool = True,
     ) -> tuple[int, int]:
         """The index of a window operator's input, padded if need be, and its padding mode.
 
-        Where values are moved to a value, as by a max-pool, the smallest one is padded with, unless
-        zero is known to be as good; elsewhere zero.
+        It is padded with zeros; with `lowest` with the smallest number, unless zero is known to be
+        as good.
         """
         source = node.inputs[0]
         assert source is not None
         sizes, results = g.shape_of(source)[2:], g.shape_of(node.outputs[0])[2:]
         strides, pads = g.ints(node, "strides", (1, 1)), g.ints(node, "pads", (0, 0, 0, 0))
-        begins, ends, same = [], [], True
+        begins, ends, same = [], [], may_be_same
         for size, result, width, stride, begin in zip(
             sizes, results, kernel, strides, pads, strict=False
         ):
@@ -166,11 +198,13 @@ class NhwcWriter:
             return self.read(source, moved_to), schema.Padding.VALID
         if same:
             return self.read(source, moved_to), schema.Padding.SAME
-        return self._pad(source, (*begins, *ends), moved_to), schema.Padding.VALID
+        filled = lowest and not _is_non_negative(source)
+        return self._pad(source, (*begins, *ends), moved_to, filled), schema.Padding.VALID
 
-    def _pad(self, source: ir.Value, pads: tuple[int, ...], moved_to: ir.Value | None) -> int:
+    def _pad(
+        self, source: ir.Value, pads: tuple[int, ...], moved_to: ir.Value | None, lowest: bool
+    ) -> int:
         params = self._params(source if moved_to is None else moved_to)
-        lowest = moved_to is not None and not _is_non_negative(source)
         key = (source, (*pads, int(lowest)), params)
         if key in self._padded:
             return self._padded[key]

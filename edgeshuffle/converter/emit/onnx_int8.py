@@ -20,7 +20,7 @@ from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.emit.onnx_float import finished
 from edgeshuffle.converter.operators import OPSET, Activation, operator_of, where
 from edgeshuffle.converter.operators.fused import fused, is_fused
-from edgeshuffle.converter.plan import QMAX, QMIN, QuantPlan
+from edgeshuffle.converter.plan import QMAX, QMIN, QParams, QuantPlan, params_of_range
 from edgeshuffle.converter.precision import float_values
 
 _MICROSOFT: Final = "com.microsoft"
@@ -84,9 +84,11 @@ class Int8Writer:
             self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
         return name
 
-    def params(self, value: ir.Value) -> list[str]:
-        """Scale and zero point of a value's integers."""
+    def params(self, value: ir.Value, *, scalar: bool = False) -> list[str]:
+        """Scale and zero point of a value's integers; `scalar`: of rank 0."""
         params = self.plan.activations[value.name or ""]
+        if scalar:
+            return self._scalars(params)
         zero_point = params.zero_point + self._offset
         return [
             self.constant(f"scale_{np.float32(params.scale):.9g}", np.float32(params.scale)),
@@ -100,14 +102,38 @@ class Int8Writer:
             self.quantize(_float_name(value), value)
         return self.name(value)
 
-    def quantize(self, real: str, value: ir.Value) -> None:
-        """Make a value's integers of a float tensor."""
-        self.add("QuantizeLinear", [real, *self.params(value)], self.name(value))
+    def operand(self, node: ir.Node, index: int) -> list[str]:
+        """Integers, scale and zero point of an input, which may be constant."""
+        value = node.inputs[index]
+        assert value is not None
+        array = g.constant(value)
+        if array is None:
+            return [self.steps(value), *self.params(value, scalar=True)]
+        params = params_of_range(float(array.min()), float(array.max()))
+        steps = params.quantize(array).astype(np.int16) + self._offset
+        name = f"{node.outputs[0].name}_constant_{index}"
+        return [self.constant(name, steps.astype(self._type)), *self._scalars(params)]
 
-    def dequantized(self, value: ir.Value, reader: ir.Node) -> str:
+    def _scalars(self, params: QParams) -> list[str]:
+        zero_point = params.zero_point + self._offset
+        numbers = {
+            f"scalar_scale_{np.float32(params.scale):.9g}": np.float32(params.scale),
+            f"scalar_zero_point_{zero_point}": self._type(zero_point),
+        }
+        for name, number in numbers.items():
+            self._constants[name] = numpy_helper.from_array(np.asarray(number), name)
+        return list(numbers)
+
+    def quantize(self, real: str, value: ir.Value, *, scalar: bool = False) -> None:
+        """Make a value's integers of a float tensor."""
+        params = self.params(value, scalar=scalar)
+        self.add("QuantizeLinear", [real, *params], self.name(value))
+
+    def dequantized(self, value: ir.Value, reader: ir.Node, *, scalar: bool = False) -> str:
         """A float tensor of a value's integers, for one reader."""
         name = f"{value.name}/for/{reader.outputs[0].name}"
-        return self.add("DequantizeLinear", [self.steps(value), *self.params(value)], name)
+        params = self.params(value, scalar=scalar)
+        return self.add("DequantizeLinear", [self.steps(value), *params], name)
 
     def activate(self, activation: Activation, source: str, output: str) -> str:
         """An activation function of a float tensor."""
@@ -116,8 +142,11 @@ class Int8Writer:
         limits = [self.constant("zero", np.float32(0)), self.constant("six", np.float32(6))]
         return self.add("Clip", [source, *limits], output)
 
-    def qdq(self, node: ir.Node) -> None:
-        """The node's own float operator between DequantizeLinear and QuantizeLinear."""
+    def qdq(self, node: ir.Node, *, scalar: bool = False) -> None:
+        """The node's own float operator between DequantizeLinear and QuantizeLinear.
+
+        `scalar`: where ONNX Runtime makes an operator of the three whose scales have rank 0.
+        """
         (result,) = node.outputs
         inputs = []
         for index, value in enumerate(node.inputs):
@@ -125,19 +154,37 @@ class Int8Writer:
             if value is None:
                 inputs.append("")
             elif array is None:
-                inputs.append(self.dequantized(value, node))
+                inputs.append(self.dequantized(value, node, scalar=scalar))
             else:
                 inputs.append(self.constant(f"{result.name}_constant_{index}", array))
         real = self.add(node.op_type, inputs, f"{result.name}_real")
         self._nodes[-1].attribute.extend(ir.to_proto(node).attribute)
-        self.quantize(real, result)
+        self.quantize(real, result, scalar=scalar)
 
-    def qlinear(self, node: ir.Node, op: str, **attributes: Any) -> None:
-        """ONNX Runtime's own integer operator of one input."""
+    def qlinear(
+        self,
+        node: ir.Node,
+        op: str,
+        *,
+        copied: bool = False,
+        scalar: bool = False,
+        **attributes: Any,
+    ) -> None:
+        """ONNX Runtime's own integer operator of one input.
+
+        `copied`: with the node's attributes; `scalar`: with scales of rank 0, as some want them.
+        """
         (source, *_), (result,) = node.inputs, node.outputs
         assert source is not None
-        inputs = [self.steps(source), *self.params(source), *self.params(result)]
-        self.add(op, inputs, self.name(result), domain=_MICROSOFT, **attributes)
+        read, made = (self.params(value, scalar=scalar) for value in (source, result))
+        inputs = [self.steps(source), *read, *made]
+        self.microsoft(op, inputs, self.name(result), **attributes)
+        if copied:
+            self._nodes[-1].attribute.extend(ir.to_proto(node).attribute)
+
+    def microsoft(self, op: str, inputs: list[str], output: str, **attributes: Any) -> None:
+        """Append an operator that is ONNX Runtime's own."""
+        self.add(op, inputs, output, domain=_MICROSOFT, **attributes)
 
     def clamp(self, node: ir.Node, activation: Activation) -> None:
         """An activation on integers that share one scale: a Clip at the zero point."""
@@ -167,6 +214,21 @@ class Int8Writer:
         copy = helper.make_node(node.op_type, inputs, outputs, name=where(node))
         copy.attribute.extend(ir.to_proto(node).attribute)
         self._nodes.append(copy)
+
+    def pad(self, node: ir.Node) -> None:
+        """A Pad with the integer that stands for 0."""
+        source, result = node.inputs[0], node.outputs[0]
+        assert source is not None
+        arrays = [g.constant(value) for value in node.inputs]
+        inputs = [self._steps_like(source, result)]
+        zero = self.plan.activations[result.name or ""].zero_point + self._offset
+        for index, array in enumerate(arrays[1:], 1):
+            name = f"{result.name}_constant_{index}"
+            filler = index == 2
+            inputs.append(self.constant(name, array) if array is not None and not filler else "")
+        inputs += [""] * (3 - len(inputs))
+        inputs[2] = self.constant(f"level_{zero}_scalar", self._type(zero))
+        self.add("Pad", inputs, self.name(result))
 
     def _steps_like(self, value: ir.Value, result: ir.Value) -> str:
         """The integers of a value with the parameters of `result`, which it is moved to."""

@@ -47,9 +47,9 @@ OPERATORS: Table[OperatorModule] = Table(
     __name__,
     "export",
     *("add", "average_pool", "batch_normalization", "clip", "concat", "conv", "flatten", "gather"),
-    *("gemm", "global_average_pool", "identity", "leaky_relu", "mat_mul", "max_pool"),
-    *("reduce_mean", "relu"),
-    *("reshape", "slice", "split", "squeeze", "transpose", "unsqueeze"),
+    *("gemm", "global_average_pool", "identity", "leaky_relu", "mat_mul", "max_pool", "mul"),
+    *("pad", "reduce_mean", "relu"),
+    *("reshape", "sigmoid", "slice", "split", "squeeze", "transpose", "unsqueeze"),
 )
 # ONNX's names of the kinds: `max_pool` is MaxPool.
 KINDS: Final = {"".join(word.capitalize() for word in name.split("_")): name for name in OPERATORS}

@@ -1,9 +1,25 @@
-"""Add: the bias of a MatMul, which becomes a convolution with it."""
+"""Add: a residual, or a constant. A constant behind a MatMul becomes a convolution's bias."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from edgeshuffle.converter.operators.operator import Operator
+from edgeshuffle.converter.operators.elementwise import Elementwise
 
-OPERATOR: Final = Operator()
+if TYPE_CHECKING:
+    import torch
+
+
+class Add(Elementwise):
+    """The sum."""
+
+    builtin = "ADD"
+    options = "AddOptions"
+    integers = "QLinearAdd"
+
+    def compute(self, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        """The sum."""
+        return one + other
+
+
+OPERATOR: Final = Add()

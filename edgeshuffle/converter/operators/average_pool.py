@@ -1,16 +1,137 @@
-"""AveragePool: over the whole picture it becomes GlobalAveragePool."""
+"""AveragePool: the mean of every window. Over the whole picture it becomes GlobalAveragePool.
+
+TFLite's pools count what they padded only where nothing was: under SAME, a mean is that of the
+pixels inside. Any other mean is one over a picture that is padded with zeros, times the window's
+size over the number of pixels that ONNX counts, which is a constant for every pixel of the output.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from edgeshuffle.converter.operators.operator import Channels, Operator
+import numpy as np
+
+from edgeshuffle.converter import graph as g
+from edgeshuffle.converter.operators.operator import Channels, Operator, Scale
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+    import torch
+
+    from edgeshuffle.converter.emit.nhwc import NhwcWriter
+    from edgeshuffle.converter.emit.onnx_int8 import Int8Writer
 
 
 class AveragePool(Operator):
     """A mean over windows keeps the order of channels."""
 
     channels = Channels.CHANNELWISE
+    scale = Scale.TIED
+    between = True
+    homogeneous = True
+
+    def check(self, node: ir.Node) -> str | None:
+        """Of two axes, without what TFLite's pools do not have."""
+        if len(g.ints(node, "kernel_shape", ())) != 2:
+            return "is not a pool of height and width, which alone is supported"
+        if any(size != 1 for size in g.ints(node, "dilations", ())):
+            return "has dilations, which are not supported"
+        if g.integer(node, "ceil_mode", 0):
+            return "has windows of nothing but padding, which are not supported"
+        return None
+
+    def averaged(self, node: ir.Node) -> int:
+        """The window."""
+        return int(np.prod(g.ints(node, "kernel_shape", ())))
+
+    def run(self, node: ir.Node, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Of a picture padded with zeros, and set right."""
+        import torch
+        import torch.nn.functional as F
+
+        (top, bottom), (left, right) = _reach(node)
+        padded = F.pad(inputs[0], (left, right, top, bottom))
+        kernel = g.ints(node, "kernel_shape", ())
+        mean = F.avg_pool2d(padded, kernel, g.ints(node, "strides", (1, 1)))
+        return [mean * torch.from_numpy(_correction(node))]
+
+    def onnx(self, writer: Int8Writer, node: ir.Node) -> None:
+        """QDQ, or com.microsoft.QLinearAveragePool."""
+        if writer.style == "qdq":
+            writer.qdq(node, scalar=True)
+        else:
+            writer.qlinear(node, "QLinearAveragePool", copied=True, scalar=True, channels_last=0)
+
+    def tflite(self, writer: NhwcWriter, node: ir.Node) -> None:
+        """AVERAGE_POOL_2D, and MUL where the padding or what is counted asks for it."""
+        result = node.outputs[0]
+        kernel, counts_all = g.ints(node, "kernel_shape", ()), _counts_padding(node)
+        source, padding = writer.window(node, kernel, result, may_be_same=not counts_all)
+        down, across = g.ints(node, "strides", (1, 1))
+        correction = _correction(node)
+        exact = padding == writer.same or bool((correction == 1).all())
+        made = (
+            writer.value(result)
+            if exact
+            else writer.like(result, g.shape_of(result)[1], f"{result.name}_mean")
+        )
+        writer.operator(
+            "AVERAGE_POOL_2D",
+            [source],
+            [made],
+            "Pool2DOptions",
+            padding=padding,
+            strideH=down,
+            strideW=across,
+            filterHeight=kernel[0],
+            filterWidth=kernel[1],
+            version=writer.version(2),
+        )
+        if not exact:
+            factor = writer.constant(f"{result.name}_factor", correction, 4)
+            writer.operator(
+                "MUL", [made, factor], [writer.value(result)], "MulOptions",
+                version=writer.version(2),
+            )  # fmt: skip
+
+
+def _counts_padding(node: ir.Node) -> bool:
+    return bool(g.integer(node, "count_include_pad", 0))
+
+
+def _reach(node: ir.Node) -> list[tuple[int, int]]:
+    """How far the windows reach before and after each axis."""
+    source = node.inputs[0]
+    assert source is not None
+    pads, strides = g.ints(node, "pads", (0, 0, 0, 0)), g.ints(node, "strides", (1, 1))
+    results = g.shape_of(node.outputs[0])[2:]
+    return [
+        (begin, max((result - 1) * stride + width - size - begin, 0))
+        for begin, result, stride, width, size in zip(
+            pads[:2],
+            results,
+            strides,
+            g.ints(node, "kernel_shape", ()),
+            g.shape_of(source)[2:],
+            strict=True,
+        )
+    ]
+
+
+def _correction(node: ir.Node) -> np.ndarray:
+    """The window's size over the pixels that count, (height, width) of the output."""
+    source = node.inputs[0]
+    assert source is not None
+    kernel, pads = g.ints(node, "kernel_shape", ()), g.ints(node, "pads", (0, 0, 0, 0))
+    strides, results = g.ints(node, "strides", (1, 1)), g.shape_of(node.outputs[0])[2:]
+    counts = []
+    for axis, size in enumerate(g.shape_of(source)[2:]):
+        counted = pads[axis], pads[axis + 2]
+        low, high = (-counted[0], size + counted[1]) if _counts_padding(node) else (0, size)
+        starts = np.arange(results[axis]) * strides[axis] - pads[axis]
+        counts.append(np.minimum(starts + kernel[axis], high) - np.maximum(starts, low))
+    found: np.ndarray = (np.prod(kernel) / np.outer(*counts)).astype(np.float32)
+    return found
 
 
 OPERATOR: Final = AveragePool()

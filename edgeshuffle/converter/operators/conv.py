@@ -1,4 +1,4 @@
-"""Conv: dense or depthwise, with the activation that alone reads it."""
+"""Conv: dense, grouped or depthwise, with the activation that alone reads it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from edgeshuffle.converter import graph as g
-from edgeshuffle.converter.operators.fused import fused
-from edgeshuffle.converter.operators.operator import Activation, Channels, Cost, Operator, Scale
-from edgeshuffle.converter.plan import QMAX, QMIN, QParams
+from edgeshuffle.converter.operators.fused import clamp_is_implied, fused
+from edgeshuffle.converter.operators.operator import Channels, Cost, Operator, Scale
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import onnx_ir as ir
     import torch
 
@@ -27,9 +28,10 @@ class Conv(Operator):
 
     channels = Channels.FREE
     scale = Scale.OWN
+    fuses = True
 
     def check(self, node: ir.Node) -> str | None:
-        """Two axes, constant and finite weights, one group or one a channel, no dilation."""
+        """Two axes, constant and finite weights."""
         weight = g.constant(node.inputs[1])
         if weight is None or weight.ndim != 4:
             return "has no constant 2-D weight"
@@ -39,10 +41,6 @@ class Conv(Operator):
             return "has a bias that is not constant"
         if not all(np.isfinite(array).all() for array in (weight, offset) if array is not None):
             return "has weights that are NaN or infinite"
-        if g.integer(node, "group", 1) > 1 and not g.is_depthwise(node):
-            return "is a grouped convolution; only dense and depthwise ones are supported"
-        if any(size != 1 for size in g.ints(node, "dilations", ())):
-            return "is dilated, which is not supported"
         return None
 
     def role(self, node: ir.Node) -> Channels:
@@ -86,6 +84,9 @@ class Conv(Operator):
             "pads": list(g.ints(node, "pads", (0, 0, 0, 0))),
             "group": g.integer(node, "group", 1),
         }
+        dilations = g.ints(node, "dilations", (1, 1))
+        if dilations != (1, 1):
+            attributes["dilations"] = list(dilations)
         params = writer.plan.activations[result.output.name or ""]
         implied = clamp_is_implied(result.activation, params)
         if writer.style == "qoperator" and implied:
@@ -106,12 +107,14 @@ class Conv(Operator):
 
     def tflite(self, writer: NhwcWriter, node: ir.Node) -> None:
         """CONV_2D or DEPTHWISE_CONV_2D."""
-        result, depthwise = fused(node), g.is_depthwise(node)
+        result = fused(node)
+        weight = g.constant(node.inputs[1])
+        assert weight is not None
+        groups = g.integer(node, "group", 1)
+        depthwise = groups > 1 and weight.shape[1] == 1
         # Conv2D weights are (O, kH, kW, I); depthwise ones (1, kH, kW, O).
         axes, channel_axis = ((1, 2, 3, 0), 3) if depthwise else ((0, 2, 3, 1), 0)
         name = node.outputs[0].name or ""
-        weight = g.constant(node.inputs[1])
-        assert weight is not None
         if writer.plan is None:
             bias = g.constant(node.inputs[2]) if len(node.inputs) > 2 else None
             offset = np.zeros(len(weight), np.float32) if bias is None else bias.astype(np.float32)
@@ -123,19 +126,20 @@ class Conv(Operator):
                 f"{name}_weight", conv.weight.transpose(axes), conv.scales, channel_axis
             )
             bias_index = writer.buffer.constant(f"{name}_bias", conv.bias, conv.bias_scales)
-        source, padding = writer.window(node, weight.shape[2:])
+        dilations = g.ints(node, "dilations", (1, 1))
+        source, padding = writer.window(node, reach(weight.shape[2:], dilations))
         down, across = g.ints(node, "strides", (1, 1))
         writer.operator(
             "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D",
             [source, weight_index, bias_index],
             [writer.value(result.output)],
             "DepthwiseConv2DOptions" if depthwise else "Conv2DOptions",
-            **({"depthMultiplier": 1} if depthwise else {}),
+            **({"depthMultiplier": len(weight) // groups} if depthwise else {}),
             padding=padding,
             strideH=down,
             strideW=across,
-            dilationHFactor=1,
-            dilationWFactor=1,
+            dilationHFactor=dilations[0],
+            dilationWFactor=dilations[1],
             fusedActivationFunction=writer.activation(result.activation),
             version=writer.version(3),
         )
@@ -150,6 +154,11 @@ def kind_of(node: ir.Node) -> Kind:
     return "pointwise" if weight.shape[2:] == (1, 1) else "dense"
 
 
+def reach(kernel: Sequence[int], dilations: Sequence[int]) -> tuple[int, ...]:
+    """Height and width of the pixels that a dilated kernel covers."""
+    return tuple((k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True))
+
+
 def convolve(
     node: ir.Node, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
 ) -> torch.Tensor:
@@ -161,17 +170,9 @@ def convolve(
         padding = (top, left)
     else:
         x, padding = F.pad(x, (left, right, top, bottom)), (0, 0)
-    strides = g.ints(node, "strides", (1, 1))
-    return F.conv2d(x, weight, bias, strides, padding, groups=g.integer(node, "group", 1))
-
-
-def clamp_is_implied(activation: Activation, params: QParams) -> bool:
-    """Whether saturating to the output's integers does what the activation function would."""
-    if activation == "none":
-        return True
-    if params.zero_point != QMIN:
-        return False
-    return activation == "relu" or (QMAX - params.zero_point - 0.5) * params.scale <= 6
+    strides, dilations = g.ints(node, "strides", (1, 1)), g.ints(node, "dilations", (1, 1))
+    groups = g.integer(node, "group", 1)
+    return F.conv2d(x, weight, bias, strides, padding, dilations, groups)
 
 
 OPERATOR: Final = Conv()

@@ -23,12 +23,10 @@ class MaxPool(Operator):
 
     def check(self, node: ir.Node) -> str | None:
         """Without what TFLite's pools do not have."""
-        if (
-            len(node.outputs) > 1
-            or g.integer(node, "ceil_mode", 0)
-            or any(size != 1 for size in g.ints(node, "dilations", ()))
-        ):
-            return "has ceil_mode, dilations or indices, which are not supported"
+        if len(node.outputs) > 1 or any(size != 1 for size in g.ints(node, "dilations", ())):
+            return "has dilations or indices, which are not supported"
+        if g.integer(node, "ceil_mode", 0):
+            return "has windows of nothing but padding, which are not supported"
         return None
 
     def role(self, node: ir.Node) -> Channels:
@@ -48,7 +46,7 @@ class MaxPool(Operator):
     def tflite(self, writer: NhwcWriter, node: ir.Node) -> None:
         """MAX_POOL_2D."""
         kernel = g.ints(node, "kernel_shape", ())
-        index, padding = writer.window(node, kernel, moved_to=node.outputs[0])
+        index, padding = writer.window(node, kernel, node.outputs[0], lowest=True)
         down, across = g.ints(node, "strides", (1, 1))
         writer.operator(
             "MAX_POOL_2D",

@@ -58,6 +58,8 @@ class Cost:
 class Operator:
     """One kind. A subclass says what differs from an operator that the passes rewrite.
 
+    `fuses`: runtimes compute the activation that alone reads it along with it. `between`: outputs
+    lie between the numbers that it reads, so they are rounded although its scale is tied.
     `homogeneous`: f(s x) = s f(x) for every positive factor a channel. `never_negative`: no output
     is below 0. `activation`: what runtimes call it where they compute it inside the convolution
     before it.
@@ -65,6 +67,8 @@ class Operator:
 
     channels: Channels = Channels.FIXED
     scale: Scale = Scale.NONE
+    fuses: bool = False
+    between: bool = False
     homogeneous: bool = False
     never_negative: bool = False
     activation: Activation = "none"
@@ -92,7 +96,10 @@ class Operator:
         raise NotImplementedError(node.op_type)
 
     def run(self, node: ir.Node, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Float outputs for run-time inputs (N, C, H, W)."""
+        """Float outputs for run-time inputs; with the activation that is computed along.
+
+        A Conv is run by whoever knows its weights, and its activation with it.
+        """
         raise NotImplementedError(node.op_type)
 
     def cost(self, node: ir.Node) -> Cost:

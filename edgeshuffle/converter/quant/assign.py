@@ -8,7 +8,7 @@ import numpy as np
 
 from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.operators.fused import fused
-from edgeshuffle.converter.plan import QMAX, QMIN, QConv, QParams, QuantPlan
+from edgeshuffle.converter.plan import QMAX, QConv, QParams, QuantPlan, params_of_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,16 +21,6 @@ if TYPE_CHECKING:
 # here reaches, is still under a step at this one.
 _MIN_MULTIPLIER: Final = 2.0**-30
 _MAX_BIAS: Final = 2.0**30
-
-
-def params_of_range(low: float, high: float) -> QParams:
-    """The int8 parameters that cover [low, high] and represent 0 exactly."""
-    low, high = min(low, 0.0), max(high, 0.0)
-    scale = np.float32((high - low) / (QMAX - QMIN))
-    if not scale > np.finfo(np.float32).tiny:
-        return QParams(1.0, QMIN)
-    zero_point = int(np.clip(np.rint(QMIN - low / float(scale)), QMIN, QMAX))
-    return QParams(float(scale), zero_point)
 
 
 def quantize_conv(

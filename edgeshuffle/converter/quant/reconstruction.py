@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.operators import operator_of
 from edgeshuffle.converter.operators.conv import convolve
-from edgeshuffle.converter.operators.fused import fused, is_fused
+from edgeshuffle.converter.operators.fused import fused, is_fused, results
 from edgeshuffle.converter.operators.relu import activate
 from edgeshuffle.converter.plan import QConv, QuantPlan
 from edgeshuffle.converter.quant.simulate import fake_quantize, rounds
@@ -141,7 +141,7 @@ class _SideBySide:
         sources = [value for _, value in g.data_inputs(node)]
         for values, changed in ((self.real, False), (self.quantized, rounds(node, self.plan))):
             outputs = operator_of(node).run(node, [values[source] for source in sources])
-            for value, output in zip(node.outputs, outputs, strict=True):
+            for value, output in zip(results(node), outputs, strict=True):
                 values[value] = self._rounded(output, value) if changed else output
 
     def _rounded(self, x: torch.Tensor, value: ir.Value) -> torch.Tensor:
@@ -200,13 +200,14 @@ class _SideBySide:
         assert weight is not None
         top, left, bottom, right = g.ints(node, "pads", (0, 0, 0, 0))
         down, across = g.ints(node, "strides", (1, 1))
+        lower, further = g.ints(node, "dilations", (1, 1))
         width = g.shape_of(node.outputs[0])[3]
         padded = F.pad(x, (left, right, top, bottom))
         row, column = places // width * down, places % width * across
         found = []
         for y in range(weight.shape[2]):
             for z in range(weight.shape[3]):
-                place = (row + y) * padded.shape[3] + column + z
+                place = (row + y * lower) * padded.shape[3] + column + z * further
                 chosen = place[:, None].expand(-1, padded.shape[1], -1)
                 found.append(padded.flatten(2).gather(2, chosen).movedim(1, 0).flatten(1))
         return torch.stack(found, 1).flatten(0, 1)

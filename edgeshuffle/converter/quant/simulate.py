@@ -15,7 +15,7 @@ import torch
 from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.operators import Scale, operator_of
 from edgeshuffle.converter.operators.conv import convolve
-from edgeshuffle.converter.operators.fused import fused, is_fused
+from edgeshuffle.converter.operators.fused import fused, is_fused, results
 from edgeshuffle.converter.operators.relu import activate
 from edgeshuffle.converter.plan import QMAX, QMIN, QParams
 
@@ -36,7 +36,8 @@ def fake_quantize(x: torch.Tensor, params: QParams) -> torch.Tensor:
 
 def rounds(node: ir.Node, plan: QuantPlan) -> bool:
     """Whether an operator gives new numbers, not just the integers that it reads."""
-    if operator_of(node).scale is not Scale.TIED:
+    operator = operator_of(node)
+    if operator.scale is not Scale.TIED or operator.between:
         return True
     result = plan.activations[node.outputs[0].name or ""]
     return any(plan.activations[v.name or ""] != result for _, v in g.data_inputs(node))
@@ -59,7 +60,7 @@ def quantized_output(model: ir.Model, plan: QuantPlan, images: torch.Tensor) -> 
                 output = activate(convolve(node, inputs[0], weight, bias), result.activation)
                 made = {result.output: output}
             else:
-                made = dict(zip(node.outputs, operator_of(node).run(node, inputs), strict=True))
+                made = dict(zip(results(node), operator_of(node).run(node, inputs), strict=True))
             if rounds(node, plan):
                 made = {
                     v: fake_quantize(x, plan.activations[v.name or ""]) for v, x in made.items()

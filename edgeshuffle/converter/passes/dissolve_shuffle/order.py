@@ -40,7 +40,13 @@ def role_of(reading: Reading) -> Channels:
     """What the order of a reading's channels means to its reader."""
     if reading.node is None or reading.slot != 0:
         return Channels.FIXED
-    return operator_of(reading.node).role(reading.node)
+    role = operator_of(reading.node).role(reading.node)
+    constants = [g.constant(value) for value in reading.node.inputs]
+    spread = any(array is not None and array.size > 1 for array in constants)
+    # What several values share, and constants that go by channels, stay in the given order.
+    if role is Channels.JOINT or (reading.node.op_type != "Conv" and spread):
+        return Channels.FIXED
+    return role
 
 
 def arrange(graph: ir.Graph, trace: Trace) -> Arranged:

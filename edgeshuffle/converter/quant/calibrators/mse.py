@@ -10,8 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from edgeshuffle.converter.plan import QMAX, QMIN
-from edgeshuffle.converter.quant.assign import params_of_range
+from edgeshuffle.converter.plan import QMAX, QMIN, params_of_range
 from edgeshuffle.converter.quant.calibrators.histogram import Histogram
 
 _FRACTIONS: Final = np.linspace(1.0, 0.2, 81)

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeshuffle.converter.operators import operator_of
-from edgeshuffle.converter.plan import QMAX, QMIN
-from edgeshuffle.converter.quant.assign import params_of_range
+from edgeshuffle.converter.plan import QMAX, QMIN, params_of_range
 from edgeshuffle.converter.quant.channels import channel_count, column_energy, flow
 
 if TYPE_CHECKING:

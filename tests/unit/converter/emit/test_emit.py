@@ -11,7 +11,7 @@ from networks import Graph, noise, relative_error, run_onnx
 from edgeshuffle.converter.emit import EMITTERS
 from edgeshuffle.converter.frontend import to_ir
 from edgeshuffle.converter.operators.check import check_core
-from edgeshuffle.converter.operators.conv import clamp_is_implied
+from edgeshuffle.converter.operators.fused import clamp_is_implied
 from edgeshuffle.converter.passes import run_passes
 from edgeshuffle.converter.plan import QParams
 from edgeshuffle.converter.quant import quantize

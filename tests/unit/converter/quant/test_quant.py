@@ -9,9 +9,9 @@ from networks import Graph, noise
 
 from edgeshuffle.converter.frontend import to_ir
 from edgeshuffle.converter.passes import run_passes
-from edgeshuffle.converter.plan import QMAX, QMIN, QParams
+from edgeshuffle.converter.plan import QMAX, QMIN, QParams, params_of_range
 from edgeshuffle.converter.quant import quantize
-from edgeshuffle.converter.quant.assign import params_of_range, quantize_conv
+from edgeshuffle.converter.quant.assign import quantize_conv
 from edgeshuffle.converter.quant.calibrators.histogram import MAX_BINS, Histogram
 from edgeshuffle.converter.quant.recipe import load_recipe
 from edgeshuffle.converter.quant.ties import tie
