@@ -11,13 +11,15 @@ if TYPE_CHECKING:
 
 
 class Session(Protocol):
-    """One loaded model. Images are float32 (1, 3, H, W), logits float32 (num_classes,)."""
+    """One loaded model. Images are float32 (N, C, H, W) of its batch N, which is 1 where it is
+    open; outputs are float32 in the file's order, and those of rank 4 are (N, C, H, W), too.
+    """
 
     version: str
     input_shape: tuple[int, int, int, int]
 
-    def run(self, image: np.ndarray) -> np.ndarray: ...
-    def stage(self, image: np.ndarray) -> None: ...
+    def run(self, images: np.ndarray) -> list[np.ndarray]: ...
+    def stage(self, images: np.ndarray) -> None: ...
     def invoke(self) -> None: ...
 
 

@@ -73,5 +73,5 @@ def outputs(folder, model, plan, **choices):
         path = folder / f"model{EMITTERS[name].SUFFIX}"
         path.write_bytes(emitted.data)
         session = RUNTIMES[runtime].open_session(str(path), 1)
-        found.append(np.stack([session.run(image) for image in IMAGES]))
+        found.append(np.stack([session.run(image)[0].reshape(-1) for image in IMAGES]))
     return found

@@ -52,8 +52,11 @@ class OnnxGraph:
         self.node("QuantizeLinear", [name, *ends], [f"{name}_q"])
         return self.node("DequantizeLinear", [f"{name}_q", *ends], [f"{name}_dq"])
 
-    def save(self, path, output):
-        outputs = [helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, None)]
+    def save(self, path, *outputs):
+        outputs = [
+            helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, None)
+            for output in outputs
+        ]
         graph = helper.make_graph(self.nodes, "g", self.inputs, outputs, self.constants)
         opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
         onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
@@ -104,8 +107,8 @@ class TfliteGraph:
         self.graph.operators.append(operator)
         return outputs[0]
 
-    def save(self, path, output):
-        self.graph.inputs, self.graph.outputs = [0], [output]
+    def save(self, path, *outputs):
+        self.graph.inputs, self.graph.outputs = [0], list(outputs)
         self.model.subgraphs = [self.graph]
         builder = flatbuffers.Builder(1024)
         builder.Finish(self.model.Pack(builder), b"TFL3")

@@ -10,8 +10,8 @@ The other form needs nothing but Python: it prints what the device is. With a mo
 out is {"ready": true, ...}. Then are answered
 
     {"cmd": "run", "n": 20}                   the times of n inferences, and the state after them
-    {"cmd": "infer", "shape": [1, 3, H, W], "image": BASE64}   the logits of a float32
-                                              image, as float32 in base64
+    {"cmd": "infer", "shape": [N, C, H, W], "images": BASE64}  all outputs for float32 images,
+                                              each as float32 in base64, those of rank 4 as NCHW
     {"cmd": "count", "n": 3}                  n inferences, each announced to a counting emulator
     {"cmd": "profile", "n": 20}               mean time of each operator, where the runtime tells
     {"cmd": "energy", "seconds": 2}           power while idle and while inferring, where measured
@@ -136,7 +136,7 @@ def _answer(session: Any, command: dict[str, Any]) -> dict[str, Any]:
         state: dict[str, Any] = _beside("probe").state()
         return state
     if command["cmd"] == "infer":
-        return {"logits": _infer(session, command)}
+        return {"outputs": _infer(session, command)}
     if command["cmd"] == "count":
         return _count(session, command["n"])
     if command["cmd"] == "energy":
@@ -163,12 +163,12 @@ def _run(session: Any, n: int) -> list[int]:
     return samples
 
 
-def _infer(session: Any, command: dict[str, Any]) -> str:
+def _infer(session: Any, command: dict[str, Any]) -> list[str]:
     import numpy as np
 
-    values = np.frombuffer(base64.b64decode(command["image"]), np.float32)
-    logits = session.run(values.reshape(command["shape"]))
-    return base64.b64encode(logits.astype("<f4").tobytes()).decode()
+    values = np.frombuffer(base64.b64decode(command["images"]), np.float32)
+    outputs = session.run(values.reshape(command["shape"]))
+    return [base64.b64encode(value.astype("<f4").tobytes()).decode() for value in outputs]
 
 
 def _count(session: Any, n: int) -> dict[str, Any]:

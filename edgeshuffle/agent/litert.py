@@ -9,7 +9,7 @@ import importlib.metadata
 import os
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -54,13 +54,13 @@ class LiteRtSession:
             self._interpreter = Interpreter(model_path=path, num_threads=threads)
             self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]
-        self._output = self._interpreter.get_output_details()[0]
+        self._outputs = self._interpreter.get_output_details()
         n, height, width, channels = (int(size) for size in self._input["shape"])
         self.input_shape = (n, channels, height, width)
 
-    def stage(self, image: np.ndarray) -> None:
-        """Put a float32 (1, 3, H, W) image in place, as NHWC and quantized if need be."""
-        value = np.ascontiguousarray(image.transpose(0, 2, 3, 1), dtype=np.float32)
+    def stage(self, images: np.ndarray) -> None:
+        """Put float32 (N, C, H, W) images in place, as NHWC and quantized if need be."""
+        value = np.ascontiguousarray(images.transpose(0, 2, 3, 1), dtype=np.float32)
         dtype = self._input["dtype"]
         if dtype != np.float32:
             scale, zero_point = self._input["quantization"]
@@ -70,19 +70,24 @@ class LiteRtSession:
         self._interpreter.set_tensor(self._input["index"], value)
 
     def invoke(self) -> None:
-        """One inference on the staged image: this is what is timed."""
+        """One inference on the staged images: this is what is timed."""
         self._interpreter.invoke()
 
-    def run(self, image: np.ndarray) -> np.ndarray:
-        """Float32 logits (num_classes,) of a float32 (1, 3, H, W) image."""
-        self.stage(image)
+    def run(self, images: np.ndarray) -> list[np.ndarray]:
+        """All outputs for float32 (N, C, H, W) images, as float32; those of rank 4 as NCHW."""
+        self.stage(images)
         self._interpreter.invoke()
-        value: np.ndarray = self._interpreter.get_tensor(self._output["index"]).reshape(-1)
-        if value.dtype == np.float32:
-            return value
-        scale, zero_point = self._output["quantization"]
-        steps: np.ndarray = (value.astype(np.int32) - zero_point).astype(np.float32)
-        return steps * np.float32(scale)
+        return [self._value(details) for details in self._outputs]
+
+    def _value(self, details: dict[str, Any]) -> np.ndarray:
+        value: np.ndarray = self._interpreter.get_tensor(details["index"])
+        scale, zero_point = details["quantization"]
+        # There is no scale for floats, and for integers that are none in disguise, as of ARG_MAX.
+        if scale:
+            value = (value.astype(np.int32) - zero_point).astype(np.float32) * np.float32(scale)
+        if value.ndim == 4:
+            value = value.transpose(0, 3, 1, 2)
+        return np.ascontiguousarray(value, np.float32)
 
 
 def open_session(path: str, threads: int) -> LiteRtSession:

@@ -26,7 +26,9 @@ class OrtSession:
         self._session = self._open()
         entry = self._session.get_inputs()[0]
         self._name = entry.name
-        self.input_shape = tuple(entry.shape)
+        batch, *image = entry.shape
+        # A batch that is left open is one image.
+        self.input_shape = (batch if isinstance(batch, int) else 1, *image)
         self._feed: dict[str, np.ndarray] = {}
 
     def _open(self) -> onnxruntime.InferenceSession:
@@ -34,12 +36,12 @@ class OrtSession:
             self._path, self._options, providers=["CPUExecutionProvider"]
         )
 
-    def stage(self, image: np.ndarray) -> None:
-        """Put a float32 (1, 3, H, W) image in place for `invoke`."""
-        self._feed = {self._name: np.ascontiguousarray(image, dtype=np.float32)}
+    def stage(self, images: np.ndarray) -> None:
+        """Put float32 (N, C, H, W) images in place for `invoke`."""
+        self._feed = {self._name: np.ascontiguousarray(images, dtype=np.float32)}
 
     def invoke(self) -> None:
-        """One inference on the staged image: this is what is timed."""
+        """One inference on the staged images: this is what is timed."""
         self._session.run(None, self._feed)
 
     def profile(self, n: int) -> list[dict[str, object]]:
@@ -68,10 +70,10 @@ class OrtSession:
         longest = sorted(means, key=lambda key: -means[key])
         return [{"name": name, "op": op, "ns": means[name, op]} for name, op in longest]
 
-    def run(self, image: np.ndarray) -> np.ndarray:
-        """Float32 logits (num_classes,) of a float32 (1, 3, H, W) image."""
-        self.stage(image)
-        return np.asarray(self._session.run(None, self._feed)[0]).reshape(-1)
+    def run(self, images: np.ndarray) -> list[np.ndarray]:
+        """All outputs, as float32, for float32 (N, C, H, W) images."""
+        self.stage(images)
+        return [np.asarray(value, np.float32) for value in self._session.run(None, self._feed)]
 
 
 def open_session(path: str, threads: int) -> OrtSession:

@@ -15,8 +15,8 @@ from edgeshuffle.untrusted import UntrustedError, decode, last_line, quoted
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# Logits of a million classes are shorter.
-MAX_LINE: Final = 8 * 2**20
+# The outputs of any detector for an image are shorter.
+MAX_LINE: Final = 64 * 2**20
 _CHUNK: Final = 1 << 16
 
 

@@ -18,8 +18,9 @@ from edgeshuffle.untrusted import UntrustedError, convert
 T = TypeVar("T")
 
 START_SECONDS: Final = 120.0
-# A model of more classes, operators or a machine of more cores than any there is.
-MAX_LOGITS_BASE64: Final = 4 * 2**20
+# More and larger outputs, and operators, than any model has, and a machine of more cores.
+MAX_OUTPUTS: Final = 64
+MAX_OUTPUT_BASE64: Final = 48 * 2**20
 MAX_OPERATORS: Final = 10_000
 MAX_CORES: Final = 4096
 
@@ -102,10 +103,13 @@ class Energy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Logits:
-    """Little-endian float32 values in base64, so that NaN gets through, too."""
+class Outputs:
+    """Each output's little-endian float32 values in base64, so that NaN gets through, too."""
 
-    logits: Annotated[str, Meta(max_length=MAX_LOGITS_BASE64)]
+    outputs: Annotated[
+        tuple[Annotated[str, Meta(max_length=MAX_OUTPUT_BASE64)], ...],
+        Meta(max_length=MAX_OUTPUTS),
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

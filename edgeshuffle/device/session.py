@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -60,22 +61,28 @@ class AgentSession:
         """Instructions of `n` inferences by class, on a device that counts."""
         return self.process.count(n, self._timeout(n))
 
-    def run(self, image: np.ndarray, classes: int | None = None) -> np.ndarray:
-        """Float32 logits (num_classes,) of a float32 (1, 3, H, W) image.
-
-        With `classes`, so many there must be.
-        """
-        values = np.ascontiguousarray(image, np.float32)
+    def run(self, images: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+        """All outputs as float32 for float32 (N, C, H, W) images; they must be of these shapes."""
+        values = np.ascontiguousarray(images, np.float32)
         encoded = base64.b64encode(values.tobytes()).decode()
-        command = {"cmd": "infer", "shape": values.shape, "image": encoded}
-        reply = self._ask(command, replies.Logits, 1)
+        command = {"cmd": "infer", "shape": values.shape, "images": encoded}
+        reply = self._ask(command, replies.Outputs, 1)
+        if len(reply.outputs) != len(shapes):
+            raise self._wrong(
+                replies.Outputs, f"{len(reply.outputs)} outputs instead of {len(shapes)}"
+            )
+        return [
+            self._output(text, shape) for text, shape in zip(reply.outputs, shapes, strict=True)
+        ]
+
+    def _output(self, text: str, shape: tuple[int, ...]) -> np.ndarray:
         try:
-            logits = np.frombuffer(base64.b64decode(reply.logits, validate=True), "<f4")
+            values = np.frombuffer(base64.b64decode(text, validate=True), "<f4")
         except (binascii.Error, ValueError) as err:
-            raise self._wrong(replies.Logits, str(err)) from err
-        if classes is not None and len(logits) != classes:
-            raise self._wrong(replies.Logits, f"{len(logits)} logits instead of {classes}")
-        return logits.astype(np.float32)
+            raise self._wrong(replies.Outputs, str(err)) from err
+        if len(values) != math.prod(shape):
+            raise self._wrong(replies.Outputs, f"{len(values)} values for {list(shape)}")
+        return values.reshape(shape).astype(np.float32)
 
     def _ask(self, command: dict[str, Any], kind: type[T], inferences: int = 0) -> T:
         reply = self.process.ask(command, self._timeout(inferences))

@@ -108,9 +108,10 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
         info, there = _on_device(options, files, stack, report)
         for index, image in enumerate(images):
             label = None if labels is None else int(labels[index])
-            expected = {path: session.run(image) for path, session in here.items()}
+            expected = {path: session.run(image)[0].reshape(-1) for path, session in here.items()}
             found = {
-                path: session.run(image, len(expected[path])) for path, session in there.items()
+                path: session.run(image, [expected[path].shape])[0]
+                for path, session in there.items()
             }
             for path, logits in (*expected.items(), *found.items()):
                 if not np.isfinite(logits).all():

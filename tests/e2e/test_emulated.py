@@ -138,9 +138,9 @@ def test_an_image_arrives_there_whole(demo):
         f for f in artifact.manifest.files if (f.runtime, f.precision) == ("litert", "int8")
     )
     image = np.random.default_rng(0).standard_normal((1, 3, 64, 64), dtype=np.float32)
-    here = RUNTIMES["litert"].open_session(str(artifact.path(file)), 1).run(image)
+    here = RUNTIMES["litert"].open_session(str(artifact.path(file)), 1).run(image)[0]
     with open_device("emulated://pi4") as device:
-        there = open_agent(device, file, artifact.path(file)).run(image)
+        there = open_agent(device, file, artifact.path(file)).run(image, [here.shape])[0]
     np.testing.assert_array_equal(here, there)
 
 

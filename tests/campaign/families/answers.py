@@ -73,4 +73,5 @@ def _outputs(path: Path, image: Any) -> Any:
     from edgeshuffle.runtimes import RUNTIMES
 
     session = RUNTIMES["ort" if path.suffix == ".onnx" else "litert"].open_session(str(path), 1)
-    return session.run(image)
+    (output,) = session.run(image)
+    return output.reshape(-1)

@@ -6,6 +6,7 @@ describes or measures is not run: its replies are played from a file.
 
 from __future__ import annotations
 
+import base64
 import json
 import shlex
 import shutil
@@ -16,8 +17,10 @@ from importlib import import_module
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from campaign.case import Sandbox
@@ -136,8 +139,15 @@ def logits(n: int, classes: int) -> list[dict[str, Any]]:
     """Ready, and what an agent says to images."""
     return [
         replies(0)[0],
-        *({"logits": [float(i == k % classes) for i in range(classes)]} for k in range(n)),
+        *(
+            {"outputs": [_encoded(float(i == k % classes) for i in range(classes))]}
+            for k in range(n)
+        ),
     ]
+
+
+def _encoded(values: Iterable[float]) -> str:
+    return base64.b64encode(np.array(list(values), "<f4").tobytes()).decode()
 
 
 class _Link:

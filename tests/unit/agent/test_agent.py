@@ -135,11 +135,11 @@ def test_a_bad_model_is_an_error_in_one_line(tmp_path, runtime, content):
 
 
 def test_an_input_without_a_fixed_shape_is_an_error(tmp_path):
-    graph = OnnxGraph(("batch", 3, 4, 4))
+    graph = OnnxGraph((1, 3, "height", 4))
     graph.node("GlobalAveragePool", ["input"], ["mean"])
     graph.save(tmp_path / "dynamic", graph.node("Flatten", ["mean"], ["flat"]))
     ((reply,), status, _) = talk("ort", tmp_path / "dynamic")
-    assert reply == {"error": "ValueError: the input shape ('batch', 3, 4, 4) is not fixed"}
+    assert reply == {"error": "ValueError: the input shape (1, 3, 'height', 4) is not fixed"}
     assert status == 1
 
 

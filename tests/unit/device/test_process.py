@@ -27,7 +27,7 @@ def spawn():
 
 def test_an_endless_line_is_cut_off(spawn):
     process = spawn("while True: print('x' * 65536, end='')")
-    with pytest.raises(DeviceError, match="more than 8388608 bytes in one line"):
+    with pytest.raises(DeviceError, match="more than 67108864 bytes in one line"):
         process.reply(60)
 
 

@@ -30,7 +30,7 @@ VALID = {
     replies.State: STATE,
     replies.Profile: {"operators": [{"name": "a", "op": "Conv", "ns": 1}]},
     replies.Energy: {"idle_mw": 1.5, "busy_mw": 2, "inferences": 3, "seconds": 2.0},
-    replies.Logits: {"logits": "AAAAAA=="},
+    replies.Outputs: {"outputs": ["AAAAAA=="]},
     replies.Marked: {"marked": 1},
     replies.Described: describe(),
     replies.Hold: {"held": False, "holder": {"host": "a", "pid": 1}},
@@ -107,17 +107,29 @@ def test_as_many_samples_as_were_asked_for(samples):
         session({"samples_ns": samples, "state": STATE}).samples(2)
 
 
-@pytest.mark.parametrize("logits", ["x", "AAA=", "AAAAAA=="])
-def test_as_many_logits_as_there_are_classes(logits):
-    with pytest.raises(DeviceError, match="wrong reply for Logits"):
-        session({"logits": logits}).run(np.zeros((1, 3, 4, 4)), 2)
+IMAGE = np.zeros((1, 3, 4, 4))
+TWO = "AADAfwAAgD8="
 
 
-def test_logits_may_be_nan():
-    encoded = "AADAfwAAgD8="
-    np.testing.assert_equal(
-        session({"logits": encoded}).run(np.zeros((1, 3, 4, 4)), 2), [np.nan, 1]
-    )
+@pytest.mark.parametrize(
+    "outputs",
+    [["x"], ["AAA="], ["AAAAAA=="], [], [TWO, TWO], [TWO * 2], [None], TWO, [[TWO]], {"a": TWO}],
+)
+def test_outputs_of_the_shapes_that_the_model_has(outputs):
+    with pytest.raises(DeviceError, match="wrong reply for Outputs"):
+        session({"outputs": outputs}).run(IMAGE, [(1, 2)])
+
+
+def test_outputs_are_not_countless():
+    with pytest.raises(DeviceError, match="wrong reply for Outputs"):
+        session({"outputs": [""] * 65}).run(IMAGE, [(1, 0)] * 65)
+
+
+def test_outputs_have_their_shapes_and_may_be_nan():
+    found = session({"outputs": [TWO, TWO]}).run(IMAGE, [(1, 2), (2, 1, 1)])
+    np.testing.assert_equal(found[0], [[np.nan, 1]])
+    np.testing.assert_equal(found[1], [[[np.nan]], [[1]]])
+    assert all(value.dtype == np.float32 for value in found)
 
 
 @pytest.mark.parametrize("reply", [{}, {"error": 5}, {"error": None}, {"ready": True}])

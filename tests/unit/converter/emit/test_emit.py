@@ -31,7 +31,7 @@ def run_file(folder, name, emitted, image):
     runtime = {"onnx": "ort", "tflite": "litert"}[name]
     path = folder / f"model{EMITTERS[name].SUFFIX}"
     path.write_bytes(emitted.data)
-    return RUNTIMES[runtime].open_session(str(path), 1).run(image)
+    return RUNTIMES[runtime].open_session(str(path), 1).run(image)[0].reshape(-1)
 
 
 def everything():

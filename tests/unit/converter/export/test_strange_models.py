@@ -84,7 +84,8 @@ def exported(made, tmp_path, calibration):
     found = {
         (file.runtime, file.precision): RUNTIMES[file.runtime]
         .open_session(str(artifact.path(file)), 1)
-        .run(image)
+        .run(image)[0]
+        .reshape(-1)
         for file in artifact.manifest.files
     }
     import onnxruntime
