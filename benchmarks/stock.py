@@ -28,7 +28,8 @@ from static_quantization import quantize, simplify
 
 from edgeshuffle.artifact import Artifact
 from edgeshuffle.converter.zoo.cards import card_of_width
-from edgeshuffle.converter.zoo.shufflenet_v2 import STEMS, ShuffleNetV2, Stem
+from edgeshuffle.converter.zoo.network import STEMS, Stem
+from edgeshuffle.converter.zoo.shufflenet_v2 import ShuffleNetV2
 from edgeshuffle.dataset import open_images
 from edgeshuffle.device import open_device
 from edgeshuffle.device.session import open_agent

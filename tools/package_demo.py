@@ -17,8 +17,8 @@ import torch
 from safetensors.torch import save_file
 from train_demo import read_idx
 
+from edgeshuffle.converter import zoo
 from edgeshuffle.converter.zoo.demo import demo_labels
-from edgeshuffle.converter.zoo.weights import read_checkpoint, recognise
 from edgeshuffle.packaged import CALIBRATION_IMAGES, DEMO, TEST_IMAGES
 
 TEST_PER_CLASS = 100
@@ -42,12 +42,12 @@ def main() -> None:
 
     DEMO.mkdir(exist_ok=True)
     for path in options.checkpoints:
-        checkpoint = read_checkpoint(path)
+        loaded = zoo.load(zoo.Wanted(weights=str(path)))
         state = {
             key: (value.half() if value.ndim > 1 else value).contiguous()
-            for key, value in checkpoint.state.items()
+            for key, value in loaded.module.state_dict().items()
         }
-        target = DEMO / f"{recognise(checkpoint).name}.safetensors"
+        target = DEMO / f"{loaded.name}.safetensors"
         save_file(state, target, metadata={"stem": "imagenet", "data": "Fashion-MNIST"})
         print(f"{target.name}: {target.stat().st_size} bytes")
 

@@ -16,6 +16,8 @@ from edgeshuffle.cli.output import echo_json, say
 from edgeshuffle.converter.emit import EMITTERS
 from edgeshuffle.converter.quant.calibrators import CALIBRATORS
 from edgeshuffle.converter.quant.recipe import DEFAULT, recipe_names
+from edgeshuffle.converter.zoo.cards import variants
+from edgeshuffle.converter.zoo.layouts import layout_names
 from edgeshuffle.dataset.labels import CLASS_ORDERS
 from edgeshuffle.preprocess import CHANNELS
 
@@ -26,10 +28,16 @@ if TYPE_CHECKING:
 
 @click.command("export")
 @click.option(
+    "--variant",
+    type=click.Choice(variants()),
+    help="Member of the family, for weights without a file [default: the weights', or v2].",
+)
+@click.option(
     "--width",
     type=FiniteFloat(),
-    help="0.5, 1.0, 1.5 or 2.0 [default: the weights', or 1.0].",
+    help="Width multiplier, such as 0.5 or 2.0 [default: the weights', or 1.0].",
 )
+@click.option("--groups", type=click.IntRange(1), help="Of v1: 1, 2, 3, 4 or 8 [default: 3].")
 @click.option(
     "--onnx",
     type=click.Path(path_type=Path),
@@ -40,13 +48,29 @@ if TYPE_CHECKING:
     "--weights",
     default="demo",
     show_default=True,
-    metavar="demo|imagenet|FILE",
-    help="Packaged demo, public ImageNet checkpoint (downloaded), or .pth/.pt/.safetensors.",
+    metavar="demo|imagenet|random|FILE",
+    help="Packaged demo, public ImageNet checkpoint (downloaded), seeded random numbers, or "
+    ".pth/.pt/.ckpt/.safetensors/.pdparams.",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(layout_names()),
+    help="Whose names a checkpoint's keys are [default: found by its keys].",
 )
 @click.option(
     "--key",
     metavar="NAME",
     help="Which weights of a checkpoint with several, such as model_ema or ema.module.",
+)
+@click.option(
+    "--features",
+    is_flag=True,
+    help="The stages' outputs instead of logits: a detector's backbone.",
+)
+@click.option(
+    "--activation",
+    metavar="NAME",
+    help="relu, leaky_relu, leaky_relu:SLOPE, swish or hard_swish [default: the layout's].",
 )
 @click.option("--num-classes", type=click.IntRange(2), help="Checked against the weights.")
 @click.option(

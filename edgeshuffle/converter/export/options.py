@@ -24,10 +24,15 @@ class ExportOptions:
     folders of `evaluation` are told apart.
     """
 
+    variant: str | None = None
     width: float | None = None
+    groups: int | None = None
     onnx: Path | None = None
     weights: str = "demo"
     key: str | None = None
+    layout: str | None = None
+    activation: str | None = None
+    features: bool = False
     num_classes: int | None = None
     resolution: int | tuple[int, int] | None = None
     stem: str | None = None

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeshuffle.converter.quant.recipe import Recipe
+    from edgeshuffle.converter.zoo import Wanted
     from edgeshuffle.preprocess import Channels
 
 
@@ -23,13 +24,9 @@ class OnnxFile:
 
 @dataclass(frozen=True, kw_only=True)
 class ZooModel:
-    """A ShuffleNetV2 with `demo`, `imagenet` or a file's weights; None is read from these."""
+    """A network of the zoo."""
 
-    weights: str
-    width: float | None
-    num_classes: int | None
-    stem: str | None
-    key: str | None
+    wanted: Wanted
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,8 @@ from edgeshuffle.converter.export.request import (
 )
 from edgeshuffle.converter.quant.calibrators import CALIBRATORS
 from edgeshuffle.converter.quant.recipe import DEFAULT, Recipe, load_recipe
-from edgeshuffle.converter.zoo.cards import card_of_width
+from edgeshuffle.converter.zoo import Wanted
+from edgeshuffle.converter.zoo.cards import find_card
 from edgeshuffle.errors import DataError, MissingExtraError, Obstacles, UnknownNameError
 from edgeshuffle.limits import check_limit
 from edgeshuffle.memory import MAX_SIDE
@@ -44,8 +45,7 @@ def resolve(options: ExportOptions) -> ExportRequest:
     obstacles = Obstacles()
     target = None
     with obstacles.noted():
-        if options.width is not None:
-            card_of_width(options.width)
+        find_card(options.variant, options.width, options.groups)
         target = _target(options)
     for name in options.formats:
         with obstacles.noted():
@@ -92,9 +92,9 @@ def _target(options: ExportOptions) -> Path | None:
         return options.output
     if options.onnx is not None:
         return BUILD / _name(options.onnx)
-    if options.weights != "demo":
+    if options.weights not in ("demo", "random"):
         return None
-    return BUILD / card_of_width(1.0 if options.width is None else options.width).name
+    return BUILD / find_card(options.variant, options.width, options.groups).name
 
 
 def _name(path: Path) -> str:
@@ -105,11 +105,18 @@ def _model(options: ExportOptions) -> OnnxFile | ZooModel:
     if options.onnx is not None:
         return OnnxFile(path=options.onnx, name=_name(options.onnx))
     return ZooModel(
-        weights=options.weights,
-        width=options.width,
-        num_classes=options.num_classes,
-        stem=options.stem,
-        key=options.key,
+        wanted=Wanted(
+            weights=options.weights,
+            variant=options.variant,
+            width=options.width,
+            groups=options.groups,
+            num_classes=options.num_classes,
+            stem=options.stem,
+            activation=options.activation,
+            layout=options.layout,
+            key=options.key,
+            features=options.features,
+        )
     )
 
 
@@ -158,7 +165,12 @@ def _recipe(options: ExportOptions) -> Recipe:
 
 def _check_model(options: ExportOptions) -> None:
     zoo_only = {
+        "variant": options.variant,
         "width": options.width,
+        "groups": options.groups,
+        "activation": options.activation,
+        "layout": options.layout,
+        "features": options.features or None,
         "weights": None if options.weights == "demo" else options.weights,
         "num_classes": options.num_classes,
         "key": options.key,

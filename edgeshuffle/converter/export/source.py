@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from edgeshuffle.artifact import Preprocess, sha256
@@ -37,23 +37,17 @@ def open_source(model: OnnxFile | ZooModel, given: InputChoice) -> Source:
 
 
 def _from_zoo(model: ZooModel, given: InputChoice) -> Source:
-    loaded = zoo.load(
-        width=model.width,
-        weights=model.weights,
-        num_classes=model.num_classes,
-        resolution=given.resolution,
-        stem=model.stem,
-        key=model.key,
-    )
+    small = given.resolution is not None and max(given.resolution) <= zoo.SMALL_INPUT
+    loaded = zoo.load(replace(model.wanted, small=small))
     from edgeshuffle.converter.frontend.torch_module import to_onnx
 
     resolution = given.resolution
     if resolution is None and loaded.source["stem"] == "cifar":
         resolution = CIFAR_RESOLUTION
-    preprocess = make_preprocess(given, loaded.preprocess, resolution, loaded.in_channels)
+    preprocess = make_preprocess(given, loaded.preprocess, resolution, loaded.module.shape.inputs)
     return Source(
-        loaded.card.name,
-        to_onnx(loaded.module, preprocess.shape),
+        loaded.name,
+        to_onnx(loaded.module, preprocess.shape, loaded.module.output_names),
         TorchReference(loaded.module),
         preprocess,
         loaded.labels,

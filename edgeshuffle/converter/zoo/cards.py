@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
 from edgeshuffle.artifact import Preprocess
 from edgeshuffle.class_names import parse_class_names
 from edgeshuffle.errors import UnknownNameError
 from edgeshuffle.packaged import MODELS
+
+DEFAULT_VARIANT: Final = "v2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,15 +29,23 @@ class PublicWeights:
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """One variant. `macs` and `parameters` hold for `num_classes` at `preprocess.crop` pixels.
+    """One member of the family. `macs` and `parameters` hold for `num_classes` at
+    `preprocess.crop` pixels.
 
-    `weights` are None where nobody published any for ImageNet.
+    `width` is None where members are not told apart by it, `groups` 1 where there are none.
+    `blocks` are V2+'s units, `reduction` squeeze and excitation's (0 without), `form` what
+    `network.Form` has to know. `weights` are None where nobody published any for ImageNet.
     """
 
     name: str
     family: str
-    width: float
-    channels: tuple[int, int, int, int, int]
+    variant: str
+    width: float | None
+    groups: int
+    channels: tuple[int, ...]
+    blocks: tuple[str, ...]
+    reduction: int
+    form: dict[str, Any]
     num_classes: int
     parameters: int
     macs: int
@@ -45,10 +56,11 @@ class Card:
 
 
 def card_names() -> tuple[str, ...]:
-    """Model ids of all packaged cards, narrowest first."""
+    """Model ids of all packaged cards, by name."""
     return tuple(sorted(path.stem for path in MODELS.glob("shufflenet_*.toml")))
 
 
+@cache
 def load_card(name: str) -> Card:
     """Read the card of a model id such as `shufflenet_v2_x1_0`; raises UnknownNameError."""
     if name not in card_names():
@@ -60,8 +72,13 @@ def load_card(name: str) -> Card:
     return Card(
         name=name,
         family=data["family"],
-        width=data["width"],
+        variant=data.get("variant", DEFAULT_VARIANT),
+        width=data.get("width"),
+        groups=data.get("groups", 1),
         channels=tuple(data["channels"]),
+        blocks=tuple(data.get("blocks", ())),
+        reduction=data.get("reduction", 0),
+        form=data.get("form", {}),
         num_classes=data["num_classes"],
         parameters=data["parameters"],
         macs=data["macs"],
@@ -77,16 +94,54 @@ def load_card(name: str) -> Card:
     )
 
 
-def card_of_width(width: float) -> Card:
-    """The card of a width multiplier; raises UnknownNameError with the known widths."""
-    cards = [load_card(name) for name in card_names()]
-    for card in cards:
-        if card.width == width:
+def cards() -> tuple[Card, ...]:
+    """All packaged cards, by name."""
+    return tuple(map(load_card, card_names()))
+
+
+def variants() -> tuple[str, ...]:
+    """What `variant` may be; the default comes first."""
+    return tuple(dict.fromkeys((DEFAULT_VARIANT, *(card.variant for card in cards()))))
+
+
+def find_card(variant: str | None, width: float | None, groups: int | None) -> Card:
+    """The card of a variant, a width multiplier and a number of groups; None is the usual.
+
+    Raises UnknownNameError with what is known.
+    """
+    name = variant or DEFAULT_VARIANT
+    of_variant = [card for card in cards() if card.variant == name]
+    if not of_variant:
+        raise UnknownNameError(f"Unknown variant '{name}'. Known: {', '.join(variants())}.")
+    usual = 3 if len({card.groups for card in of_variant}) > 1 else of_variant[0].groups
+    known = sorted({card.groups for card in of_variant})
+    if groups not in (None, *known):
+        raise UnknownNameError(
+            f"`groups={groups}` is no number of groups of {name}. Known: "
+            f"{', '.join(map(str, known))}."
+        )
+    of_groups = [card for card in of_variant if card.groups == (groups or usual)]
+    if len(of_groups) == 1 and width is None:
+        return of_groups[0]
+    wanted = 1.0 if width is None else width
+    for card in of_groups:
+        if card.width == wanted:
             return card
-    known = ", ".join(str(card.width) for card in cards)
-    raise UnknownNameError(f"There is no ShuffleNetV2 of width {width:g}. Known: {known}.")
+    widths = sorted(card.width for card in of_groups if card.width is not None)
+    told = f"Known: {', '.join(map(str, widths))}." if widths else "Leave `width` out."
+    raise UnknownNameError(f"There is no Shuffle{_proper(name)} of width {wanted:g}. {told}")
 
 
+def _proper(variant: str) -> str:
+    return f"Net{variant[0].upper()}{variant[1:]}"
+
+
+def card_of_width(width: float) -> Card:
+    """The card of a ShuffleNetV2; raises UnknownNameError with the known widths."""
+    return find_card(None, width, None)
+
+
+@cache
 def read_labels(name: str) -> tuple[str, ...]:
     """Class names by index, from `models/labels`."""
     return parse_class_names((MODELS / "labels" / f"{name}.txt").read_bytes())

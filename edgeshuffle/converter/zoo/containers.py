@@ -5,34 +5,46 @@ A checkpoint may hold several sets, such as the weights and their moving average
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
+from edgeshuffle.converter.zoo.inert import whole_module
+from edgeshuffle.converter.zoo.layouts import layouts
 from edgeshuffle.errors import WeightsError
 from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edgeshuffle.converter.zoo.layouts import Layout
+
 # The weights that were trained come before averages of them.
 _USUAL: Final = ("", "state_dict", "model_state_dict", "model_state", "model", "net", "module")
-_FIRST_KEY: Final = "conv1.0.weight"
-_KEYS: Final = (_FIRST_KEY, "stage2.0.branch2.0.weight", "conv5.0.weight", "fc.weight")
 _DEEPEST: Final = 8
 _MOST_MAPPINGS: Final = 1000
 _MOST_BYTES: Final = 512 * 2**20
+# Under which names training scripts keep their classes.
+_CLASSES: Final = ("class_to_idx", "idx_to_class", "class_names", "classes", "names", "CLASSES")
 
 
 @dataclass(frozen=True)
 class Found:
-    """A network's tensors, under which name they lie (`key`), and what strings lie around them."""
+    """A network's tensors, under which name they lie (`key`), and how they are named there.
+
+    `outside` are tensors beside them that are in no set, such as a head of another name; `said` are
+    strings around them, `classes` what an entry of a usual name for class names has.
+    """
 
     key: str
+    layout: Layout
     state: dict[str, torch.Tensor]
+    outside: dict[str, torch.Tensor]
     said: dict[str, str]
+    classes: Mapping[str, Any]
 
     @property
     def rank(self) -> int:
@@ -41,14 +53,16 @@ class Found:
         return _USUAL.index(first) if first in _USUAL else len(_USUAL)
 
 
-def choose(loaded: Any, path: Path, key: str | None) -> tuple[Found, tuple[str, ...]]:
+def choose(
+    loaded: Any, path: Path, key: str | None, layout: str | None = None
+) -> tuple[Found, tuple[str, ...]]:
     """The set of tensors of that key, or else the usual one; and the keys of the others.
 
-    Raises WeightsError where there is none, or none of that key.
+    Raises WeightsError where there is none, or none of that key or layout.
     """
-    found = _search(loaded)
+    found = [one for one in _search(loaded) if layout in (None, one.layout.name)]
     if not found:
-        raise WeightsError(_why_none(loaded, path))
+        raise WeightsError(_why_none(loaded, path, layout))
     if key is None:
         chosen = min(found, key=lambda one: one.rank)
     else:
@@ -79,58 +93,87 @@ def _search(loaded: Any) -> list[Found]:
     """All sets in a checkpoint, in its order; one that contains itself is entered once."""
     found = []
     entered: set[int] = set()
-    waiting: list[tuple[str, Any, dict[str, str]]] = [("", loaded, {})]
+    waiting: list[tuple[str, Any, dict[str, str], dict[str, Any]]] = [("", loaded, {}, {})]
     while waiting and len(entered) < _MOST_MAPPINGS:
-        name, value, said = waiting.pop(0)
+        name, value, said, classes = waiting.pop(0)
         if not isinstance(value, Mapping) or id(value) in entered:
             continue
         entered.add(id(value))
         named = {key: inner for key, inner in value.items() if isinstance(key, str)}
         said = {**said, **{key: inner for key, inner in named.items() if isinstance(inner, str)}}
+        classes = {**classes, **{key: named[key] for key in _CLASSES if key in named}}
         tensors = {key: inner for key, inner in named.items() if isinstance(inner, torch.Tensor)}
-        for first in [key for key in tensors if f".{key}".endswith(f".{_FIRST_KEY}")]:
-            prefix = first.removesuffix(_FIRST_KEY)
+        sets = _sets(tensors)
+        for prefix, layout in sets.items():
             state = {
                 key.removeprefix(prefix): tensor
                 for key, tensor in tensors.items()
                 if key.startswith(prefix)
             }
-            found.append(Found(".".join(filter(None, (name, prefix[:-1]))), state, said))
+            outside = {
+                key: tensor
+                for key, tensor in tensors.items()
+                if not any(key.startswith(one) for one in sets)
+            }
+            where = ".".join(filter(None, (name, prefix[:-1])))
+            found.append(Found(where, layout, state, outside, said, classes))
         if name.count(".") < _DEEPEST:
             waiting += [
-                (f"{name}.{key}" if name else key, inner, said)
+                (f"{name}.{key}" if name else key, inner, said, classes)
                 for key, inner in named.items()
                 if isinstance(inner, Mapping)
             ]
     return found
 
 
-def _why_none(loaded: Any, path: Path) -> str:
+def _sets(tensors: Mapping[str, torch.Tensor]) -> dict[str, Layout]:
+    """By which prefixes sets of weights start, and the layout of each."""
+    sets: dict[str, Layout] = {}
+    stems: set[str] = set()
+    for layout in layouts():
+        for key in tensors:
+            if key in stems or not f".{key}".endswith(f".{layout.stem}"):
+                continue
+            prefix = key.removesuffix(layout.stem)
+            if prefix not in sets and _has_marks(layout, prefix, tensors):
+                sets[prefix] = layout
+                stems.add(key)
+    return {
+        prefix: sets[prefix]
+        for key in tensors
+        for prefix in sets
+        if key == f"{prefix}{sets[prefix].stem}"
+    }
+
+
+def _has_marks(layout: Layout, prefix: str, tensors: Mapping[str, torch.Tensor]) -> bool:
+    return all(
+        any(re.fullmatch(mark, key[len(prefix) :]) for key in tensors if key.startswith(prefix))
+        for mark in layout.marks
+    )
+
+
+def _why_none(loaded: Any, path: Path, layout: str | None) -> str:
+    whole = whole_module(loaded, path)
+    if whole is not None:
+        return whole
     if not isinstance(loaded, Mapping):
         return (
             f"{path} holds a {type(loaded).__name__}, not a state dict. Save one: "
             "torch.save(model.state_dict(), FILE)."
         )
-    return _lacks(path, _FIRST_KEY)
-
-
-def _lacks(path: Path, key: str) -> str:
+    if layout is not None:
+        return f"{path} has no weights in the layout '{layout}'. Leave `layout` out to find it."
+    names = ", ".join(sorted(one.name for one in layouts()))
     return (
-        f"{path} is no ShuffleNetV2 checkpoint: it has no '{key}'. Its keys must be "
-        "torchvision's; for another network export it to ONNX and give it with `onnx`."
+        f"{path} is no ShuffleNet checkpoint: its keys are of no known layout ({names}). Rename "
+        "them to torchvision's ('conv1.0.weight', ...), or export the network to ONNX and give it "
+        "with `onnx`."
     )
 
 
 def _check(found: Found, path: Path) -> None:
-    for key in _KEYS:
-        if key not in found.state:
-            raise WeightsError(_lacks(path, key))
-        if found.state[key].ndim < 2 or not found.state[key].numel():
-            raise WeightsError(
-                f"{path} has the shape {tuple(found.state[key].shape)} for '{key}', which is no "
-                "weight of a ShuffleNetV2. Save it again."
-            )
-    for key, tensor in found.state.items():
+    for key, tensor in {**found.state, **found.outside}.items():
         if tensor.layout != torch.strided or tensor.device.type != "cpu":
             raise WeightsError(
                 f"{path} holds a tensor without plain numbers in '{quoted(key)}'. Save it again."
@@ -140,5 +183,5 @@ def _check(found: Found, path: Path) -> None:
     if total > _MOST_BYTES:
         raise WeightsError(
             f"{path} holds weights of {total / 2**20:.0f} MiB, more than {_MOST_BYTES >> 20}: "
-            "that is no ShuffleNetV2. Give another checkpoint."
+            "that is no ShuffleNet. Give another checkpoint."
         )

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Final, cast
 
 import torch
 
-from edgeshuffle.converter.zoo.shufflenet_v2 import STEMS, Stem
+from edgeshuffle.converter.zoo.network import STEMS, Stem
+from edgeshuffle.converter.zoo.shufflenet_v2 import AFTER_STEM
 from edgeshuffle.errors import WeightsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from edgeshuffle.converter.zoo.fitting import Fitted
     from edgeshuffle.converter.zoo.weights import Checkpoint
 
 # Trained networks measured: 0.99 with the CIFAR stem; 1.12 with a max-pool over the smoothest
@@ -37,7 +39,16 @@ class Chosen:
     note: str | None = None
 
 
-def choose_stem(given: str | None, checkpoint: Checkpoint, *, small: bool) -> Chosen:
+def stem_named(name: str, who: str) -> Stem:
+    """Raises WeightsError for a name that no stem has; `who` gave it."""
+    if name not in STEMS:
+        raise WeightsError(f"{who} names an unknown stem '{name}'. Use `stem={'|'.join(STEMS)}`.")
+    return cast("Stem", name)
+
+
+def choose_stem(
+    given: str | None, checkpoint: Checkpoint, fitted: Fitted, *, small: bool
+) -> Chosen:
     """The stem that was asked for, that the file names, that its statistics tell, or by size.
 
     `small` is whether the input is too small for a max-pool in the stem. Raises WeightsError for
@@ -45,12 +56,14 @@ def choose_stem(given: str | None, checkpoint: Checkpoint, *, small: bool) -> Ch
     """
     named = given or checkpoint.notes.get("stem")
     if named is not None:
-        if named not in STEMS:
-            raise WeightsError(
-                f"{checkpoint.path} names an unknown stem '{named}'. Use `stem={'|'.join(STEMS)}`."
-            )
-        return Chosen(cast("Stem", named))
-    inferred = infer_stem(checkpoint.state)
+        return Chosen(stem_named(named, str(checkpoint.path)))
+    after, form = fitted.family.AFTER_STEM, fitted.module.form
+    if after is None or form.pool == "none":
+        return Chosen("imagenet")
+    # A detector's image is never as small as that.
+    if checkpoint.layout.detector:
+        return Chosen("imagenet")
+    inferred = infer_stem(checkpoint.state, after) if form.activation == "relu" else None
     if inferred is not None:
         return Chosen(
             inferred, f"stem: {inferred}, read from the batch-norm statistics (`stem` sets it)"
@@ -58,17 +71,20 @@ def choose_stem(given: str | None, checkpoint: Checkpoint, *, small: bool) -> Ch
     return Chosen("cifar" if small else "imagenet", "stem: chosen by input size (`stem` sets it)")
 
 
-def infer_stem(state: Mapping[str, torch.Tensor]) -> Stem | None:
-    """`imagenet` or `cifar` from a state dict with torchvision's keys; None if it does not tell."""
+def infer_stem(
+    state: Mapping[str, torch.Tensor], after: tuple[str, str] = AFTER_STEM
+) -> Stem | None:
+    """`imagenet` or `cifar` from a state dict with our keys; None if it does not tell.
+
+    `after` names the first 1x1 convolution and its batch norm.
+    """
     gamma = state["conv1.1.weight"].double().abs().clamp_min(1e-9)
     beta = state["conv1.1.bias"].double()
     ratio = beta / gamma
     density = torch.exp(-(ratio**2) / 2) / math.sqrt(2 * math.pi)
     mass = (1 + torch.erf(ratio / math.sqrt(2))) / 2
-    predicted = state["stage2.0.branch2.0.weight"].double().flatten(1) @ (
-        gamma * density + beta * mass
-    )
-    recorded = state["stage2.0.branch2.1.running_mean"].double()
+    predicted = state[f"{after[0]}.weight"].double().flatten(1) @ (gamma * density + beta * mass)
+    recorded = state[f"{after[1]}.running_mean"].double()
     correlation = torch.corrcoef(torch.stack([predicted, recorded]))[0, 1]
     if not correlation >= _MIN_CORRELATION:
         return None

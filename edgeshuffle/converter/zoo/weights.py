@@ -1,24 +1,29 @@
-"""Checkpoints: read, and recognise the network they belong to."""
+"""Checkpoints: read, and put into our own names."""
 
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-import torch
 from safetensors import safe_open
 
 from edgeshuffle.artifact import sha256
-from edgeshuffle.converter.zoo.cards import Card, card_names, load_card
 from edgeshuffle.converter.zoo.containers import choose
+from edgeshuffle.converter.zoo.inert import left_out, read_torch
+from edgeshuffle.converter.zoo.layouts import translate
+from edgeshuffle.converter.zoo.paddle import read_paddle
 from edgeshuffle.errors import WeightsError
 from edgeshuffle.memory import bounded_memory
 from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    import torch
+
+    from edgeshuffle.converter.zoo.layouts import Layout
 
 # A training checkpoint of the widest network is 120 MB, with its averages and its optimizer.
 _MOST_BYTES: Final = 1 << 30
@@ -26,31 +31,35 @@ _MOST_BYTES: Final = 1 << 30
 _READING_BYTES: Final = 512 << 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A state dict with torchvision's keys, the file it came from, and what the file says of it.
+    """Weights by our keys, the file they came from, and what the file says of them.
 
-    `key` is where it lay in the file ('' at the top), `others` are the keys of other sets there.
+    `key` is where they lay in the file ('' at the top), `others` are the keys of other sets there.
+    `rest` are tensors of the set that its layout does not know: a head, or what is unknown.
+    `outside` are tensors beside it. `theirs` gives the file's name for one of our keys.
     """
 
     path: Path
+    layout: Layout
     state: Mapping[str, torch.Tensor]
+    rest: Mapping[str, torch.Tensor]
+    outside: Mapping[str, torch.Tensor]
+    theirs: Callable[[str], str]
     notes: Mapping[str, str]
+    classes: Mapping[str, Any]
     sha256: str
     key: str = ""
     others: tuple[str, ...] = ()
-
-    @property
-    def num_classes(self) -> int:
-        """Rows of the classifier."""
-        return int(self.state["fc.weight"].shape[0])
+    left_out: tuple[str, ...] = field(default=())
 
 
-def read_checkpoint(path: Path, key: str | None = None) -> Checkpoint:
-    """Read a .pth/.pt (tensors only, nothing is unpickled) or .safetensors file.
+def read_checkpoint(path: Path, key: str | None = None, layout: str | None = None) -> Checkpoint:
+    """Read a .pth/.pt/.ckpt, .safetensors or .pdparams file; nothing that it names is run.
 
-    `key` names one of several sets of weights in it, by a dotted path. Raises WeightsError for a
-    missing, corrupt, huge or foreign file, and for a key that it does not have.
+    `key` names one of several sets of weights in it, by a dotted path, `layout` how its keys are
+    to be read. Raises WeightsError for a missing, corrupt, huge or foreign file, and for a key that
+    it does not have.
     """
     if not path.is_file():
         raise WeightsError(f"There is no checkpoint at {path}. Check the path given to `weights`.")
@@ -60,28 +69,44 @@ def read_checkpoint(path: Path, key: str | None = None) -> Checkpoint:
             f"{path} unpacks to {size / 2**20:.0f} MiB, more than {_MOST_BYTES >> 20}. Save the "
             "weights alone: torch.save(model.state_dict(), FILE)."
         )
-    notes: dict[str, str] = {}
+    # What a file says of the sizes in it must be true, but need not be.
+    with bounded_memory(2 * size + _READING_BYTES):
+        loaded, notes = _read(path)
+    found, others = choose(loaded, path, key, layout)
+    translated = translate(found.layout, found.state)
+    return Checkpoint(
+        path=path,
+        layout=found.layout,
+        state=translated.state,
+        rest=translated.rest,
+        outside=found.outside,
+        theirs=translated.theirs,
+        notes={**found.said, **notes},
+        classes=found.classes,
+        sha256=sha256(path),
+        key=found.key,
+        others=others,
+        left_out=left_out(loaded),
+    )
+
+
+def _read(path: Path) -> tuple[Any, dict[str, str]]:
+    """What is in a file, and what a safetensors file says of it."""
     try:
-        # What a file says of the sizes in it must be true, but need not be.
-        with bounded_memory(2 * size + _READING_BYTES):
-            if path.suffix == ".safetensors":
-                with safe_open(path, framework="pt") as file:
-                    notes = dict(file.metadata() or {})
-                    loaded: Any = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            else:
-                loaded = torch.load(path, map_location="cpu", weights_only=True)
+        if path.suffix == ".pdparams":
+            return read_paddle(path), {}
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                notes = dict(file.metadata() or {})
+                return {name: file.get_tensor(name) for name in file.keys()}, notes  # noqa: SIM118
+        return read_torch(path), {}
+    except WeightsError:
+        raise
     except Exception as err:  # torch and safetensors raise many types for a bad file
-        explained = str(err)
-        # Torch explains at length how to allow what is not allowed here.
-        foreign = "Weights only load failed" in explained and "GLOBAL" in explained
-        first = "it holds more than tensors" if foreign else _first_line(err)
         raise WeightsError(
-            f"{path} is not a readable checkpoint ({first}). Save a plain state dict: "
+            f"{path} is not a readable checkpoint ({_first_line(err)}). Save a plain state dict: "
             "torch.save(model.state_dict(), FILE)."
         ) from err
-    found, others = choose(loaded, path, key)
-    said = {**found.said, **notes}
-    return Checkpoint(path, found.state, said, sha256(path), found.key, others)
 
 
 def _unpacked_bytes(path: Path) -> int:
@@ -98,24 +123,6 @@ def _unpacked_bytes(path: Path) -> int:
 
 def _first_line(err: Exception) -> str:
     lines = [line.strip() for line in str(err).splitlines() if line.strip()]
-    # Some messages are but a number.
+    # Some messages are but a number, and torch's first line on what it does not read says little.
     told = lines and not lines[0].isdecimal() and "Weights only load failed" not in lines[0]
     return quoted(lines[0], 160) if told else "it is damaged, or no checkpoint at all"
-
-
-def recognise(checkpoint: Checkpoint) -> Card:
-    """The card whose channel counts the checkpoint has; raises WeightsError if there is none."""
-    keys = ("conv1.0", *(f"stage{i}.0.branch2.5" for i in (2, 3, 4)), "conv5.0")
-    try:
-        shapes = [int(checkpoint.state[f"{key}.weight"].shape[0]) for key in keys]
-    except (KeyError, IndexError) as err:
-        raise WeightsError(f"{checkpoint.path} is incomplete ({err}). Save it again.") from err
-    found = (shapes[0], *(2 * n for n in shapes[1:4]), shapes[4])
-    for name in card_names():
-        card = load_card(name)
-        if card.channels == found:
-            return card
-    raise WeightsError(
-        f"{checkpoint.path} has channels {found}, which no known ShuffleNetV2 width has. Export "
-        "it to ONNX and give it with `onnx`."
-    )

@@ -26,7 +26,7 @@ def sets():
 
 
 def load(path, key=None):
-    return zoo.load(width=None, weights=str(path), key=key)
+    return zoo.load(zoo.Wanted(weights=str(path), key=key))
 
 
 def is_from(loaded, state):
@@ -99,7 +99,7 @@ def test_a_checkpoint_that_contains_itself_ends(tmp_path):
     loop = {}
     loop["model"] = {"state_dict": loop, "net": [loop]}
     torch.save(loop, tmp_path / "loop.pth")
-    with pytest.raises(WeightsError, match="no ShuffleNetV2"):
+    with pytest.raises(WeightsError, match="no ShuffleNet checkpoint"):
         load(tmp_path / "loop.pth")
 
 
@@ -142,7 +142,7 @@ def test_a_checkpoint_costs_no_more_than_it_holds(tmp_path, make):
     script = (
         "import re, sys\nfrom edgeshuffle.converter import zoo\n"
         "from edgeshuffle.errors import WeightsError\n"
-        "try:\n    zoo.load(width=None, weights=sys.argv[1])\n"
+        "try:\n    zoo.load(zoo.Wanted(weights=sys.argv[1]))\n"
         "except WeightsError as err:\n    print(err)\n"
         "print(re.search(r'VmHWM: *(\\d+)', open('/proc/self/status').read().expandtabs())[1])\n"
     )
