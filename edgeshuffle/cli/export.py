@@ -155,8 +155,19 @@ if TYPE_CHECKING:
     type=click.Choice(list(CHANNELS)),
     help="What the model reads, in this order [default: rgb; gray for 1 channel, rgba for 4].",
 )
+@click.option(
+    "--scale",
+    type=FiniteFloat(1e-6),
+    help="Largest value of a pixel, such as 255; mean and std are of 0..SCALE then [default: 1].",
+)
 @click.option("--mean", type=PerChannel(), help="Of the channels in 0..1 [default: the card's].")
 @click.option("--std", type=PerChannel(), help="Likewise.")
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Class names, one a line [default: the checkpoint's, or class folders' of --calib].",
+)
 @click.option(
     "-o",
     "--output",

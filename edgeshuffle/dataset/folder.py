@@ -57,6 +57,14 @@ def open_folder(
     )
 
 
+def class_folders(path: Path) -> tuple[str, ...]:
+    """Names of the folders that images may lie in by class, sorted; empty where there are none."""
+    if not path.is_dir():
+        return ()
+    entries = (entry for entry in path.iterdir() if not entry.name.startswith("."))
+    return tuple(sorted(entry.name for entry in entries if entry.is_dir()))
+
+
 def _is_image(name: str) -> bool:
     return not name.startswith(".") and name.lower().endswith(SUFFIXES)
 

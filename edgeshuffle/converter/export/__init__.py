@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from edgeshuffle.artifact import MANIFEST, Artifact, refuse_target
 from edgeshuffle.atomic import atomic_folder
 from edgeshuffle.converter.export.files import Form, write_labels, write_models
+from edgeshuffle.converter.export.labels import find_names
 from edgeshuffle.converter.export.manifest import make_manifest, quantization_entry
 from edgeshuffle.converter.export.options import ExportOptions
 from edgeshuffle.converter.export.proof import prove
@@ -62,7 +63,7 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
     from edgeshuffle.converter.quant.float_run import check_finite
 
     report("load", 0, 1)
-    source = open_source(request.model, request.input)
+    source = _with_labels(open_source(request.model, request.input), request)
     target = request.target or _named(source, overwrite=request.overwrite)
     report("rewrite", 0, 1)
     model = to_ir(source.proto)
@@ -103,6 +104,19 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
         notes = (*notes, *int8.notes, *budget_notes(int8, artifact, request.formats))
     left = tuple(f"{log.name}: {reason}" for log in logs for reason in log.outcome.left)
     return Exported(artifact, (*notes, *left))
+
+
+def _with_labels(source: Source, request: ExportRequest) -> Source:
+    """The class names that were given, or else those that are found."""
+    if request.labels is not None:
+        return dataclasses.replace(source, labels=request.labels)
+    if source.labels is not None:
+        return source
+    outputs = source.proto.graph.output
+    shape = [dim.dim_value for dim in outputs[0].type.tensor_type.shape.dim]
+    count = shape[1] if len(outputs) == 1 and len(shape) == 2 else None
+    labels, notes = find_names(source.classes, request.class_folders, count)
+    return dataclasses.replace(source, labels=labels, notes=(*source.notes, *notes))
 
 
 def _named(source: Source, *, overwrite: bool) -> Path:

@@ -17,7 +17,8 @@ class ExportOptions:
     default recipe.
 
     `resolution` is a side of a square or (height, width) in pixels; `mean` and `std` have a number
-    for each of the `channels`, in their order, or one for all.
+    for each of the `channels`, in their order, or one for all. They are of values in 0..1, or with
+    `scale`, such as 255, of values in 0..`scale`, and 0 and 1 where they are not given.
 
     `max_drop` is in points, `min_sqnr` in dB and `min_agreement` in percent: limits of INT8 files,
     with GateError where one is missed. `class_order` (`index` or `sorted`) tells how the class
@@ -33,6 +34,7 @@ class ExportOptions:
     layout: str | None = None
     activation: str | None = None
     features: bool = False
+    labels: Path | None = None
     num_classes: int | None = None
     resolution: int | tuple[int, int] | None = None
     stem: str | None = None
@@ -45,6 +47,7 @@ class ExportOptions:
     recipe: str | None = None
     calibrator: str | None = None
     channels: Channels | None = None
+    scale: float | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     max_drop: float | None = None

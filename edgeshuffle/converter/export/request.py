@@ -76,13 +76,16 @@ class ExportRequest:
     """What to make of which model, and where to.
 
     `formats` are the writers' names with what was chosen for each. `target` None is a folder under
-    build/ that is named by what the weights turn out to be. `notes` are for the user.
+    build/ that is named by what the weights turn out to be. `labels` are names that were given,
+    `class_folders` where else they may be told. `notes` are for the user.
     """
 
     model: OnnxFile | ZooModel
     input: InputChoice
     formats: Mapping[str, Mapping[str, str]]
     int8: Quantization | None
+    labels: tuple[str, ...] | None
+    class_folders: tuple[Path, ...]
     target: Path | None
     overwrite: bool
     notes: tuple[str, ...]

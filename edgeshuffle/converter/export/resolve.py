@@ -9,6 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.artifact import RUNTIME_OF_FORMAT, refuse_target
 from edgeshuffle.converter.emit import EMITTERS
+from edgeshuffle.converter.export.labels import read_labels_file
+from edgeshuffle.converter.export.normalisation import (
+    check_normalisation,
+    of_pixels,
+    per_scale,
+)
 from edgeshuffle.converter.export.request import (
     DropLimit,
     ExportRequest,
@@ -33,11 +39,6 @@ if TYPE_CHECKING:
 
 BUILD: Final = Path("build")
 _STRIDE: Final = 32
-_LEAST_STD: Final = 1e-6
-_MOST: Final = 1e6
-# Normalised pixels of networks in use have means of 0 to 1 and deviations of 0.2 to 1.
-_LIKELY: Final = 2.0
-_OF_PIXELS: Final = 255.0
 
 
 def resolve(options: ExportOptions) -> ExportRequest:
@@ -59,8 +60,12 @@ def resolve(options: ExportOptions) -> ExportRequest:
     for name, path in (("calib", options.calib), ("evaluation", options.evaluation)):
         with obstacles.noted():
             _check_exists(name, path)
+    labels = None
     with obstacles.noted():
-        _check_normalisation(options)
+        _check_exists("labels", options.labels)
+        labels = None if options.labels is None else read_labels_file(options.labels)
+    with obstacles.noted():
+        check_normalisation(options)
     if target is not None:
         with obstacles.noted():
             refuse_target(target, overwrite=options.overwrite)
@@ -71,19 +76,27 @@ def resolve(options: ExportOptions) -> ExportRequest:
         input=InputChoice(
             resolution=_sides(options.resolution),
             channels=options.channels,
-            mean=options.mean,
-            std=options.std,
+            mean=per_scale(options.mean, options.scale, 0.0),
+            std=per_scale(options.std, options.scale, 1.0),
         ),
         formats={name: _choices(options, name) for name in options.formats},
         int8=_quantization(options, recipe) if options.int8 and recipe is not None else None,
+        labels=labels,
+        class_folders=() if options.class_order == "index" else _given_folders(options),
         target=target,
         overwrite=options.overwrite,
         notes=(
             *(("calib: not used without `int8`",) if unused else ()),
-            *_of_pixels("mean", options.mean),
-            *_of_pixels("std", options.std),
+            *of_pixels("mean", None if options.scale else options.mean),
+            *of_pixels("std", None if options.scale else options.std),
         ),
     )
+
+
+def _given_folders(options: ExportOptions) -> tuple[Path, ...]:
+    """Where images of classes may lie."""
+    given = (options.calib, options.evaluation)
+    return tuple(path for path in given if path is not None)
 
 
 def _target(options: ExportOptions) -> Path | None:
@@ -203,7 +216,7 @@ def _sides(resolution: int | tuple[int, int] | None) -> tuple[int, int] | None:
 
 
 def _is_own(options: ExportOptions) -> bool:
-    return options.onnx is not None or options.weights != "demo"
+    return options.onnx is not None or options.weights not in ("demo", "random")
 
 
 def _check_quantization(options: ExportOptions) -> None:
@@ -255,25 +268,3 @@ def _check_drop(options: ExportOptions) -> None:
 def _check_exists(name: str, path: Path | None) -> None:
     if path is not None and not path.exists():
         raise DataError(f"There is nothing at {path}. Check the path given to `{name}`.")
-
-
-def _check_normalisation(options: ExportOptions) -> None:
-    if options.std is not None and not all(_LEAST_STD <= v <= _MOST for v in options.std):
-        raise UnknownNameError(
-            f"`std` must be from {_LEAST_STD:g} to {_MOST:g} in every channel; pixels are 0 to 1."
-        )
-    if options.mean is not None and not all(abs(value) <= _MOST for value in options.mean):
-        raise UnknownNameError(f"`mean` must be at most {_MOST:g} in size; pixels are 0 to 1.")
-
-
-def _of_pixels(name: str, given: tuple[float, ...] | None) -> tuple[str, ...]:
-    """A note where numbers look like those of pixels in 0..255."""
-    if given is None or max(map(abs, given)) <= _LIKELY:
-        return ()
-    shown, meant = (
-        ",".join(f"{value / unit:.4g}" for value in given) for unit in (1.0, _OF_PIXELS)
-    )
-    return (
-        f"{name}: {shown} looks like that of pixels in 0..255, but pixels are 0 to 1 here; "
-        f"{meant} was probably meant",
-    )

@@ -19,12 +19,13 @@ CIFAR_RESOLUTION: Final = (32, 32)
 class Source:
     """A float ONNX model with everything the manifest says of where it came from.
 
-    `reference` runs what was given, as it was given.
+    `reference` runs what was given, as it was given; `classes` are class names in a checkpoint.
     """
 
     name: str
     proto: Any
     reference: Reference
+    classes: dict[str, Any]
     preprocess: Preprocess
     labels: tuple[str, ...] | None
     source: dict[str, Any]
@@ -49,6 +50,7 @@ def _from_zoo(model: ZooModel, given: InputChoice) -> Source:
         loaded.name,
         to_onnx(loaded.module, preprocess.shape, loaded.module.output_names),
         TorchReference(loaded.module),
+        loaded.classes,
         preprocess,
         loaded.labels,
         loaded.source,
@@ -70,6 +72,7 @@ def _from_onnx(model: OnnxFile, given: InputChoice) -> Source:
         model.name,
         proto,
         OnnxReference(model.path, digest, given.resolution),
+        {},
         preprocess,
         None,
         {"kind": "onnx", "file": model.path.name, "sha256": digest},

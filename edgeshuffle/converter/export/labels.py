@@ -1,0 +1,81 @@
+"""Class names: from the file that was given, the checkpoint, or class folders of images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from edgeshuffle.class_names import parse_class_names
+from edgeshuffle.dataset.folder import class_folders
+from edgeshuffle.dataset.labels import are_wordnet_ids
+from edgeshuffle.errors import DataError
+from edgeshuffle.untrusted import UntrustedError, clean, quoted, read_bounded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_MOST_BYTES: Final = 2**20
+_MOST_NAMES: Final = 100_000
+
+
+def read_labels_file(path: Path) -> tuple[str, ...]:
+    """Names of a text file, one a line in the order of the classes; raises DataError."""
+    try:
+        names = parse_class_names(read_bounded(path, _MOST_BYTES))
+    except (OSError, UntrustedError) as err:
+        raise DataError(
+            f"{path} is no file of class names ({quoted(str(err), 160)}). Give `labels` a text "
+            "file with one name a line."
+        ) from err
+    if not names or not all(name.strip() for name in names):
+        raise DataError(f"{path} has an empty line or nothing in it. Name each class in one line.")
+    return names
+
+
+def find_names(
+    classes: Mapping[str, Any], folders: Sequence[Path], count: int | None
+) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+    """Names of `count` classes, and what to note of where they are from.
+
+    `classes` are entries of a checkpoint: names to indices, indices to names, or names in order.
+    `folders` may hold images by class; their names are taken in sorted order, as torchvision's
+    ImageFolder numbers them, unless they are numbers or WordNet ids.
+    """
+    if count is None:
+        return None, ()
+    notes = []
+    for entry, value in classes.items():
+        names = _names_of(value)
+        if names is not None and len(names) == count:
+            return names, (f"labels: '{entry}' of the checkpoint (`labels` sets them)",)
+        if names is not None:
+            notes.append(
+                f"labels: '{entry}' of the checkpoint has {len(names)} names for {count} classes, "
+                "and is not used"
+            )
+    for folder in folders:
+        found = class_folders(folder)
+        named = not are_wordnet_ids(found) and not all(name.isdecimal() for name in found)
+        if len(found) == count and named:
+            note = f"labels: the class folders of {folder}, by name (`labels` sets them)"
+            return tuple(map(clean, found)), (*notes, note)
+    return None, tuple(notes)
+
+
+def _names_of(value: Any) -> tuple[str, ...] | None:
+    """Names by index, if that is what an entry holds: each once, and all of them."""
+    if isinstance(value, Mapping):
+        if len(value) > _MOST_NAMES:
+            return None
+        pairs = [(b, a) if isinstance(a, str) else (a, b) for a, b in value.items()]
+        if not all(type(index) is int and isinstance(name, str) for index, name in pairs):
+            return None
+        by_index = dict(pairs)
+        if sorted(by_index) != list(range(len(value))):
+            return None
+        value = [by_index[index] for index in range(len(value))]
+    if not isinstance(value, list | tuple) or not 0 < len(value) <= _MOST_NAMES:
+        return None
+    names = tuple(clean(name) for name in value if isinstance(name, str))
+    return names if len(names) == len(value) and all(name.strip() for name in names) else None
