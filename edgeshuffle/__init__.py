@@ -12,16 +12,20 @@ if TYPE_CHECKING:
     from edgeshuffle.artifact import Artifact
     from edgeshuffle.converter.export import Exported, ExportOptions, export
     from edgeshuffle.runner.bench import BenchOptions, bench
+    from edgeshuffle.runner.bench.results import BenchReport, InstructionReport, TimeReport
     from edgeshuffle.runner.evaluate import EvaluateOptions, Evaluation, evaluate
 
 __version__ = "0.1.0"
 __all__ = [
     "Artifact",
     "BenchOptions",
+    "BenchReport",
     "EvaluateOptions",
     "Evaluation",
     "ExportOptions",
     "Exported",
+    "InstructionReport",
+    "TimeReport",
     "bench",
     "evaluate",
     "export",
@@ -31,6 +35,7 @@ _HOME: Final = {
     **dict.fromkeys(("ExportOptions", "Exported", "export"), "converter.export"),
     **dict.fromkeys(("EvaluateOptions", "Evaluation", "evaluate"), "runner.evaluate"),
     **dict.fromkeys(("BenchOptions", "bench"), "runner.bench"),
+    **dict.fromkeys(("BenchReport", "InstructionReport", "TimeReport"), "runner.bench.results"),
 }
 
 

@@ -142,14 +142,14 @@ def refuse_target(target: Path, *, overwrite: bool) -> None:
     except (OSError, ValueError) as err:
         raise ArtifactError(
             f"{target} holds files that are not an edgeshuffle artifact, so it is not replaced. "
-            "Choose another folder with -o."
+            "Choose another `output`."
         ) from err
     written = {MANIFEST, LABELS, *(file.path for file in manifest.files)}
     others = sorted(entry.name for entry in target.iterdir() if entry.name not in written)
     if others:
         raise ArtifactError(
             f"{target} also holds '{others[0]}', which no export wrote, so it is not replaced. "
-            "Move it away, or choose another folder with -o."
+            "Move it away, or choose another `output`."
         )
 
 

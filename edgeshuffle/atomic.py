@@ -63,7 +63,7 @@ def atomic_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
     refuse_existing(target, overwrite=overwrite)
     if target.is_symlink():
         target = Path(os.path.realpath(target))
-    with _staging(target, "Choose another folder with -o or make room.") as staging:
+    with _staging(target, "Choose another `output` or make room.") as staging:
         content = staging.folder / _NEW
         with staging.writing():
             content.mkdir()
@@ -78,9 +78,9 @@ def atomic_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
 def refuse_existing(target: Path, *, overwrite: bool) -> None:
     """Raise ArtifactError if `target` exists and may not be replaced."""
     if target.exists() and not overwrite:
-        raise ArtifactError(f"{target} exists already. Use --overwrite to replace it.")
+        raise ArtifactError(f"{target} exists already. Use `overwrite` to replace it.")
     if target.exists() and not target.is_dir():
-        raise ArtifactError(f"{target} is not a folder. Choose another folder with -o.")
+        raise ArtifactError(f"{target} is not a folder. Choose another `output`.")
 
 
 @dataclass(frozen=True)

@@ -63,11 +63,6 @@ def ranks(logits: Logits, labels: NDArray[np.int64]) -> NDArray[np.int64]:
     return counts
 
 
-def top_k(logits: Logits, labels: NDArray[np.int64], k: int) -> float:
-    """Percent of rows whose label is among the `k` largest logits."""
-    return 100 * float(np.mean(ranks(logits, labels) < k))
-
-
 def standard_error(percent: float, n: int) -> float:
     """Standard error of a share of `n` independent images, both in percent."""
     share = percent / 100

@@ -66,6 +66,16 @@ def test_a_page_is_right(page, copy):
     assert f"{len(tests)} passed" in done.stdout
 
 
+def test_linters_find_nothing_in_what_the_pages_add(copy):
+    for page in PAGES:
+        follow(page, copy)
+    for command in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy", "edgeshuffle"]):
+        done = subprocess.run(
+            [sys.executable, "-m", *command], cwd=copy, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_is_one(page):
     assert len(PAGES[page].splitlines()) <= 80

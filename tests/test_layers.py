@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -40,18 +39,6 @@ def imports(path):
 def part(module):
     pieces = module.split(".")
     return pieces[1] if len(pieces) > 1 and pieces[0] == "edgeshuffle" else None
-
-
-def test_data_flows_one_way():
-    done = subprocess.run(
-        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
-        cwd=ROOT.parent,
-        env={**os.environ, "PYTHONPATH": str(ROOT.parent)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-1000:]
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if part(m) != "cli"])

@@ -38,6 +38,8 @@ COMMANDS = {
         ["-m", "ruff", "check", "."],
         ["-m", "ruff", "format", "--check", "."],
         ["-m", "mypy"],
+        # import-linter has no module to run, only a program.
+        ["-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"],
         [*TESTS, "--cov", "--cov-fail-under=85"],
     ],
     "campaign": [["-m", "pytest", "tests/campaign"]],

@@ -13,7 +13,7 @@ from edgeshuffle.cli import shared
 from edgeshuffle.cli.flags import with_own_flags
 from edgeshuffle.cli.numbers import FiniteFloat, PerChannel, Size
 from edgeshuffle.cli.output import echo_json, say
-from edgeshuffle.converter.emit import EMITTERS
+from edgeshuffle.converter.emit import EMITTERS, ONNX_ACTIVATIONS, ONNX_STYLES
 from edgeshuffle.converter.quant.calibrators import CALIBRATORS
 from edgeshuffle.converter.quant.recipe import DEFAULT, recipe_names
 from edgeshuffle.converter.zoo.cards import variants
@@ -90,14 +90,14 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--onnx-style",
-    type=click.Choice(["qdq", "qoperator"]),
+    type=click.Choice(ONNX_STYLES),
     default="qdq",
     show_default=True,
     help="How INT8 ONNX is written.",
 )
 @click.option(
     "--onnx-activations",
-    type=click.Choice(["uint8", "int8"]),
+    type=click.Choice(ONNX_ACTIVATIONS),
     default="uint8",
     show_default=True,
     help="The type of its integers; the numbers are the same.",

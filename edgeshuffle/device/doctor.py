@@ -99,7 +99,7 @@ def _libc(d: Described) -> Iterator[Finding]:
             check="glibc",
             level="warning",
             text=f"{d.glibc}: ai-edge-litert needs 2.34, though pip installs it",
-            fix="use --runtime ort, or a newer system (Debian 12)",
+            fix="use the runtime ort, or a newer system (Debian 12)",
         )
 
 
@@ -186,7 +186,7 @@ def _room(d: Described) -> Iterator[Finding]:
                 check=check,
                 level="problem" if check == "disk" else "warning",
                 text=f"{text}, {needed / _MIB:.0f} are needed for both runtimes",
-                fix="make room" if check == "disk" else "bench one --runtime at a time",
+                fix="make room" if check == "disk" else "bench one runtime at a time",
             )
 
 

@@ -29,8 +29,8 @@ def instructions(report: InstructionReport) -> str:
             for case in report.cases
         ]
         lines.append(
-            "An emulator's times say nothing, so there are none. Instructions are counted by: "
-            "--device emulated://pi5, outside of a container."
+            "An emulator's times say nothing, so there are none. Instructions are counted on "
+            "emulated boards such as emulated://pi5, outside of a container."
         )
         return "\n".join(lines) + "\n"
     table = _table("M instructions", "M dot", "M widening", "M fmla", "speed-up")

@@ -90,7 +90,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
 
 def test_what_exists_is_not_replaced_without_being_asked(tmp_path):
     target = artifact(tmp_path / "model", "old")
-    with pytest.raises(ArtifactError, match="--overwrite"), atomic_folder(target, overwrite=False):
+    with pytest.raises(ArtifactError, match="`overwrite`"), atomic_folder(target, overwrite=False):
         pass
     assert (target / "manifest.json").read_text() == "old"
 

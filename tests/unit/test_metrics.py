@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgeshuffle.metrics import agreement, ranks, sqnr_db, standard_error, top_k
+from edgeshuffle.metrics import agreement, ranks, sqnr_db, standard_error
 
 # Few distinct values, so that equal logits are common, as with int8.
 LOGITS = hnp.arrays(
@@ -24,21 +24,6 @@ def test_ranks_are_positions_in_the_stable_sort(logits, data):
     labels = np.array(data.draw(st.lists(st.integers(0, classes - 1), min_size=n, max_size=n)))
     for row, label, rank in zip(logits, labels, ranks(logits, labels), strict=True):
         assert sorted(range(classes), key=lambda c: -row[c])[rank] == label
-
-
-@given(LOGITS)
-def test_top_1_is_argmax_and_top_all_is_all(logits):
-    best = np.argmax(logits, axis=1)
-    assert top_k(logits, best, 1) == 100
-    other = (best + 1) % logits.shape[1]
-    assert top_k(logits, other, 1) == (100 if logits.shape[1] == 1 else 0)
-    assert top_k(logits, other, logits.shape[1]) == 100
-
-
-def test_top_k_counts_percent():
-    logits = np.array([[3.0, 2, 1], [3, 2, 1], [3, 2, 1], [1, 2, 3]])
-    labels = np.array([0, 1, 2, 2])
-    assert [top_k(logits, labels, k) for k in (1, 2, 3)] == [50, 75, 100]
 
 
 def test_agreement_counts_equal_largest_classes():

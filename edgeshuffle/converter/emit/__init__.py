@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from edgeshuffle.plugins import Table
 
@@ -20,5 +20,9 @@ class Emitter(Protocol):
 
     def emit(self, model: ir.Model, plan: QuantPlan | None, **choices: str) -> Emitted: ...
 
+
+# How INT8 ONNX may be written, and the type of its integers.
+ONNX_STYLES: Final = ("qdq", "qoperator")
+ONNX_ACTIVATIONS: Final = ("uint8", "int8")
 
 EMITTERS: Table[Emitter] = Table("format", __name__, "export", "onnx", "tflite")

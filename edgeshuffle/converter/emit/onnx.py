@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.plan import QuantPlan
 
 SUFFIX: Final = ".onnx"
-STYLES: Final = ("qdq", "qoperator")
-ACTIVATIONS: Final = ("uint8", "int8")
 
 
 def emit(

@@ -110,10 +110,10 @@ def budget_notes(
     )
     kept = len(budget.float_layers)
     if not kept:
-        return (f"max-drop: met without layers in float ({what}: {after}, {budget.n} images)",)
+        return (f"`max_drop`: met without layers in float ({what}: {after}, {budget.n} images)",)
     notes = [
-        f"max-drop: {kept} of {len(whole.plan.convs)} layers stay floats; {what}: {after} instead "
-        f"of {before}, {budget.n} images"
+        f"`max_drop`: {kept} of {len(whole.plan.convs)} layers stay floats; {what}: {after} "
+        f"instead of {before}, {budget.n} images"
     ]
     from edgeshuffle.converter.export.cost import slowdown
 
@@ -123,7 +123,7 @@ def budget_notes(
             written = artifact.path(mixed[file.format])
             ratio = slowdown(file.runtime, written, Path(folder) / file.path)
             notes.append(
-                f"max-drop: {ratio:.2f} times the time of all layers in INT8 in {file.runtime} "
+                f"`max_drop`: {ratio:.2f} times the time of all layers in INT8 in {file.runtime} "
                 "(this machine, 1 thread, interleaved)"
             )
     return tuple(notes)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.artifact import RUNTIME_OF_FORMAT, refuse_target
-from edgeshuffle.converter.emit import EMITTERS
+from edgeshuffle.converter.emit import EMITTERS, ONNX_ACTIVATIONS, ONNX_STYLES
 from edgeshuffle.converter.export.labels import read_labels_file
 from edgeshuffle.converter.export.normalisation import (
     check_normalisation,
@@ -28,6 +28,7 @@ from edgeshuffle.converter.quant.calibrators import CALIBRATORS
 from edgeshuffle.converter.quant.recipe import DEFAULT, Recipe, load_recipe
 from edgeshuffle.converter.zoo import Wanted
 from edgeshuffle.converter.zoo.cards import find_card
+from edgeshuffle.dataset.labels import CLASS_ORDERS
 from edgeshuffle.errors import DataError, MissingExtraError, Obstacles, UnknownNameError
 from edgeshuffle.limits import check_limit
 from edgeshuffle.memory import MAX_SIDE
@@ -51,6 +52,8 @@ def resolve(options: ExportOptions) -> ExportRequest:
     for name in options.formats:
         with obstacles.noted():
             _check_format(name)
+    with obstacles.noted():
+        _check_choices(options)
     recipe = None
     with obstacles.noted():
         recipe = _recipe(options)
@@ -168,6 +171,20 @@ def _check_format(name: str) -> None:
         raise MissingExtraError(
             f"`formats={name}` checks the files that it writes: {err} Or leave the format out."
         ) from err
+
+
+def _check_choices(options: ExportOptions) -> None:
+    """What the command line offers as choices may come from elsewhere, too."""
+    if not options.formats:
+        raise UnknownNameError(f"`formats` names no format. Known: {', '.join(EMITTERS)}.")
+    for name, value, known in (
+        ("onnx_style", options.onnx_style, ONNX_STYLES),
+        ("onnx_activations", options.onnx_activations, ONNX_ACTIVATIONS),
+        ("class_order", options.class_order, (None, *CLASS_ORDERS)),
+    ):
+        if value not in known:
+            choices = ", ".join(one for one in known if one is not None)
+            raise UnknownNameError(f"`{name}={value}` is unknown. Known: {choices}.")
 
 
 def _recipe(options: ExportOptions) -> Recipe:

@@ -145,6 +145,16 @@ class Conv(Operator):
         )
 
 
+def names_of(node: ir.Node) -> tuple[str, ...]:
+    """What a Conv can be called: its torch module's path, where its weight has one, and its output.
+
+    Passes append to a weight's name what they did to it.
+    """
+    weight, output = node.inputs[1], node.outputs[0].name or ""
+    path, parameter, _ = ((weight and weight.name) or "").partition(".weight")
+    return (path, output) if path and parameter else (output,)
+
+
 def kind_of(node: ir.Node) -> Kind:
     """What kind of convolution a Conv is."""
     if g.is_depthwise(node):

@@ -32,6 +32,8 @@ FOLDER: Final = Path(__file__).parent / "recipes"
 DEFAULT: Final = "accurate"
 SUFFIX: Final = ".toml"
 _MOST_BYTES: Final = 2**20
+# In a message.
+_LISTED: Final = 80
 
 Kind = Literal["dense", "pointwise", "depthwise"]
 
@@ -40,9 +42,10 @@ Kind = Literal["dense", "pointwise", "depthwise"]
 class Rule:
     """What holds for some convolutions; None leaves open.
 
-    They are chosen by the whole `name` of their output in the fp32 ONNX file (a regular expression)
-    and by their `kind`. With `precision` float32 they are not quantized; with `per_tensor` their
-    output channels share a weight scale.
+    They are chosen by their whole `name` (a regular expression), which is their module's path, such
+    as stage2.0.branch2.0, or that of their output in the fp32 ONNX file, and by their `kind`. With
+    `precision` float32 they are not quantized; with `per_tensor` their output channels share a
+    weight scale.
     """
 
     name: str | None = None
@@ -52,11 +55,11 @@ class Rule:
 
     def fits(self, conv: ir.Node) -> bool:
         """Whether it is for this Conv."""
-        from edgeshuffle.converter.operators.conv import kind_of
+        from edgeshuffle.converter.operators.conv import kind_of, names_of
 
         if self.kind not in (None, kind_of(conv)):
             return False
-        return self.name is None or re.fullmatch(self.name, conv.outputs[0].name or "") is not None
+        return self.name is None or any(re.fullmatch(self.name, name) for name in names_of(conv))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,12 +91,15 @@ class Recipe:
 
     def check_fits(self, convs: Sequence[ir.Node]) -> None:
         """Raise UnknownNameError for a rule that fits none of a network's convolutions."""
+        from edgeshuffle.converter.operators.conv import names_of
+
         for number, rule in enumerate(self.layers, 1):
             if not any(rule.fits(conv) for conv in convs):
-                names = ", ".join(conv.outputs[0].name or "" for conv in convs[:4])
+                names = ", ".join(names_of(conv)[0] for conv in convs[:_LISTED])
+                more = ", ..." if len(convs) > _LISTED else ""
                 raise UnknownNameError(
-                    f"Rule {number} of the recipe '{self.name}' fits no convolution. Names are "
-                    f"{names}, ... (`edgeshuffle sensitivity` lists them all)."
+                    f"Rule {number} of the recipe '{self.name}' fits no convolution. Their names "
+                    f"are {names}{more}."
                 )
 
     def calibrated_by(self, calibrator: str | None) -> Recipe:
@@ -154,6 +160,8 @@ def read_recipe(data: dict[str, Any]) -> Recipe:
     for rule in recipe.layers:
         if rule.name is None and rule.kind is None:
             raise ValueError("a rule of `layers` needs a `name` or a `kind`")
+        if rule.precision is None and rule.per_tensor is None:
+            raise ValueError("a rule of `layers` needs a `precision` or `per_tensor`")
         try:
             re.compile(rule.name or "")
         except re.error as err:

@@ -12,19 +12,13 @@ from typing import Final
 import numpy as np
 
 from edgeshuffle.converter.plan import QMAX, QMIN
-from edgeshuffle.converter.quant.calibrators.histogram import Histogram
+from edgeshuffle.converter.quant.calibrators.histogram import HistogramCalibrator
 
 _CANDIDATES: Final = 128
 
 
-class Entropy:
+class Entropy(HistogramCalibrator):
     """Searches thresholds of the magnitude."""
-
-    def __init__(self) -> None:
-        self.histogram = Histogram()
-
-    def update(self, values: np.ndarray) -> None:
-        self.histogram.update(values)
 
     def range(self) -> tuple[float, float]:
         seen = self.histogram

@@ -78,3 +78,14 @@ class Histogram:
         self.first //= 2
         self.counts = counts.reshape(-1, 2).sum(axis=1)
         self.exponent += 1
+
+
+class HistogramCalibrator:
+    """One that chooses a range by the histogram of all values."""
+
+    def __init__(self) -> None:
+        self.histogram = Histogram()
+
+    def update(self, values: np.ndarray) -> None:
+        """Count finite float values, of any shape."""
+        self.histogram.update(values)

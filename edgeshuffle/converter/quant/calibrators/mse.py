@@ -11,20 +11,14 @@ from typing import Final
 import numpy as np
 
 from edgeshuffle.converter.plan import QMAX, QMIN, params_of_range
-from edgeshuffle.converter.quant.calibrators.histogram import Histogram
+from edgeshuffle.converter.quant.calibrators.histogram import HistogramCalibrator
 
 _FRACTIONS: Final = np.linspace(1.0, 0.2, 81)
 _ROUNDS: Final = 2
 
 
-class MeanSquaredError:
+class MeanSquaredError(HistogramCalibrator):
     """Searches both ends of the range."""
-
-    def __init__(self) -> None:
-        self.histogram = Histogram()
-
-    def update(self, values: np.ndarray) -> None:
-        self.histogram.update(values)
 
     def range(self) -> tuple[float, float]:
         low, high = min(self.histogram.low, 0.0), max(self.histogram.high, 0.0)

@@ -6,19 +6,13 @@ from typing import Final
 
 import numpy as np
 
-from edgeshuffle.converter.quant.calibrators.histogram import Histogram
+from edgeshuffle.converter.quant.calibrators.histogram import HistogramCalibrator
 
 PERCENTILE: Final = 99.99
 
 
-class Percentile:
+class Percentile(HistogramCalibrator):
     """Cuts (100 - 99.99) / 2 percent of the values at each end."""
-
-    def __init__(self) -> None:
-        self.histogram = Histogram()
-
-    def update(self, values: np.ndarray) -> None:
-        self.histogram.update(values)
 
     def range(self) -> tuple[float, float]:
         seen = self.histogram

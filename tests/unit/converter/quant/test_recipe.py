@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 from networks import Graph, noise
 
+from edgeshuffle.converter.export import ExportOptions
+from edgeshuffle.converter.export.resolve import resolve
+from edgeshuffle.converter.export.source import open_source
 from edgeshuffle.converter.frontend import to_ir
 from edgeshuffle.converter.operators.conv import kind_of
 from edgeshuffle.converter.passes import run_passes
 from edgeshuffle.converter.quant import quantize
+from edgeshuffle.converter.quant import recipe as recipe_module
 from edgeshuffle.converter.quant.recipe import load_recipe, recipe_names
 from edgeshuffle.errors import UnknownNameError
 
@@ -79,12 +83,16 @@ def test_every_packaged_recipe_says_what_it_does(name):
         ("description = ''\ncalibrator = 'mse'\nsteps = ['nope']", "known are equalize"),
         ("description = ''\ncalibrator = 'mse'\nstep = []", "unknown: step"),
         ("description = ''\ncalibrator = 'mse'\n[[layers]]\nprecison = 'int8'", "precison"),
-        ("description = ''\ncalibrator = 'mse'\n[[layers]]\nname = '('", "regular expression"),
+        (
+            "description = ''\ncalibrator = 'mse'\n[[layers]]\nname = '('\nprecision = 'int8'",
+            "regular expression",
+        ),
         ("description = ''\ncalibrator = 'mse'\n[[layers]]\nkind = 'dence'", "dence"),
         (
             "description = ''\ncalibrator = 'mse'\n[[layers]]\nprecision = 'float32'",
             "needs a `name`",
         ),
+        ("description = ''\ncalibrator = 'mse'\n[[layers]]\nname = 'a'", "needs a `precision`"),
         ("layers = 3", "layers"),
         ("not toml", "no recipe"),
         ("\x00", "no recipe"),
@@ -110,3 +118,16 @@ def test_a_rule_that_fits_nothing_is_refused_with_the_names(own):
     own.write_text(OWN.replace("v2_.*", "conv1.*"), "utf-8")
     with pytest.raises(UnknownNameError, match="Rule 3 of the recipe 'mine' fits no convolution"):
         quantize(convolutions(), [noise(8)], load_recipe(str(own)))
+
+
+def test_rules_name_the_modules_of_a_checkpoint(tmp_path):
+    _, _, example = recipe_module.__doc__.partition("\n\n")
+    (tmp_path / "shown.toml").write_text(example, "utf-8")
+    recipe = load_recipe(str(tmp_path / "shown.toml"))
+    request = resolve(ExportOptions(width=0.5, resolution=64))
+    model = to_ir(open_source(request.model, request.input).proto)
+    run_passes(model)
+    convs = [node for node in model.graph if node.op_type == "Conv"]
+    recipe.check_fits(convs)
+    assert [recipe.stays_float(conv) for conv in convs] == [True] + [False] * (len(convs) - 1)
+    assert convs[-2].inputs[1].name.startswith("conv5.0.weight")

@@ -75,3 +75,17 @@ def test_the_command_line_shows_its_own_options():
 def test_a_missing_file_is_told_of_with_its_option(tmp_path, capsys):
     assert run("export", "--weights", tmp_path / "no.pth", "-o", tmp_path / "out") == 4
     assert capsys.readouterr().err.endswith("Check the path given to --weights.\n")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"formats": ()}, "`formats` names no format"),
+        ({"onnx_style": "foo"}, "`onnx_style=foo` is unknown. Known: qdq, qoperator"),
+        ({"onnx_activations": "int4"}, "`onnx_activations=int4` is unknown"),
+        ({"class_order": "up"}, "`class_order=up` is unknown"),
+    ],
+)
+def test_choices_are_checked_without_the_command_line(wrong, message):
+    with pytest.raises(UnknownNameError, match=message):
+        resolve(ExportOptions(int8=True, **wrong))
