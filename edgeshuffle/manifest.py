@@ -42,8 +42,16 @@ class TensorInfo:
     scale: float | None = None
     zero_point: int | None = None
 
+    @property
+    def as_nchw(self) -> tuple[int, ...]:
+        """The shape as sessions give it, whose values of rank 4 are NCHW for every format."""
+        if self.layout != "NHWC" or len(self.shape) != 4:
+            return self.shape
+        n, height, width, channels = self.shape
+        return n, channels, height, width
+
     def check(self) -> None:
-        """Raise ValueError for what no tensor of an image classifier can be."""
+        """Raise ValueError for what no tensor of a network for images can be."""
         if not 1 <= len(self.shape) <= 6 or not all(0 < n <= _MAX_COUNT for n in self.shape):
             raise ValueError(f"'{self.name}' cannot have the shape {list(self.shape)[:6]}")
         if self.scale is not None and not (math.isfinite(self.scale) and self.scale > 0):
@@ -78,8 +86,7 @@ class ModelFile:
     @property
     def image_shape(self) -> tuple[int, ...]:
         """(channels, height, width) of the images that it reads."""
-        _, *image = self.input.shape
-        return (*image[-1:], *image[:-1]) if self.input.layout == "NHWC" else tuple(image)
+        return self.input.as_nchw[1:]
 
     @property
     def classes(self) -> int | None:

@@ -12,6 +12,7 @@ from rich.table import Table
 from edgeshuffle.cli import shared
 from edgeshuffle.cli.console import Console
 from edgeshuffle.cli.devices import device_options, wait_option
+from edgeshuffle.cli.evaluated_outputs import show_outputs
 from edgeshuffle.cli.flags import with_own_flags
 from edgeshuffle.cli.output import echo_json
 from edgeshuffle.cli.progress import stages
@@ -35,7 +36,7 @@ from edgeshuffle.runner.evaluate import EvaluateOptions, Evaluation, Result, eva
     is_flag=True,
     flag_value=False,
     default=True,
-    help="Look at no labels: agreement and SQNR only.",
+    help="Look at no labels: agreement and SQNR only, as of models that are no classifiers.",
 )
 @click.option(
     "--class-order",
@@ -62,7 +63,7 @@ def command(
     """Compare every model file of ARTIFACT with the labels and with the float model.
 
     Without ARTIFACT, the newest one under build/. SQNR is the signal to quantization noise ratio
-    of the logits.
+    of the logits, or of each output of a model that is no classifier.
     """
     options = EvaluateOptions(
         artifact=shared.load_artifact(artifact),
@@ -87,6 +88,9 @@ def command(
 
 
 def _show(evaluation: Evaluation) -> None:
+    if all(result.agreement is None for result in evaluation.results):
+        show_outputs(evaluation)
+        return
     console = Console()
     title = f"{evaluation.model} on {evaluation.n} images of {evaluation.data}"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)

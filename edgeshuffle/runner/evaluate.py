@@ -11,8 +11,9 @@ import numpy as np
 from edgeshuffle.dataset.artifact_images import evaluation_images
 from edgeshuffle.device import DeviceInfo, open_device
 from edgeshuffle.device.session import open_agent
-from edgeshuffle.errors import ModelError, RuntimeUnavailableError
+from edgeshuffle.errors import ArtifactError, ModelError, RuntimeUnavailableError
 from edgeshuffle.progress import silent
+from edgeshuffle.runner.batches import chunks, in_batches
 from edgeshuffle.runner.files import files_for, float_reference
 from edgeshuffle.runner.tally import Result, Tallies
 from edgeshuffle.runtimes import RUNTIMES
@@ -34,7 +35,8 @@ class EvaluateOptions:
     """What to evaluate. `data` None is the demo's test images; `runtimes` () is all of them.
 
     Where runtimes have to be put on a device that somebody else uses, `wait` seconds are waited.
-    Without `labelled`, labels are not looked at: only agreement and SQNR are measured.
+    Without `labelled`, and of what is no classifier, labels are not looked at: only agreement of
+    classifiers and SQNR of all outputs are measured.
     `class_order` is `index` or `sorted`: how class folders are told apart.
     """
 
@@ -77,55 +79,59 @@ class Evaluation:
 
 
 def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Evaluation:
-    """Run every model file on every image; each image is decoded once.
+    """Run every model file on every image; each image is decoded once, and files with a batch take
+    as many at a time, the last ones filled up.
 
     The reference is the artifact's float ONNX file or, without one, its float TFLite file. It runs
     here, also where the files are evaluated on a device; they then run here too, to be compared.
     `progress` is called with a stage, and how much of how much is done.
 
     Raises DataError (images), ArtifactError (no file to run or to compare with, or one that was
-    changed meanwhile), ModelError (logits that are no finite numbers, or a reference that gives
-    only zeros), MissingExtraError, RuntimeUnavailableError, and for a
-    device UnknownNameError and DeviceError.
+    changed meanwhile, or gives other outputs than the manifest says), ModelError (values that are
+    no finite numbers, or a reference that gives only zeros), MissingExtraError,
+    RuntimeUnavailableError, and for a device UnknownNameError and DeviceError.
     """
     artifact, report = options.artifact, progress or silent
     reference = float_reference(artifact)
     files = files_for(artifact, options.runtimes)
+    labelled = options.labelled and artifact.manifest.num_classes is not None
     data, images = evaluation_images(
         artifact,
         options.data,
-        labelled=options.labelled,
+        labelled=labelled,
         class_order=options.class_order,
         limit=options.limit,
     )
-    labels = images.labels if options.labelled else None
+    labels = images.labels if labelled else None
     here = {
         file.path: _session(file, artifact.path(file), options.threads)
         for file in (reference, *files)
     }
-    tallies = Tallies(reference, files)
+    tallies = Tallies(reference, files, artifact.manifest)
+    batch = max(file.batch for file in (reference, *files))
+    by_path = {file.path: file for file in (reference, *files)}
+    done = 0
     with ExitStack() as stack:
         info, there = _on_device(options, files, stack, report)
-        for index, image in enumerate(images):
-            label = None if labels is None else int(labels[index])
-            expected = {path: session.run(image)[0].reshape(-1) for path, session in here.items()}
-            found = {
-                path: session.run(image, [expected[path].shape])[0]
-                for path, session in there.items()
-            }
-            for path, logits in (*expected.items(), *found.items()):
-                if not np.isfinite(logits).all():
+        for some in chunks(images, batch):
+            expected = {path: _run_here(by_path[path], run, some) for path, run in here.items()}
+            found = {path: _run_there(by_path[path], run, some) for path, run in there.items()}
+            for path, outputs in (*expected.items(), *found.items()):
+                if not all(np.isfinite(values).all() for values in outputs):
                     raise ModelError(
-                        f"{artifact.folder / path} gives logits that are no finite numbers for "
-                        f"image {index} of {data}. Check the weights, and the mean and std."
+                        f"{artifact.folder / path} gives values that are no finite numbers for "
+                        f"image {done} of {data}. Check the weights, and the mean and std."
                     )
-            tallies.add(expected, found, label)
-            report("evaluate", index + 1, len(images))
+            known = None if labels is None else labels[done : done + len(some)].tolist()
+            tallies.add(expected, found, known, len(some))
+            done += len(some)
+            report("evaluate", done, len(images))
     artifact.check_files((reference, *files))
     if tallies.nothing_to_compare:
+        names = ", ".join(f"'{name}'" for name in tallies.nothing_to_compare)
         raise ModelError(
-            f"{artifact.path(reference)} gives zero for every class of every image, so nothing can "
-            "be compared with it. Check the weights."
+            f"{artifact.path(reference)} gives only zeros in {names} for every image, so nothing "
+            "can be compared with it. Check the weights."
         )
     order = images.class_order if labels is not None else None
     return Evaluation(
@@ -139,7 +145,7 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
         class_order=None if order is None else order.rule,
         notes=() if order is None or order.note is None else (order.note,),
         reference=f"{reference.runtime}/{reference.precision}",
-        results=tallies.results(artifact.manifest),
+        results=tallies.results(),
     )
 
 
@@ -155,6 +161,26 @@ def _on_device(
     return DeviceInfo.of(device.describe()), {
         file.path: open_agent(device, file, path(file), threads=options.threads) for file in files
     }
+
+
+def _run_here(file: ModelFile, session: Session, images: np.ndarray) -> list[np.ndarray]:
+    def run(part: np.ndarray) -> list[np.ndarray]:
+        made = session.run(part)
+        if [value.shape for value in made] != _shapes(file):
+            raise ArtifactError(
+                f"{file.path} does not give the outputs that the manifest says. Export it again."
+            )
+        return made
+
+    return in_batches(run, images, file.batch)
+
+
+def _run_there(file: ModelFile, session: AgentSession, images: np.ndarray) -> list[np.ndarray]:
+    return in_batches(lambda part: session.run(part, _shapes(file)), images, file.batch)
+
+
+def _shapes(file: ModelFile) -> list[tuple[int, ...]]:
+    return [end.as_nchw for end in file.outputs]
 
 
 def _session(file: ModelFile, path: Path, threads: int) -> Session:
