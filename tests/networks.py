@@ -16,7 +16,7 @@ from edgeshuffle.converter.zoo.cards import card_of_width
 from edgeshuffle.converter.zoo.shufflenet_v2 import ShuffleNetV2
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 # Small layers on many threads wait for each other, long on a machine that has other work.
 torch.set_num_threads(1)
@@ -48,6 +48,21 @@ def network(
 def run_onnx(proto: onnx.ModelProto, image: np.ndarray) -> np.ndarray:
     """The only output for one image, in ONNX Runtime."""
     return run_onnx_each(proto, [image])[0]
+
+
+def run_all(model: onnx.ModelProto | ir.Model, image: np.ndarray) -> dict[str, np.ndarray]:
+    """Every output of an ONNX or IR model by name, without graph optimization."""
+    proto = model if isinstance(model, onnx.ModelProto) else ir.to_proto(model)
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = ort.InferenceSession(
+        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    names = [value.name for value in session.get_outputs()]
+    given = session.get_inputs()[0].name
+    return dict(zip(names, session.run(names, {given: image}), strict=True))
 
 
 def run_onnx_each(proto: onnx.ModelProto, images: Sequence[np.ndarray]) -> np.ndarray:
@@ -149,6 +164,12 @@ class Graph:
     def relu(self, x: str) -> str:
         return self._like(self.add("Relu", x)[0], x)
 
+    def both(self, op: str, x: str, y: str) -> str:
+        """An element-wise operator of two values, or of one and a constant."""
+        made = self.add(op, x, y)[0]
+        whole = [name for name in (x, y) if name in self.channels]
+        return self._like(made, max(whole, key=lambda n: (self.channels[n], self.sizes[n])))
+
     def max_pool(self, x: str) -> str:
         made = self.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])[0]
         self._like(made, x)
@@ -200,7 +221,7 @@ class Graph:
         even, odd = (self._like(part, x, c // 2) for part in parts)
         return even, odd
 
-    def model(self, output: str, opset: int = 20) -> onnx.ModelProto:
+    def model(self, *outputs: str, opset: int = 20) -> onnx.ModelProto:
         graph = helper.make_graph(
             self.nodes,
             "test",
@@ -209,18 +230,18 @@ class Graph:
                     "input", TensorProto.FLOAT, [1, 3, self.size, self.size]
                 )
             ],
-            [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
             self.constants,
         )
         proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
         proto.ir_version = 10
         return onnx.shape_inference.infer_shapes(proto)
 
-    def classifier(self, x: str, classes: int = 5) -> onnx.ModelProto:
-        """Mean, Gemm, and the finished model."""
+    def classifier(self, x: str, classes: int = 5, others: Iterable[str] = ()) -> onnx.ModelProto:
+        """Mean, Gemm, and the finished model; `others` are outputs, too."""
         pooled = self.add("GlobalAveragePool", x)[0]
         flat = self.add("Flatten", pooled)[0]
         weight = self.random.standard_normal((classes, self.channels[x])).astype(np.float32)
         bias = self.random.standard_normal(classes).astype(np.float32)
         out = self.add("Gemm", flat, self.constant(weight), self.constant(bias), transB=1)[0]
-        return self.model(out)
+        return self.model(out, *others)

@@ -44,12 +44,12 @@ class Conv(Operator):
         return None
 
     def role(self, node: ir.Node) -> Channels:
-        """A depthwise one is channel-wise, a grouped one fixed."""
+        """A depthwise one is channel-wise."""
         if g.is_depthwise(node):
             return Channels.CHANNELWISE
-        known = all(g.constant(value) is not None for value in node.inputs[1:] if value is not None)
-        dense = g.integer(node, "group", 1) == 1 and known
-        return Channels.FREE if dense else Channels.FIXED
+        if any(g.constant(value) is None for value in node.inputs[1:] if value is not None):
+            return Channels.FIXED
+        return Channels.FREE if g.integer(node, "group", 1) == 1 else Channels.GROUPED
 
     def run(self, node: ir.Node, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
         """With the node's own weights."""

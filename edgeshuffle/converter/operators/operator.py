@@ -34,6 +34,7 @@ class Channels(Enum):
     CHANNELWISE = "any order, the output has the same"
     JOINT = "any order that all run-time inputs share, the output has the same"
     FREE = "any order, the weight columns follow"
+    GROUPED = "any order of its groups and inside each, the output's groups have the same"
     FIXED = "as given"
 
 

@@ -6,7 +6,10 @@ the order of its weight rows, and reads its inputs in the order of its weight co
 
     (P W) x = P (W x)        (W P^T) (P x) = W x        for every permutation P.
 
-(3) Channel-wise operators (ReLU, pooling, depthwise convolution) commute with permutations.
+(3) Channel-wise operators (ReLU, pooling, depthwise convolution) commute with permutations, and so
+do joint ones (the Add of a residual, the Mul by a gate), if all their inputs are permuted alike.
+(4) A grouped convolution allows permutations inside each group, and of whole groups with the
+output's. What a ShuffleNetV1's shuffle does between its groups remains, as one Gather.
 
 `trace` runs the moving operators on element numbers, which proves for any chain of Reshape,
 Transpose, Gather, Slice, Split and Concat which channel of which operator arrives where, however
@@ -39,12 +42,13 @@ def run(model: ir.Model) -> Outcome:
     traced = trace(model.graph)
     arranged = arrange(model.graph, traced)
     planned = plan(arranged)
+    left = (*traced.reasons, *planned.left)
     if planned.moves + traced.kept_moves >= before:
-        return Outcome(0, traced.reasons)
+        return Outcome(0, left)
     rewire(model.graph, arranged, planned)
     g.drop_dead(model)
     model.graph.sort()
-    return Outcome(before - sum(is_move(node) for node in model.graph), traced.reasons)
+    return Outcome(before - sum(is_move(node) for node in model.graph), left)
 
 
 def ensures(model: ir.Model) -> str | None:

@@ -1,7 +1,8 @@
 """The order in which every made value keeps its channels, and every reader takes them.
 
-A dense convolution's rows are free: they are sorted by signature, the set of gathering readers
-that a channel reaches (directly or through channel-wise operators), earliest first. Everything
+A dense convolution's rows are free: they are in the order that a joint reader needs, or else sorted
+by signature, the set of gathering readers that a channel reaches (directly or through operators
+that keep its order), earliest first. A grouped convolution's are so within each group. Everything
 else follows: a reader that does not care takes its channels value by value in stored order, and a
 channel-wise operator stores them as it took them.
 """
@@ -14,14 +15,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgeshuffle.converter import graph as g
-from edgeshuffle.converter.operators import Channels, operator_of
+from edgeshuffle.converter.operators import Channels
+from edgeshuffle.converter.passes.dissolve_shuffle.follow import is_whole, leader_of, targets
+from edgeshuffle.converter.passes.dissolve_shuffle.roles import FOLLOWING, readings_of, roles_of
+from edgeshuffle.converter.passes.dissolve_shuffle.trace import channel_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import onnx_ir as ir
 
+    from edgeshuffle.converter.passes.dissolve_shuffle.follow import Target
     from edgeshuffle.converter.passes.dissolve_shuffle.trace import Reading, Trace
+
+# A gathering reader, and which of its groups.
+_Reached = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -36,95 +44,134 @@ class Arranged:
     roles: list[Channels]
 
 
-def role_of(reading: Reading) -> Channels:
-    """What the order of a reading's channels means to its reader."""
-    if reading.node is None or reading.slot != 0:
-        return Channels.FIXED
-    role = operator_of(reading.node).role(reading.node)
-    constants = [g.constant(value) for value in reading.node.inputs]
-    spread = any(array is not None and array.size > 1 for array in constants)
-    # What several values share, and constants that go by channels, stay in the given order.
-    if role is Channels.JOINT or (reading.node.op_type != "Conv" and spread):
-        return Channels.FIXED
-    return role
-
-
 def arrange(graph: ir.Graph, trace: Trace) -> Arranged:
     """Choose every order. Values in `trace.fixed`, and what computes them, keep theirs."""
-    number = {value: i for i, value in enumerate(trace.values)}
-    roles = [role_of(reading) for reading in trace.readings]
-    for i in reversed(range(len(roles))):
-        if roles[i] is Channels.CHANNELWISE and _made_by(trace.readings[i], number) in trace.fixed:
-            roles[i] = Channels.FIXED
-    signatures = _signatures(graph, trace, roles, number)
-
-    reading_of = {(r.node, r.slot): i for i, r in enumerate(trace.readings)}
-    stored: list[np.ndarray] = []
-    taken: dict[int, np.ndarray] = {}
-    places: list[np.ndarray] = []
-    for v, value in enumerate(trace.values):
-        node = value.producer()
-        maker = reading_of.get((node, 0)) if node is not None else None
-        if maker is not None:
-            taken[maker] = _take(trace.readings[maker], roles[maker], places)
-        count = g.shape_of(value)[1] if len(g.shape_of(value)) > 1 else 1
-        order = np.arange(count)
-        if maker is not None and roles[maker] is Channels.CHANNELWISE:
-            order = taken[maker]
-        elif maker is not None and roles[maker] is Channels.FREE and v not in trace.fixed:
-            keys = [sorted(signature) for signature in signatures[v]]
-            order = np.array(sorted(range(count), key=lambda c: (keys[c], c)))
-        stored.append(order)
-        places.append(np.argsort(order))
-    for i, reading in enumerate(trace.readings):
-        if i not in taken:
-            taken[i] = _take(reading, roles[i], places)
-    return Arranged(trace, stored, [taken[i] for i in range(len(trace.readings))], roles)
+    return _Arranging(graph, trace).arranged()
 
 
-def _made_by(reading: Reading, number: dict[ir.Value, int]) -> int:
+class _Arranging:
+    def __init__(self, graph: ir.Graph, trace: Trace) -> None:
+        self.trace = trace
+        self.number = {value: i for i, value in enumerate(trace.values)}
+        self.readings = readings_of(trace)
+        self.roles = roles_of(trace, self.number)
+        self.particular: set[int] = set()
+        for i in reversed(range(len(self.roles))):
+            if self._is_particular(i):
+                self.particular.update(trace.readings[i].made.tolist())
+        self.targets = targets(trace, self.roles, self.number, self.readings)
+        self.signatures = self._signatures(graph)
+        self.places: list[np.ndarray] = []
+        self.taken: dict[int, np.ndarray] = {}
+
+    def arranged(self) -> Arranged:
+        stored = []
+        for v, value in enumerate(self.trace.values):
+            node = value.producer()
+            stored.append(self._stored(v, node, () if node is None else self.readings.get(node)))
+            self.places.append(np.argsort(stored[-1]))
+        taken = [
+            self.taken[i] if i in self.taken else self._take(i) for i in range(len(self.roles))
+        ]
+        return Arranged(self.trace, stored, taken, self.roles)
+
+    def _stored(self, v: int, node: ir.Node | None, mine: Iterable[int] | None) -> np.ndarray:
+        count = channel_count(self.trace.values[v])
+        mine = list(mine or ())
+        role = self.roles[mine[0]] if mine else Channels.FIXED
+        if role is Channels.FREE and v not in self.trace.fixed:
+            self.taken[mine[0]] = self._take(mine[0])
+            return np.array(self._sorted(v, range(count)))
+        if role is Channels.GROUPED:
+            assert node is not None
+            return self._grouped(v, mine[0], g.integer(node, "group", 1), count)
+        if role in FOLLOWING:
+            order = self._take(leader_of(self.trace, mine))
+            for i in mine:
+                whole = len(self.trace.readings[i]) == count
+                self.taken[i] = order if whole else np.arange(1)
+            return order
+        return np.arange(count)
+
+    def _grouped(self, v: int, reading: int, groups: int, count: int) -> np.ndarray:
+        """Groups in the order of what they read first, unless the output has to keep its own."""
+        inside = np.split(self._take(reading), groups)
+        if v in self.trace.fixed:
+            self.taken[reading] = np.concatenate(inside)
+            return np.arange(count)
+        where = self._positions(reading)
+        order = sorted(range(groups), key=lambda k: tuple(where[inside[k][0]]))
+        self.taken[reading] = np.concatenate([inside[k] for k in order])
+        each = count // groups
+        return np.array(
+            [c for k in order for c in self._sorted(v, range(k * each, (k + 1) * each))]
+        )
+
+    def _sorted(self, v: int, channels: range) -> list[int]:
+        target: Target | None = self.targets.get(v)
+        if target is not None:
+            place = np.argsort(self._take(target.leader))[target.channel]
+            return sorted(channels, key=lambda c: int(place[c]))
+        keys = self.signatures[v]
+        return sorted(channels, key=lambda c: (sorted(keys[c]), c))
+
+    def _take(self, i: int) -> np.ndarray:
+        """The order that a reader takes its channels in; a grouped one group after group."""
+        reading, role = self.trace.readings[i], self.roles[i]
+        if role is Channels.FIXED:
+            return np.arange(len(reading))
+        if i in self.taken:
+            return self.taken[i]
+        made, place = self._positions(i).T
+        if self._is_particular(i):
+            # The given order of values fits that of their further readers best.
+            _, first, inverse = np.unique(made, return_index=True, return_inverse=True)
+            made = first[inverse]
+        groups = _groups(reading) if role is Channels.GROUPED else np.zeros(len(reading))
+        return np.lexsort((np.arange(len(reading)), place, made, groups))
+
+    def _is_particular(self, i: int) -> bool:
+        """Whether a reader, or one of those that its output reaches, does not take any order."""
+        if self.roles[i] not in FOLLOWING:
+            return self.roles[i] is not Channels.FREE
+        node = self.trace.readings[i].node
+        assert node is not None
+        return self.number[node.outputs[0]] in self.particular
+
+    def _positions(self, i: int) -> np.ndarray:
+        """(channels, 2): which made value each channel is of, and at which place."""
+        reading = self.trace.readings[i]
+        pairs = zip(reading.made.tolist(), reading.index.tolist(), strict=True)
+        return np.array([(v, int(self.places[v][c])) for v, c in pairs]).reshape(-1, 2)
+
+    def _signatures(self, graph: ir.Graph) -> list[list[set[_Reached]]]:
+        """For every channel of every made value, the gathering readers that it reaches."""
+        position: dict[ir.Node | None, int] = {node: i for i, node in enumerate(graph)}
+        position[None] = len(position)
+        readings = self.trace.readings
+        result: list[list[set[_Reached]]] = [
+            [set() for _ in range(channel_count(value))] for value in self.trace.values
+        ]
+        order = sorted(range(len(readings)), key=lambda i: position[readings[i].node], reverse=True)
+        for i in order:
+            reading, role = readings[i], self.roles[i]
+            through: Iterable[set[_Reached]] = [set()] * len(reading)
+            groups = _groups(reading) if role is Channels.GROUPED else [0] * len(reading)
+            own = [{(position[reading.node], int(group))} for group in groups]
+            if role in FOLLOWING:
+                assert reading.node is not None
+                made = result[self.number[reading.node.outputs[0]]]
+                if len(made) == len(reading):
+                    through = made
+                if is_whole(reading, self.trace):
+                    own = [set()] * len(reading)
+            for v, c, mine, reached in zip(reading.made, reading.index, own, through, strict=True):
+                result[v][c] |= mine | reached
+        return result
+
+
+def _groups(reading: Reading) -> np.ndarray:
+    """Which group of a grouped convolution each channel is read by."""
     assert reading.node is not None
-    return number[reading.node.outputs[0]]
-
-
-def _take(reading: Reading, role: Channels, places: list[np.ndarray]) -> np.ndarray:
-    if role is Channels.FIXED:
-        return np.arange(len(reading))
-    place = [places[v][c] for v, c in zip(reading.made, reading.index, strict=True)]
-    return np.lexsort((np.arange(len(reading)), place, reading.made))
-
-
-def _signatures(
-    graph: ir.Graph, trace: Trace, roles: list[Channels], number: dict[ir.Value, int]
-) -> list[list[set[int]]]:
-    """For every channel of every made value, the positions of the gathering readers it reaches."""
-    position: dict[ir.Node | None, int] = {node: i for i, node in enumerate(graph)}
-    position[None] = len(position)
-    result: list[list[set[int]]] = [
-        [set() for _ in range(g.shape_of(value)[1] if len(g.shape_of(value)) > 1 else 1)]
-        for value in trace.values
-    ]
-    order = sorted(range(len(roles)), key=lambda i: position[trace.readings[i].node], reverse=True)
-    for i in order:
-        reading = trace.readings[i]
-        through: Iterable[set[int]] = [set()] * len(reading)
-        own = {position[reading.node]}
-        if roles[i] is Channels.CHANNELWISE:
-            made = _made_by(reading, number)
-            through = result[made]
-            if _is_whole(reading, trace):
-                own = set()
-        for v, c, reached in zip(reading.made, reading.index, through, strict=True):
-            result[v][c] |= own | reached
-    return result
-
-
-def _is_whole(reading: Reading, trace: Trace) -> bool:
-    """Whether the reading is all channels of one made value, in whatever order."""
-    first = reading.made[0]
-    count = g.shape_of(trace.values[first])[1]
-    return bool(
-        (reading.made == first).all()
-        and len(reading) == count
-        and len(np.unique(reading.index)) == count
-    )
+    groups = g.integer(reading.node, "group", 1)
+    return np.arange(len(reading)) * groups // len(reading)

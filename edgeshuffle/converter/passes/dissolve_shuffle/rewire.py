@@ -9,14 +9,23 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeshuffle.converter import graph as g
-from edgeshuffle.converter.operators import Channels
+from edgeshuffle.converter.operators import Channels, where
+from edgeshuffle.converter.passes.dissolve_shuffle.permute import permute_columns, permute_rows
+from edgeshuffle.converter.passes.dissolve_shuffle.roles import readings_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from edgeshuffle.converter.passes.dissolve_shuffle.order import Arranged
     from edgeshuffle.converter.passes.dissolve_shuffle.trace import Reading
 
 # A reader that would need more runs a value than this takes one Gather instead.
 _MAX_RUNS: Final = 4
+_WHY: Final = {
+    Channels.GROUPED: "the groups of a grouped convolution admit no other order",
+    Channels.FIXED: "it needs the order of the given model",
+    Channels.JOINT: "its inputs are made in orders that do not fit each other",
+}
 
 
 @dataclass(frozen=True)
@@ -38,12 +47,16 @@ class Source:
 
 @dataclass(frozen=True)
 class Plan:
-    """One source a reading, how each made value is cut, and the moving operators that needs."""
+    """One source a reading, how each made value is cut, and the moving operators that needs.
+
+    `left` are the readers whose channels are still shuffled, and why.
+    """
 
     sources: list[Source]
     cuts: dict[int, tuple[Run, ...]]
     splits: frozenset[int]
     moves: int
+    left: tuple[str, ...]
 
 
 def plan(arranged: Arranged) -> Plan:
@@ -68,7 +81,18 @@ def plan(arranged: Arranged) -> Plan:
         + sum(source.pick is not None for source in distinct)
         + flats
     )
-    return Plan(sources, cuts, splits, moves)
+    return Plan(sources, cuts, splits, moves, tuple(_left(arranged, sources)))
+
+
+def _left(arranged: Arranged, sources: list[Source]) -> Iterator[str]:
+    for reading, role, source in zip(arranged.trace.readings, arranged.roles, sources, strict=True):
+        values = {run.made for run in source.runs}
+        if role not in _WHY or (source.pick is None and len(source.runs) == len(values)):
+            continue
+        if role is Channels.JOINT and source.pick is None:
+            continue
+        reader = "the graph's output" if reading.node is None else where(reading.node)
+        yield f"{reader} reads channels that are still shuffled before it, as {_WHY[role]}"
 
 
 def _source(reading: Reading, taken: np.ndarray, arranged: Arranged, sizes: list[int]) -> Source:
@@ -104,37 +128,21 @@ def _needs_flatten(reading: Reading, arranged: Arranged) -> bool:
 
 def rewire(graph: ir.Graph, arranged: Arranged, planned: Plan) -> None:
     """Carry the plan out. Operators that nothing reads any more are left for the caller to drop."""
-    for value, order in zip(arranged.trace.values, arranged.stored, strict=True):
+    trace, mine = arranged.trace, readings_of(arranged.trace)
+    for value, order in zip(trace.values, arranged.stored, strict=True):
         node = value.producer()
-        if node is not None and node.op_type == "Conv" and (np.diff(order) != 1).any():
-            _permute_rows(graph, node, order)
+        if node is not None and node in mine:
+            permute_rows(graph, node, arranged.roles[mine[node][0]], order)
     builder = _Builder(graph, arranged, planned)
     for reading, taken, role, source in zip(
-        arranged.trace.readings, arranged.taken, arranged.roles, planned.sources, strict=True
+        trace.readings, arranged.taken, arranged.roles, planned.sources, strict=True
     ):
-        value = builder.value(source, like=reading)
-        node = reading.node
-        if node is None:
-            graph.outputs[reading.slot] = value
+        moved = builder.value(source, like=reading)
+        if reading.node is None:
+            graph.outputs[reading.slot] = moved
             continue
-        node.replace_input_with(reading.slot, value)
-        if role is Channels.FREE and (np.diff(taken) != 1).any():
-            _permute_columns(graph, node, taken)
-
-
-def _permute_rows(graph: ir.Graph, node: ir.Node, order: np.ndarray) -> None:
-    for slot, value in enumerate(node.inputs[1:], 1):
-        array = g.constant(value)
-        if value is not None and array is not None:
-            node.replace_input_with(slot, g.new_constant(graph, f"{value.name}_rows", array[order]))
-
-
-def _permute_columns(graph: ir.Graph, node: ir.Node, order: np.ndarray) -> None:
-    weight = node.inputs[1]
-    array = g.constant(weight)
-    assert weight is not None
-    assert array is not None
-    node.replace_input_with(1, g.new_constant(graph, f"{weight.name}_columns", array[:, order]))
+        reading.node.replace_input_with(reading.slot, moved)
+        permute_columns(graph, reading.node, role, taken)
 
 
 class _Builder:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeshuffle.converter import graph as g
-from edgeshuffle.converter.operators import Channels, operator_of, where
+from edgeshuffle.converter.operators import Channels, is_known, operator_of, where
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -23,7 +23,18 @@ _MAX_INT32: Final = np.iinfo(np.int32).max
 
 def is_move(node: ir.Node) -> bool:
     """Whether the operator only rearranges elements of its run-time inputs."""
-    return operator_of(node).channels is Channels.MOVES
+    return is_known(node) and operator_of(node).channels is Channels.MOVES
+
+
+def is_row(value: ir.Value) -> bool:
+    """Whether a value is a row of channels, (1, C) or (1, C, H, W)."""
+    shape = g.shape_of(value)
+    return len(shape) in (2, 4) and shape[0] == 1
+
+
+def channel_count(value: ir.Value) -> int:
+    """Channels of a row of them; any other value is one whole."""
+    return g.shape_of(value)[1] if is_row(value) else 1
 
 
 @dataclass(frozen=True)
@@ -71,8 +82,10 @@ def trace(graph: ir.Graph) -> Trace:
     for value in graph.inputs:
         tracer.make(value)
     for node in graph:
-        if is_move(node) and tracer.move(node):
-            continue
+        if is_move(node):
+            if tracer.move(node):
+                continue
+            result.kept.add(node)
         for slot, value in g.data_inputs(node):
             tracer.read(node, slot, value)
         for value in node.outputs:
@@ -120,7 +133,7 @@ class _Tracer:
 
     def read(self, node: ir.Node | None, slot: int, value: ir.Value) -> None:
         if value in self.number:
-            count = g.shape_of(value)[1] if len(g.shape_of(value)) > 1 else 1
+            count = channel_count(value)
             made = np.full(count, self.number[value])
             reading = Reading(node, slot, value, made, np.arange(count))
         else:

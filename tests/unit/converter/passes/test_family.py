@@ -1,0 +1,100 @@
+"""Every pass on random members of the family: grouped convolutions, residuals, several outputs."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from networks import Graph, noise, run_all
+from random_graphs import family_like, gated, unit_v1
+
+from edgeshuffle.converter.frontend import to_ir
+from edgeshuffle.converter.passes import PASSES, run_passes
+from edgeshuffle.converter.passes.dissolve_shuffle.trace import is_move
+
+
+def equal_after_every_pass(graph, proto):
+    image = noise(graph.size)
+    expected = run_all(proto, image)
+    model = to_ir(proto)
+
+    def check(name, changed):
+        found = run_all(changed, image)
+        assert list(found) == list(expected), name
+        for output, value in expected.items():
+            assert found[output].shape == value.shape
+            assert np.abs(found[output] - value).max() <= 2e-5 * np.abs(value).max(), (name, output)
+        assert PASSES[name].run(changed).rewrites == 0, name
+
+    return model, run_passes(model, after=check)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(family_like())
+def test_random_graphs_compute_the_same(drawn):
+    equal_after_every_pass(*drawn)
+
+
+def test_what_remains_of_the_shuffle_between_groups_is_one_gather_and_is_told():
+    graph = Graph()
+    x = graph.relu(graph.conv("input", 24))
+    for down in (False, True, False):
+        x = unit_v1(graph, x, "5d", 3, down=down)
+    model, logs = equal_after_every_pass(graph, graph.classifier(x))
+    moves = [node.op_type for node in model.graph if is_move(node)]
+    assert sorted(moves) == ["Concat", "Flatten", "Gather", "Gather", "Gather"]
+    left = logs[-1].outcome.left
+    assert len(left) == 3
+    assert all("groups of a grouped convolution" in reason for reason in left)
+
+
+def test_a_dense_convolution_before_a_shuffle_makes_the_groups_itself():
+    graph = Graph()
+    x = graph.shuffle(graph.relu(graph.conv("input", 24)), groups=3)
+    model, logs = equal_after_every_pass(graph, graph.classifier(graph.grouped(x, 12, 4)))
+    assert [node.op_type for node in model.graph if is_move(node)] == ["Flatten"]
+    assert logs[-1].outcome.left == ()
+
+
+def test_an_output_has_the_given_order_and_the_way_to_it_costs_one_gather():
+    graph = Graph()
+    x = graph.relu(graph.conv("input", 16))
+    for _ in range(2):
+        kept, y = graph.split(x, 8, 8)
+        x = graph.shuffle(graph.concat(kept, graph.relu(graph.conv(y, 8))))
+    inner = x
+    kept, y = graph.split(x, 8, 8)
+    x = graph.shuffle(graph.concat(kept, graph.relu(graph.conv(y, 8))))
+    model, _ = equal_after_every_pass(graph, graph.classifier(graph.conv(x, 4), others=[inner]))
+    assert [node.op_type for node in model.graph].count("Gather") <= 1
+
+
+def test_residuals_and_gates_inside_a_unit_need_no_moves_of_their_own():
+    counts = []
+    for kind in ("plain", "gate", "residual"):
+        graph = Graph()
+        x = graph.relu(graph.conv("input", 16))
+        for _ in range(3):
+            kept, y = graph.split(x, 8, 8)
+            made = graph.conv(graph.depthwise(graph.relu(graph.conv(y, 8))), 8)
+            if kind == "gate":
+                made = gated(graph, made)
+            elif kind == "residual":
+                made = graph.both("Add", y, made)
+            x = graph.shuffle(graph.concat(kept, graph.relu(made)))
+        model, logs = equal_after_every_pass(graph, graph.classifier(graph.conv(x, 4)))
+        assert logs[-1].outcome.left == ()
+        counts.append(sum(map(is_move, model.graph)))
+    assert counts == [counts[0]] * 3
+
+
+def test_numbers_a_channel_go_along():
+    graph = Graph()
+    x = graph.relu(graph.conv("input", 16))
+    kept, y = graph.split(graph.shuffle(x), 8, 8)
+    slopes = graph.constant(np.float32(graph.random.uniform(0, 1, (8, 1, 1))))
+    y = graph.both("Mul", slopes, graph.conv(y, 8))
+    x = graph.shuffle(graph.concat(kept, y))
+    factors = graph.constant(np.float32(graph.random.uniform(1, 2, (1, 16, 1, 1))))
+    x = graph.both("Add", x, factors)
+    model, _ = equal_after_every_pass(graph, graph.classifier(graph.conv(graph.shuffle(x), 4)))
+    assert not {"Reshape", "Transpose", "Gather"} & {node.op_type for node in model.graph}
