@@ -81,7 +81,7 @@ class GateError(EdgeShuffleError):
     exit_code = 11
 
 
-class ImageError(EdgeShuffleError):
+class ContainerError(EdgeShuffleError):
     """A container image that cannot be built or run, or no engine to do it."""
 
     exit_code = 12

@@ -12,7 +12,7 @@ from edgeshuffle.containers.engines import ContainerRun, ImageBuild, choose_engi
 from edgeshuffle.containers.follow import follow
 from edgeshuffle.containers.targets import TARGETS, base_images, is_emulated, tag
 from edgeshuffle.device.emulated.boards import BOARDS, write_board
-from edgeshuffle.errors import ImageError, UnknownNameError
+from edgeshuffle.errors import ContainerError, UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,7 @@ class Run:
 def build(options: BuildOptions, tell: Callable[[str], None]) -> tuple[str, tuple[Build, ...]]:
     """Build a target for each platform; `tell` gets the engine's lines.
 
-    Returns the engine's name and what was built. Raises UnknownNameError and ImageError.
+    Returns the engine's name and what was built. Raises UnknownNameError and ContainerError.
     """
     if options.target not in TARGETS:
         raise UnknownNameError(f"Unknown target '{options.target}'. Known: {', '.join(TARGETS)}.")
@@ -84,12 +84,12 @@ def build(options: BuildOptions, tell: Callable[[str], None]) -> tuple[str, tupl
                 f"{', '.join(target.platforms)}."
             )
     if not (options.checkout / target.dockerfile).is_file():
-        raise ImageError(
+        raise ContainerError(
             f"{options.checkout.absolute()} has no {target.dockerfile}. Run it in a checkout of "
             "edgeshuffle, or name one with `checkout`."
         )
     if options.pip_conf is not None and not options.pip_conf.is_file():
-        raise ImageError(
+        raise ContainerError(
             f"There is no file {options.pip_conf}. Check the path given to `pip_conf`."
         )
     name, engine = choose_engine(options.engine)
@@ -123,7 +123,7 @@ def run(options: RunOptions) -> Run:
     """Run a command in the exporter image, on this terminal.
 
     Under emulation the container sees a Raspberry Pi's /proc/cpuinfo, as the runtimes choose their
-    kernels by it, and is told that it is emulated. Raises UnknownNameError and ImageError.
+    kernels by it, and is told that it is emulated. Raises UnknownNameError and ContainerError.
     """
     target = TARGETS["exporter"]
     if options.platform not in target.platforms:

@@ -7,7 +7,7 @@ import sys
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from edgeshuffle.errors import ImageError
+from edgeshuffle.errors import ContainerError
 from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ def follow(
 
     What it then says on stderr is held back for a while, as it may be put into an error's one line.
 
-    Returns its exit status. Raises ImageError where it fails; where the status is the command's own
-    (`forgiving`), only for a failure of the engine.
+    Returns its exit status. Raises ContainerError where it fails; where the status is the command's
+    own (`forgiving`), only for a failure of the engine.
     """
     lines: deque[str] = deque(maxlen=_LAST)
     try:
@@ -82,7 +82,7 @@ def follow(
             errors="replace",
         )
     except OSError as err:
-        raise ImageError(f"{argv[0]} cannot be started ({err.strerror}).") from err
+        raise ContainerError(f"{argv[0]} cannot be started ({err.strerror}).") from err
     stream = process.stderr if tell is None else process.stdout
     assert stream is not None
     with process:
@@ -100,7 +100,7 @@ def follow(
     status = process.returncode
     advice = _advice(lines) if status else None
     if status and (advice or not forgiving):
-        raise ImageError(
+        raise ContainerError(
             f"{what} failed ({quoted(_reason(lines))}). "
             f"{advice or 'Run it again in a terminal to see all that the engine says.'}"
         )

@@ -6,7 +6,7 @@ import platform
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from edgeshuffle.errors import ImageError
+from edgeshuffle.errors import ContainerError
 from edgeshuffle.untrusted import UntrustedError, decode, read_bounded
 
 if TYPE_CHECKING:
@@ -78,18 +78,18 @@ def is_emulated(wanted: str) -> bool:
 
 
 def own_platform() -> str:
-    """The platform of this machine; raises ImageError where there is no image for it."""
+    """The platform of this machine; raises ContainerError where there is no image for it."""
     for name, machines in PLATFORMS.items():
         if platform.machine() in machines:
             return name
-    raise ImageError(f"There are no images for {platform.machine()}.")
+    raise ContainerError(f"There are no images for {platform.machine()}.")
 
 
 def base_images(checkout: Path) -> dict[str, str]:
-    """Base images by build argument, with their digests where known; raises ImageError."""
+    """Base images by build argument, with their digests where known; raises ContainerError."""
     file = checkout / BASE_IMAGES
     try:
         found = decode(read_bounded(file), _Bake)
     except (OSError, UntrustedError) as err:
-        raise ImageError(f"{file} cannot be read ({err}). Restore it with git.") from err
+        raise ContainerError(f"{file} cannot be read ({err}). Restore it with git.") from err
     return {name: variable.default for name, variable in found.variable.items()}

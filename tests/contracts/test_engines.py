@@ -19,7 +19,7 @@ from edgeshuffle.containers import engines
 from edgeshuffle.containers.engines import ENGINES, ContainerRun, ImageBuild, choose_engine
 from edgeshuffle.containers.follow import follow
 from edgeshuffle.containers.targets import TARGETS, base_images, tag
-from edgeshuffle.errors import ImageError
+from edgeshuffle.errors import ContainerError
 
 BAKE = (CHECKOUT / "docker/docker-bake.hcl").read_text()
 
@@ -113,7 +113,7 @@ def test_tags():
 
 def test_no_engine(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ImageError, match="install Docker and start it"):
+    with pytest.raises(ContainerError, match="install Docker and start it"):
         choose_engine(None)
     assert run("image", "build", "--checkout", CHECKOUT, "--engine", "podman") == 12
     assert "podman does not work here" in capsys.readouterr().err
@@ -149,7 +149,7 @@ def test_an_engine_that_does_not_answer(engine, script, tmp_path, monkeypatch, c
 )
 def test_what_engines_say(said, advice):
     heard = []
-    with pytest.raises(ImageError, match=re.escape(advice)) as caught:
+    with pytest.raises(ContainerError, match=re.escape(advice)) as caught:
         follow(["sh", "-c", 'echo "$0"; exit 3', said], heard.append, what="Building")
     assert heard == [said]
     assert "\n" not in str(caught.value)

@@ -21,7 +21,7 @@ import edgeshuffle
 from edgeshuffle.artifact import Artifact
 from edgeshuffle.device import open_device
 from edgeshuffle.device.emulated.boards import BOARDS, write_board
-from edgeshuffle.errors import ArtifactError, DeviceError, ImageError
+from edgeshuffle.errors import ArtifactError, ContainerError, DeviceError
 from edgeshuffle.payload import rootfs
 from edgeshuffle.payload.wheels import download_wheels
 
@@ -120,7 +120,7 @@ IN_ARM64 = ("image", "run", "--engine", "buildah", "--platform", "linux/arm64", 
 
 def test_a_program_of_another_platform_without_an_emulator(exporter, capfd):
     with images.no_emulator():
-        assert run(*IN_ARM64, "bench") == ImageError.exit_code
+        assert run(*IN_ARM64, "bench") == ContainerError.exit_code
     out, err = capfd.readouterr()
     assert out == ""
     assert len(err.splitlines()) == 1
@@ -317,7 +317,7 @@ def test_an_index_that_cannot_be_reached(storage, tmp_path, capsys):
     arguments = ("--engine", "buildah", "--checkout", CHECKOUT, "--platform", "linux/arm64")
     code = run("image", "build", *arguments, "--index", "http://127.0.0.1:9/simple")
     out, err = capsys.readouterr()
-    assert (code, out) == (ImageError.exit_code, "")
+    assert (code, out) == (ContainerError.exit_code, "")
     assert len(err.splitlines()) == 1
     assert "build_root: pip cannot fetch" in err
     assert "--index" in err

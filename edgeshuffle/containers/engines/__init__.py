@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from edgeshuffle.errors import ImageError
+from edgeshuffle.errors import ContainerError
 from edgeshuffle.plugins import Table
 
 if TYPE_CHECKING:
@@ -63,16 +63,16 @@ ENGINES: Table[Engine] = Table(
 
 
 def choose_engine(wanted: str | None) -> tuple[str, Engine]:
-    """The engine of that name, or the first that works; raises UnknownNameError and ImageError."""
+    """The engine of that name, or the first that works; raises UnknownNameError, ContainerError."""
     for name in (wanted,) if wanted else ENGINES:
         engine = ENGINES[name]
         if engine.works():
             return name, engine
     if wanted:
-        raise ImageError(
+        raise ContainerError(
             f"{wanted} does not work here: install it, start its engine, or leave out `engine`."
         )
-    raise ImageError(
+    raise ContainerError(
         "No container engine works here: install Docker and start it, or install podman or buildah."
     )
 

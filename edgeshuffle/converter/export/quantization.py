@@ -115,7 +115,7 @@ def budget_notes(
         f"`max_drop`: {kept} of {len(whole.plan.convs)} layers stay floats; {what}: {after} "
         f"instead of {before}, {budget.n} images"
     ]
-    from edgeshuffle.converter.export.cost import slowdown
+    from edgeshuffle.converter.export.latency import slowdown
 
     mixed = files_by_format(artifact.manifest.files, "int8")
     with tempfile.TemporaryDirectory() as folder:

@@ -8,7 +8,7 @@ import pytest
 
 from edgeshuffle.containers.follow import follow
 from edgeshuffle.containers.targets import BASE_IMAGES, base_images
-from edgeshuffle.errors import ImageError
+from edgeshuffle.errors import ContainerError
 
 
 def test_a_line_without_an_end_comes_in_pieces():
@@ -21,7 +21,7 @@ def test_a_line_without_an_end_comes_in_pieces():
 
 def test_what_an_engine_says_is_quoted_clean_in_one_line():
     script = r"print('ERROR: \x1b]0;owned\x07' + 'long ' * 500); raise SystemExit(3)"
-    with pytest.raises(ImageError) as caught:
+    with pytest.raises(ContainerError) as caught:
         follow([sys.executable, "-c", script], lambda _: None, what="Building")
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 500
@@ -31,6 +31,6 @@ def test_what_an_engine_says_is_quoted_clean_in_one_line():
 def test_a_broken_list_of_base_images_is_one_line(tmp_path, text):
     (tmp_path / BASE_IMAGES).parent.mkdir()
     (tmp_path / BASE_IMAGES).write_text(text)
-    with pytest.raises(ImageError, match="Restore it with git") as caught:
+    with pytest.raises(ContainerError, match="Restore it with git") as caught:
         base_images(tmp_path)
     assert "\n" not in str(caught.value)
