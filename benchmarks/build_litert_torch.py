@@ -11,21 +11,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from edgeshuffle.converter.zoo.shufflenet_v2 import ShuffleNetV2
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--weights", type=Path, required=True, help="state dict .pt")
-    parser.add_argument("--channels", type=int, nargs=5, required=True)
-    parser.add_argument("--classes", type=int, required=True)
-    parser.add_argument("--stem", choices=("imagenet", "cifar"), required=True)
+    parser.add_argument("--model", type=Path, required=True, help="module that stock.py saved")
     parser.add_argument("--calibration", type=Path, required=True, help=".npy, (n, 3, h, w)")
     parser.add_argument("--out", type=Path, required=True, help="folder")
     options = parser.parse_args()
     images = [torch.from_numpy(image)[None] for image in np.load(options.calibration)]
-    model = ShuffleNetV2(tuple(options.channels), options.classes, options.stem).eval()
-    model.load_state_dict(torch.load(options.weights, map_location="cpu", weights_only=True))
+    # Written by stock.py a moment ago: a module, not a checkpoint of somebody's.
+    model = torch.load(options.model, map_location="cpu", weights_only=False)
 
     # Neither peer package is installed where these files are type-checked.
     litert_torch: Any = import_module("litert_torch")

@@ -1,6 +1,6 @@
 """Time an edgeshuffle artifact against the stock exporters, from the same weights.
 
-    python benchmarks/stock.py --artifact build/demo --weights demo.pt --width 1.0
+    python benchmarks/stock.py --artifact build/x1_0 --weights FILE
 
 Builds the stock models, then runs them and the artifact's in one process, in turns and in a
 random order, and prints ratios of times; see README.md beside this file.
@@ -27,9 +27,8 @@ import torch
 from static_quantization import quantize, simplify
 
 from edgeshuffle.artifact import Artifact
-from edgeshuffle.converter.zoo.cards import card_of_width
-from edgeshuffle.converter.zoo.network import STEMS, Stem
-from edgeshuffle.converter.zoo.shufflenet_v2 import ShuffleNetV2
+from edgeshuffle.converter.zoo import Wanted, load
+from edgeshuffle.converter.zoo.network import STEMS
 from edgeshuffle.dataset import open_images
 from edgeshuffle.device import open_device
 from edgeshuffle.device.session import open_agent
@@ -105,10 +104,10 @@ def main() -> int:
         else:
             try:
                 # Not resolved: a virtual environment's Python is a link that must be kept.
-                contenders += build(python.absolute(), options, artifact, calibration)
+                contenders += build(python.absolute(), options, calibration)
             except (subprocess.SubprocessError, FileNotFoundError) as err:
                 _say(f"skipped: {name}: {err}")
-    if options.weights is not None:
+    if options.weights != "random":
         _check_same_network(contenders, calibration)
     if options.device:
         counts = {name: count(contenders, name) for name in options.device}
@@ -137,9 +136,11 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--artifact", type=Path, required=True, help="made by edgeshuffle export")
-    parser.add_argument("--weights", type=Path, help="state dict .pt; without it, random weights")
-    parser.add_argument("--width", type=float, default=1.0)
-    parser.add_argument("--stem", choices=STEMS, default="imagenet")
+    parser.add_argument("--weights", default="demo", help="as the export was given them")
+    parser.add_argument("--variant")
+    parser.add_argument("--width", type=float)
+    parser.add_argument("--groups", type=int)
+    parser.add_argument("--stem", choices=STEMS)
     parser.add_argument("--calib", type=Path, help="image folder or .npz; without it, noise")
     parser.add_argument("--calib-images", type=int, default=32)
     parser.add_argument("--out", type=Path, default=Path("build/stock"))
@@ -156,24 +157,21 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _network(options: argparse.Namespace, artifact: Artifact) -> ShuffleNetV2:
-    """The torch module in eval mode; its state dict is saved for the peers as `weights.pt`."""
-    torch.manual_seed(options.seed)
-    card = card_of_width(options.width)
-    classes = artifact.manifest.num_classes
-    assert classes is not None
-    model = ShuffleNetV2(card.channels, classes, cast("Stem", options.stem))
-    if options.weights is not None:
-        state = torch.load(options.weights, map_location="cpu", weights_only=True)
-        model.load_state_dict(state)
-    else:
-        _say("no --weights: the stock models get random ones, so compare times only")
-        shape = artifact.manifest.preprocess.shape
-        with torch.no_grad():
-            # Training mode fills the batch norms' statistics; otherwise activations fade to zero.
-            for _ in range(20):
-                model(torch.randn(4, *shape))
-    torch.save(model.eval().state_dict(), options.out / "weights.pt")
+def _network(options: argparse.Namespace, artifact: Artifact) -> torch.nn.Module:
+    """The torch module in eval mode; it is saved for the peers as `model.pt`."""
+    if options.weights == "random":
+        _say("random weights: compare times and instructions only")
+    model = load(
+        Wanted(
+            weights=options.weights,
+            variant=options.variant,
+            width=options.width,
+            groups=options.groups,
+            num_classes=artifact.manifest.num_classes,
+            stem=options.stem,
+        )
+    ).module
+    torch.save(model, options.out / "model.pt")
     return model
 
 
@@ -185,7 +183,7 @@ def _calibration(options: argparse.Namespace, artifact: Artifact) -> NDArray[np.
     return np.concatenate(list(open_images(options.calib, preprocess, limit=options.calib_images)))
 
 
-def build_onnx(model: ShuffleNetV2, calibration: Path, out: Path) -> list[Contender]:
+def build_onnx(model: torch.nn.Module, calibration: Path, out: Path) -> list[Contender]:
     """torch.onnx.export, onnxsim, and quantize_static: QDQ, per channel, min-max, u8 by s8."""
     images = np.load(calibration)
     exported = out / "torch.onnx"
@@ -209,18 +207,14 @@ def build_onnx(model: ShuffleNetV2, calibration: Path, out: Path) -> list[Conten
 
 
 def build_litert_torch(
-    python: Path, options: argparse.Namespace, artifact: Artifact, calibration: Path
+    python: Path, options: argparse.Namespace, calibration: Path
 ) -> list[Contender]:
     """litert-torch's fp32 and PT2E int8 models, with a channels-last input."""
-    channels = card_of_width(options.width).channels
     _build(
         [
             str(python),
             str(HERE / "build_litert_torch.py"),
-            *("--weights", str(options.out / "weights.pt")),
-            *("--channels", *map(str, channels)),
-            *("--classes", str(artifact.manifest.num_classes)),
-            *("--stem", options.stem),
+            *("--model", str(options.out / "model.pt")),
             *("--calibration", str(calibration)),
             *("--out", str(options.out)),
         ],
@@ -232,11 +226,8 @@ def build_litert_torch(
     ]
 
 
-def build_onnx2tf(
-    python: Path, options: argparse.Namespace, artifact: Artifact, calibration: Path
-) -> list[Contender]:
+def build_onnx2tf(python: Path, options: argparse.Namespace, calibration: Path) -> list[Contender]:
     """onnx2tf's fp32 and full-integer models, from the simplified stock ONNX file."""
-    del artifact
     nhwc = options.out / "calibration_nhwc.npy"
     np.save(nhwc, np.load(calibration).transpose(0, 2, 3, 1))
     folder = options.out / "onnx2tf"
