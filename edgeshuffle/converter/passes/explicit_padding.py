@@ -20,15 +20,16 @@ def run(model: ir.Model) -> Outcome:
     """Replace every `auto_pad` and `ceil_mode` by the `pads` it means."""
     count = 0
     for node in list(model.graph):
+        mode = node.attributes.get("auto_pad")
+        if mode is not None and mode.as_string() == "NOTSET":
+            mode = None
+            del node.attributes["auto_pad"]
         if _rounds_up(node):
             _write_out(model.graph, node)
             count += 1
-        mode = node.attributes.get("auto_pad")
         if mode is None:
             continue
         del node.attributes["auto_pad"]
-        if mode.as_string() == "NOTSET":
-            continue
         begins, ends = [], []
         kernel, source = _kernel(node), node.inputs[0]
         assert source is not None

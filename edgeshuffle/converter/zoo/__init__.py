@@ -125,20 +125,18 @@ def _random(wanted: Wanted) -> Loaded:
     from edgeshuffle.converter.zoo.families import FAMILIES
     from edgeshuffle.converter.zoo.layers import Dense
     from edgeshuffle.converter.zoo.network import Form
-    from edgeshuffle.converter.zoo.random_weights import fill
+    from edgeshuffle.converter.zoo.random_weights import filled
+    from edgeshuffle.converter.zoo.stem import stem_named
 
     card = find_card(wanted.variant, wanted.width, wanted.groups)
     family = FAMILIES[card.family]
     shape = family.of_card(card)
     classes = wanted.num_classes or card.num_classes
     shape = replace(shape, head=(*shape.head[:-1], Dense(classes, shape.head[-1].bias)))
-    given = {"activation": wanted.activation} if wanted.activation else {}
-    module = family.build(shape, Form(**{**card.form, **given}))
+    given: dict[str, Any] = {"activation": wanted.activation} if wanted.activation else {}
     if wanted.stem is not None:
-        from edgeshuffle.converter.zoo.stem import stem_named
-
-        module.use_stem(stem_named(wanted.stem, "`stem`"))
-    fill(module)
+        given["stem"] = stem_named(wanted.stem, "`stem`")
+    module = filled(lambda: family.build(shape, Form(**{**card.form, **given})))
     if wanted.features:
         module.use_features(module.stages)
     return Loaded(

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edgeshuffle.converter.zoo.network import ShuffleNet
 
 _SIDE: Final = 64
@@ -17,13 +19,14 @@ _ROUNDS: Final = 4
 _SEED: Final = 0
 
 
-def fill(module: ShuffleNet) -> None:
-    """Fill a network in place; its batch norms have then seen seeded noise of (4, C, 64, 64).
+def filled(build: Callable[[], ShuffleNet]) -> ShuffleNet:
+    """The network that `build` makes; its batch norms have seen seeded noise of (4, C, 64, 64).
 
     The same network always gets the same weights; torch's own generator is left as it was.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)
+        module = build()
         norms = [m for m in module.modules() if isinstance(m, torch.nn.BatchNorm2d)]
         for layer in module.modules():
             if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
@@ -36,4 +39,4 @@ def fill(module: ShuffleNet) -> None:
         with torch.no_grad():
             for _ in range(_ROUNDS):
                 module(torch.randn(_IMAGES, module.shape.inputs, _SIDE, _SIDE))
-        module.eval()
+        return module.eval()

@@ -49,11 +49,10 @@ def test_average_pool(tmp_path, kernel, stride, pads, ceil, counted):
 
 
 @pytest.mark.parametrize("pads", [(0, 0, 0, 0), (1, 1, 1, 1)])
-@pytest.mark.parametrize("kernel", [2, 3])
-def test_max_pool_with_ceil_mode(tmp_path, kernel, pads):
-    proto = pooled(
-        "MaxPool", SIZE, kernel_shape=[kernel, kernel], strides=[2, 2], pads=pads, ceil_mode=1
-    )
+@pytest.mark.parametrize(("kernel", "more"), [(2, {}), (3, {}), (3, {"auto_pad": "NOTSET"})])
+def test_max_pool_with_ceil_mode(tmp_path, kernel, more, pads):
+    shape = {"kernel_shape": [kernel, kernel], "strides": [2, 2], "pads": pads}
+    proto = pooled("MaxPool", SIZE, **shape, ceil_mode=1, **more)
     model = check_model(tmp_path, proto, steps=2)
     assert not any("ceil_mode" in node.attributes for node in model.graph)
 
