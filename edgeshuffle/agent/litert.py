@@ -31,7 +31,10 @@ except ModuleNotFoundError as missing:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hold back what the native library writes to stderr while it loads a model."""
+    """Hold back what the native library writes to stderr while it loads a model.
+
+    The agent stands alone on the board, so this is not `quiet.quiet_stderr`.
+    """
     sys.stderr.flush()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)

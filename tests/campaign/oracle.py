@@ -6,6 +6,7 @@ import json
 import os
 import re
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,6 +67,18 @@ def listing(folder: Path) -> Listing:
                 waiting.append(path)
             else:
                 found[name] = (state.st_size, state.st_mtime_ns)
+    return found
+
+
+def alive(root: Path) -> list[int]:
+    """Processes on this machine that a command under `root` left behind."""
+    mark = f"EDGESHUFFLE_CAMPAIGN_CASE={root}\0".encode()
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal():
+            with suppress(OSError):
+                if mark in (process / "environ").read_bytes():
+                    found.append(int(process.name))
     return found
 
 

@@ -8,7 +8,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
 
-import devices
 import pytest
 from running import agents
 
@@ -37,15 +36,6 @@ def test_kills_here(seeds, tmp_path):
         for job in jobs:
             wrong += job.result()
     assert not wrong, f"seed {FIRST}\n" + "\n".join(wrong)
-
-
-@pytest.fixture
-def board(tmp_path, monkeypatch):
-    (tmp_path / "boards").mkdir()
-    for made in devices.boards("ssh", tmp_path / "boards", monkeypatch):
-        started = made()
-        started.governor("ondemand")
-        yield started
 
 
 def test_kills_on_a_board(seeds, board, tmp_path):

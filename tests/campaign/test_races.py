@@ -9,7 +9,6 @@ import sys
 import time
 import tomllib
 
-import devices
 import pytest
 
 from campaign import victims
@@ -21,15 +20,6 @@ pytestmark = pytest.mark.device
 
 ROUNDS = 20 if MINUTES else 2
 FINISHED = victims.FINISHED
-
-
-@pytest.fixture
-def board(tmp_path, monkeypatch):
-    (tmp_path / "boards").mkdir()
-    for made in devices.boards("ssh", tmp_path / "boards", monkeypatch):
-        started = made()
-        started.governor("ondemand")
-        yield started
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from campaign.oracle import leftovers, listing
+from campaign.oracle import alive, leftovers, listing
 from campaign.pool import TESTS
 from edgeshuffle.artifact import Artifact
 from edgeshuffle.errors import ArtifactError
@@ -96,17 +96,6 @@ class Place:
         kept = "".join("".join(file.read_text().split()) for file in files)
         # The first ones after a switch of models are dropped.
         return sum(",".join(map(str, block[3:])) not in kept for block in self.announced())
-
-    def alive(self) -> list[int]:
-        """Processes on this machine that a command here left behind."""
-        mark = f"EDGESHUFFLE_CAMPAIGN_CASE={self.root}\0".encode()
-        found = []
-        for process in Path("/proc").iterdir():
-            if process.name.isdecimal():
-                with suppress(OSError):
-                    if mark in (process / "environ").read_bytes():
-                        found.append(int(process.name))
-        return found
 
 
 @dataclass(frozen=True)
@@ -228,8 +217,8 @@ def _after(
         yield f"a traceback: {err[-2000:]}"
     elif "Traceback" not in err and any(not line.startswith("edgeshuffle: ") for line in said):
         yield f"stderr has {said}"
-    if not _until(lambda: not place.alive()):
-        yield f"processes are left: {place.alive()}"
+    if not _until(lambda: not alive(place.root)):
+        yield f"processes are left: {alive(place.root)}"
     if (number := place.lost()) > 0:
         yield f"{number} of {len(place.announced())} blocks are lost"
     if kind == "SIGKILL":

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from campaign.case import HANG_SECONDS, Case, Outcome, Sandbox
 from campaign.families import FAMILIES
-from campaign.oracle import MEMORY, Failure, judge, leftovers, listing
+from campaign.oracle import MEMORY, Failure, alive, judge, leftovers, listing
 from campaign.seeds import Seeds
 
 if TYPE_CHECKING:
@@ -216,27 +216,16 @@ def _left(sandbox: Sandbox) -> list[Failure]:
         failures.append(
             Failure("a temporary file is left", left[0].rstrip("0123456789"), str(left))
         )
-    alive = _alive(sandbox)
+    running = alive(sandbox.root)
     deadline = time.monotonic() + 2
-    while alive and time.monotonic() < deadline:
+    while running and time.monotonic() < deadline:
         time.sleep(0.05)
-        alive = _alive(sandbox)
-    for pid in alive:
+        running = alive(sandbox.root)
+    for pid in running:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         failures.append(Failure("a process is left", "", str(pid)))
     return failures
-
-
-def _alive(sandbox: Sandbox) -> list[int]:
-    mark = f"EDGESHUFFLE_CAMPAIGN_CASE={sandbox.root}\0".encode()
-    found = []
-    for process in Path("/proc").iterdir():
-        if process.name.isdecimal():
-            with suppress(OSError):
-                if mark in (process / "environ").read_bytes():
-                    found.append(int(process.name))
-    return found
 
 
 def _forked(child: Callable[[], int], limit: float) -> tuple[int, Any, bool]:
