@@ -225,7 +225,8 @@ def _show(exported: Exported) -> None:
         if checked:
             found = checked[file.path]
             sqnr = "equal" if found["sqnr_db"] is None else f"{found['sqnr_db']:.1f}"
-            row += [f"{found['agreement']:.1f}", sqnr]
+            agreed = found["agreement"]
+            row += ["-" if agreed is None else f"{agreed:.1f}", sqnr]
         table.add_row(*row)
     Console(width=None if sys.stdout.isatty() else 100).print(table)
     if checked:

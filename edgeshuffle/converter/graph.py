@@ -73,6 +73,11 @@ def is_depthwise(node: ir.Node) -> bool:
     return weight is not None and group > 1 and weight.shape[:2] == (group, 1)
 
 
+def is_grouped(node: ir.Node) -> bool:
+    """Whether a Conv has groups of several channels, or makes several channels of each."""
+    return integer(node, "group", 1) > 1 and not is_depthwise(node)
+
+
 def new_constant(graph: ir.Graph, name: str, array: Array) -> ir.Value:
     """Add an initializer under a name not taken yet, from `name`."""
     unique, suffix = name, 0

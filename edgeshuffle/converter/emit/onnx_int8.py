@@ -18,6 +18,7 @@ from onnx import helper, numpy_helper
 
 from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.emit.onnx_float import finished
+from edgeshuffle.converter.emit.onnx_names import name_ends
 from edgeshuffle.converter.operators import OPSET, Activation, operator_of, where
 from edgeshuffle.converter.operators.fused import fused, is_fused
 from edgeshuffle.converter.plan import QMAX, QMIN, QParams, QuantPlan, params_of_range
@@ -58,10 +59,14 @@ class Int8Writer:
                 self._compute_floats(node)
             else:
                 operator_of(node).onnx(self, node)
-        output = graph.outputs[0]
-        if output not in self._floats:
-            self.add("DequantizeLinear", [self.name(output), *self.params(output)], _OUTPUT)
-        self._name_ends(graph.inputs[0].name or "", output.name or "", _float_name(output))
+        wanted = {graph.inputs[0].name or "": _INPUT}
+        for number, output in enumerate(graph.outputs):
+            end = _float_name(output)
+            if output not in self._floats:
+                end = f"{_OUTPUT}{number or ''}"
+                self.add("DequantizeLinear", [self.name(output), *self.params(output)], end)
+            wanted[output.name or ""] = end
+        name_ends(wanted, self._nodes, self._constants)
         opsets = [("", OPSET)]
         if any(node.domain == _MICROSOFT for node in self._nodes):
             opsets.append((_MICROSOFT, 1))
@@ -204,9 +209,10 @@ class Int8Writer:
         """The node's own operator, on integers."""
         inputs = []
         for value in node.inputs:
-            assert value is not None
             array = g.constant(value)
-            if array is None:
+            if value is None:
+                inputs.append("")
+            elif array is None:
                 inputs.append(self._steps_like(value, node.outputs[0]))
             else:
                 inputs.append(self.constant(value.name or "", array))
@@ -281,18 +287,6 @@ class Int8Writer:
         self.add("Max", [source, self.constant("zero", np.float32(0))], above)
         if activation == "relu6":
             self.add("Min", [above, self.constant("six", np.float32(6))], output)
-
-    def _name_ends(self, given: str, returned: str, returned_float: str) -> None:
-        """Give the ends the names that users know; whatever else has got one of them steps back."""
-        names = {_INPUT: given, _OUTPUT: returned, given: f"{given}_", returned: f"{returned}_"}
-        if self.model.graph.outputs[0] in self._floats:
-            names[returned_float] = returned
-        for node in self._nodes:
-            for field in (node.input, node.output):
-                field[:] = [names.get(name, name) for name in field]
-        self._constants = {names.get(key, key): t for key, t in self._constants.items()}
-        for name, tensor in self._constants.items():
-            tensor.name = name
 
 
 def _float_name(value: ir.Value) -> str:

@@ -85,7 +85,7 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
         odd: tuple[str, ...] = ()
         quantization = None
         if int8 is not None and checked is not None:
-            metrics = measure(files, proved.logits, checked.digest)
+            metrics = measure(files, proved.outputs, checked.digest)
             check_limits(files, metrics, int8.asked.gates)
             odd = warnings(files, metrics, checked, len(int8.calibration))
             quantization = quantization_entry(int8)

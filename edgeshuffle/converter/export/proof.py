@@ -1,4 +1,4 @@
-"""Run the source model and every written file on the same images, and compare.
+"""Run the source model and every written file on the same images, and compare each output.
 
 The source is what was given, before any rewrite; each file runs in the runtime that it is for. So
 nothing between the two, neither a rewrite nor a writer nor a runtime, is taken on trust.
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from edgeshuffle.progress import Progress
     from edgeshuffle.runtimes import Session
 
-# Of a logit, relative to the root mean square of the image's logits. Adding floats up in another
-# order gives up to 6e-6 on ShuffleNetV2 x0.5 to x2.0, trained and random, in both runtimes; two
-# swapped channels of any layer of the demo networks give 2e-2 or more. This is 200 times the
+# Of a value, relative to the root mean square of its output for the image. Adding floats up in
+# another order gives up to 6e-6 on ShuffleNetV2 x0.5 to x2.0, trained and random, in both runtimes;
+# two swapped channels of any layer of the demo networks give 2e-2 or more. This is 200 times the
 # one, and a twentieth of the other.
 TOLERANCE: Final = 1e-3
 RANDOM_IMAGES: Final = 4
@@ -43,18 +43,18 @@ _LEAST_SCALE: Final = 0.01
 
 @dataclass(frozen=True)
 class Steps:
-    """The size of a step of the logits of INT8 files, and how many may be between two formats."""
+    """The size of a step of each output of INT8 files, and how many may be between two formats."""
 
-    size: float
+    sizes: tuple[float, ...]
     allowed: int
 
 
 @dataclass(frozen=True, eq=False)
 class Proved:
-    """The proof, and logits (images, classes) of the real images by the files' names."""
+    """The proof, and by the files' names (images, values) of the real images for each output."""
 
     proof: Proof
-    logits: dict[str, np.ndarray]
+    outputs: dict[str, list[np.ndarray]]
 
 
 def prove(
@@ -70,7 +70,7 @@ def prove(
 
     Raises PassError where a float file differs by more than the tolerance, or two INT8 files by
     more steps than allowed, ModelError where the source gives NaN, infinity or another number of
-    logits, RuntimeUnavailableError where a runtime does not load its file, and MissingExtraError.
+    values, RuntimeUnavailableError where a runtime does not load its file, and MissingExtraError.
     """
     real = [] if images is None else list(images)
     shape = (1, *files[0].image_shape)
@@ -80,39 +80,38 @@ def prove(
     total = (len(files) + 1) * len(compared)
     done = 0
 
-    def run(model: Callable[[np.ndarray], np.ndarray], given: list[np.ndarray]) -> np.ndarray:
+    def run(model: Callable[[np.ndarray], list[np.ndarray]]) -> list[np.ndarray]:
         nonlocal done
         found = []
-        for image in given:
-            found.append(model(image))
+        for image in compared:
+            found.append([output.reshape(-1) for output in model(image)])
             done += 1
             progress("check", done, total)
-        return np.stack(found).astype(np.float64)
+        return [np.stack(output).astype(np.float64) for output in zip(*found, strict=True)]
 
-    expected = run(source, compared)
-    classes = int(np.prod(files[0].outputs[0].shape))
-    if expected.shape[1] != classes or not np.isfinite(expected).all():
-        raise ModelError(
-            f"{source.name} gives {expected.shape[1]} logits for {classes} classes, or NaN or "
-            "infinity. Check its weights, and the mean and std."
-        )
-    scale = np.sqrt(np.mean(expected**2, axis=1))
-    # An image for which the logits nearly vanish cannot be compared more finely than the others.
-    scale = np.maximum(scale, _LEAST_SCALE * np.sqrt(np.mean(expected**2)))
-    proved, logits = [], {}
-    quantized: dict[str, np.ndarray] = {}
+    names = [output.name for output in files[0].outputs]
+    expected = run(source)
+    _check_source(source.name, expected, files[0])
+    scales = [_scale(values) for values in expected]
+    proved, outputs = [], {}
+    quantized: dict[str, list[np.ndarray]] = {}
     for file in files:
         session = _open(file, folder / file.path)
-        found = run(_first_of(session), compared)
+        found = run(session.run)
         counted = slice(0 if file.precision == "fp32" else RANDOM_IMAGES, None)
-        largest = _largest(np.abs(found - expected).max(axis=1)[counted], scale[counted])
+        apart = [
+            _largest(np.abs(values - wanted).max(axis=1)[counted], scale[counted])
+            for values, wanted, scale in zip(found, expected, scales, strict=True)
+        ]
+        largest = max(apart)
         if file.precision == "fp32" and not largest <= TOLERANCE:
             raise PassError(
-                f"{file.path} does not compute what {source.name} does: in {file.runtime}, a logit "
-                f"differs by {largest:.2g} of their size on {len(compared)} images ({TOLERANCE:g} "
-                "is allowed). Nothing is written. Please report it with the model."
+                f"{file.path} does not compute what {source.name} does: in {file.runtime}, a value "
+                f"of '{names[apart.index(largest)]}' differs by {largest:.2g} of their size on "
+                f"{len(compared)} images ({TOLERANCE:g} is allowed). Nothing is written. Please "
+                "report it with the model."
             )
-        logits[file.path] = found[RANDOM_IMAGES:]
+        outputs[file.path] = [values[RANDOM_IMAGES:] for values in found]
         if file.precision == "int8":
             quantized[file.path] = found
         proved.append(
@@ -133,33 +132,53 @@ def prove(
             seed=SEED,
             tolerance=TOLERANCE,
             files=tuple(proved),
-            int8_steps=_steps_apart(quantized, steps),
+            int8_steps=_steps_apart(quantized, names, steps),
         ),
-        logits,
+        outputs,
     )
 
 
-def _steps_apart(logits: dict[str, np.ndarray], steps: Steps | None) -> float | None:
+def _check_source(name: str, expected: list[np.ndarray], file: ModelFile) -> None:
+    """Raise ModelError unless the source gives as many finite numbers as the files do."""
+    sizes = [values.shape[1] for values in expected]
+    wanted = [int(np.prod(output.shape)) for output in file.outputs]
+    if sizes != wanted or not all(np.isfinite(values).all() for values in expected):
+        given, written = (", ".join(map(str, numbers)) for numbers in (sizes, wanted))
+        raise ModelError(
+            f"{name} gives {given} values where {written} are expected, or NaN or infinity. Check "
+            "its weights, and the mean and std."
+        )
+
+
+def _scale(expected: np.ndarray) -> np.ndarray:
+    """The size of an output's values for each image."""
+    scale = np.sqrt(np.mean(expected**2, axis=1))
+    # An image for which they nearly vanish cannot be compared more finely than the others.
+    least = _LEAST_SCALE * float(np.sqrt(np.mean(expected**2)))
+    floored: np.ndarray = np.maximum(scale, least)
+    return floored
+
+
+def _steps_apart(
+    outputs: dict[str, list[np.ndarray]], names: list[str], steps: Steps | None
+) -> float | None:
     """By how many steps the INT8 files differ at most; raises PassError for too many."""
-    if len(logits) < 2 or steps is None:
+    if len(outputs) < 2 or steps is None:
         return None
-    (first, expected), *others = logits.items()
+    (first, expected), *others = outputs.items()
     apart = 0.0
     for path, found in others:
-        between = float(np.abs(found - expected).max()) / steps.size
-        # Sums of floats, whose last digits are not steps, may stand where integers are expected.
-        if not between <= steps.allowed + TOLERANCE:
-            raise PassError(
-                f"{first} and {path} hold the same integers, but a logit differs by {between:.1f} "
-                f"steps of {steps.size:.2g} ({steps.allowed} are allowed). Nothing is written. "
-                "Please report it with the model."
-            )
-        apart = max(apart, round(between, 1))
+        for name, one, other, size in zip(names, expected, found, steps.sizes, strict=True):
+            between = float(np.abs(other - one).max()) / size
+            # Sums of floats, whose last digits are not steps, may stand where integers do.
+            if not between <= steps.allowed + TOLERANCE:
+                raise PassError(
+                    f"{first} and {path} hold the same integers, but a value of '{name}' differs "
+                    f"by {between:.1f} steps of {size:.2g} ({steps.allowed} are allowed). Nothing "
+                    "is written. Please report it with the model."
+                )
+            apart = max(apart, round(between, 1))
     return apart
-
-
-def _first_of(session: Session) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda image: session.run(image)[0].reshape(-1)
 
 
 def _open(file: ModelFile, path: Path) -> Session:

@@ -30,30 +30,42 @@ _ODD_SHARE: Final = 0.1
 
 
 def measure(
-    files: Sequence[ModelFile], logits: Mapping[str, np.ndarray], digest: str
+    files: Sequence[ModelFile], outputs: Mapping[str, Sequence[np.ndarray]], digest: str
 ) -> dict[str, Any]:
-    """Agreement and SQNR of every file against the float one, of the given logits.
+    """Each output's SQNR against the float file's, of all its values for the given images.
 
-    Raises ModelError where the float file gives only zeros, and another does not.
+    `sqnr_db` is the lowest of a file, `agreement` a classifier's. Raises ModelError where an output
+    of the float file holds only zeros, and another file's does not.
     """
     floats = files_by_format(files, "fp32")
     reference = floats.get("onnx") or next(iter(floats.values()))
-    expected = logits[reference.path]
-    if not expected.any() and any(found.any() for found in logits.values()):
-        raise ModelError(
-            "The model gives zero for every class of every calibration image, so its INT8 form "
-            "cannot be compared with it. Check the weights."
-        )
+    expected = outputs[reference.path]
+    names = [output.name for output in reference.outputs]
+    for name, values, *others in zip(names, expected, *outputs.values(), strict=True):
+        if not values.any() and any(found.any() for found in others):
+            raise ModelError(
+                f"The model gives zero for every value of '{name}' on every calibration image, so "
+                "its INT8 form cannot be compared with it. Check the weights."
+            )
     return {
         "reference": f"{reference.runtime}/{reference.precision}",
-        "calibration_images": len(expected),
+        "calibration_images": len(expected[0]),
         "calibration_sha256": digest,
-        "files": {
-            file.path: {
-                "agreement": agreement(expected, logits[file.path]),
-                "sqnr_db": none_if_equal(sqnr_db(expected, logits[file.path])),
-            }
-            for file in files
+        "files": {file.path: _measured(reference, expected, outputs[file.path]) for file in files},
+    }
+
+
+def _measured(
+    reference: ModelFile, expected: Sequence[np.ndarray], found: Sequence[np.ndarray]
+) -> dict[str, Any]:
+    ratios = [sqnr_db(one, other) for one, other in zip(expected, found, strict=True)]
+    agreed = None if reference.classes is None else agreement(expected[0], found[0])
+    return {
+        "agreement": agreed,
+        "sqnr_db": none_if_equal(min(ratios)),
+        "outputs": {
+            output.name: {"sqnr_db": none_if_equal(ratio)}
+            for output, ratio in zip(reference.outputs, ratios, strict=True)
         },
     }
 
@@ -68,10 +80,14 @@ def check_limits(files: Sequence[ModelFile], metrics: Mapping[str, Any], gates: 
         sqnr = found["sqnr_db"]
         if gates.min_sqnr is not None and sqnr is not None and sqnr < gates.min_sqnr:
             missed.append(f"SQNR {sqnr:.1f} dB of `min_sqnr={gates.min_sqnr:g}`")
-        if gates.min_agreement is not None and found["agreement"] < gates.min_agreement:
-            missed.append(
-                f"agreement {found['agreement']:.1f} % of `min_agreement={gates.min_agreement:g}`"
+        agreed = found["agreement"]
+        if gates.min_agreement is not None and agreed is None:
+            raise GateError(
+                f"{file.path} is no classifier, so `min_agreement` says nothing of it. Give "
+                "`min_sqnr`."
             )
+        if gates.min_agreement is not None and agreed < gates.min_agreement:
+            missed.append(f"agreement {agreed:.1f} % of `min_agreement={gates.min_agreement:g}`")
         if missed:
             raise GateError(
                 f"{file.path} has {' and '.join(missed)} on {metrics['calibration_images']} "
@@ -90,11 +106,15 @@ def warnings(
     for file in files:
         measured = metrics["files"][file.path]
         sqnr, agreed = measured["sqnr_db"], measured["agreement"]
-        low = (sqnr is not None and sqnr < LOW_SQNR) or agreed < LOW_AGREEMENT
-        if file.precision == "int8" and low:
+        others = agreed is not None and agreed < LOW_AGREEMENT
+        if file.precision == "int8" and ((sqnr is not None and sqnr < LOW_SQNR) or others):
             shown = "no noise" if sqnr is None else f"{sqnr:.1f} dB SQNR"
+            if len(measured["outputs"]) > 1:
+                shown += " in the worst output"
+            if agreed is not None:
+                shown += f" and {agreed:.1f} % agreement"
             found.append(
-                f"{file.path}: {shown} and {agreed:.1f} % agreement with the float model; below "
+                f"{file.path}: {shown} with the float model; below "
                 f"{LOW_SQNR:g} dB or {LOW_AGREEMENT:g} % accuracy is likely lost (measure it: "
                 "edgeshuffle evaluate; more varied `calib` images, another `recipe` or `max_drop` "
                 "may help)"

@@ -14,6 +14,7 @@ from edgeshuffle.converter.export.proof import MIXED_STEPS, WHOLE_STEPS, Steps
 from edgeshuffle.converter.precision import conv_names
 from edgeshuffle.converter.quant import quantize
 from edgeshuffle.dataset import ImageSet, open_images
+from edgeshuffle.errors import ModelError
 from edgeshuffle.manifest import files_by_format
 
 if TYPE_CHECKING:
@@ -51,11 +52,11 @@ class Int8:
 
     @property
     def steps(self) -> Steps:
-        """Those of the logits' scale, also where these are computed as floats."""
+        """Those of the outputs' scales, also where these are computed as floats."""
         graph, plan = self.quantized.model.graph, self.quantized.plan
         mixed = set(conv_names(graph)) - set(plan.convs)
         return Steps(
-            plan.activations[graph.outputs[0].name or ""].scale,
+            tuple(plan.activations[value.name or ""].scale for value in graph.outputs),
             MIXED_STEPS if mixed else WHOLE_STEPS,
         )
 
@@ -88,10 +89,17 @@ def make_int8(asked: Quantization, source: Source, model: ir.Model, report: Prog
 def _evaluation(drop: DropLimit, source: Source, model: ir.Model) -> ImageSet:
     from edgeshuffle.converter import graph as g
 
+    shape = g.shape_of(model.graph.outputs[0])
+    if len(model.graph.outputs) > 1 or len(shape) < 2 or math.prod(shape) != shape[1]:
+        raise ModelError(
+            "`max_drop` limits what a classifier may lose, and this model does not give one number "
+            "a class, (1, classes). Leave it out, or limit the noise of each output with "
+            "`min_sqnr`."
+        )
     return open_images(
         drop.images,
         source.preprocess,
-        num_classes=math.prod(g.shape_of(model.graph.outputs[0])),
+        num_classes=shape[1],
         class_names=source.labels,
         class_order=drop.class_order,
     )

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class Reference(Protocol):
-    """Logits (num_classes,) of a float32 (1, 3, R, R) image; `name` says what computes them."""
+    """Every output of a float32 (1, C, H, W) image; `name` says what computes them."""
 
     @property
     def name(self) -> str: ...
 
-    def __call__(self, image: np.ndarray) -> np.ndarray: ...
+    def __call__(self, image: np.ndarray) -> list[np.ndarray]: ...
 
 
 class TorchReference:
@@ -34,13 +34,13 @@ class TorchReference:
     def __init__(self, module: torch.nn.Module) -> None:
         self._module = module
 
-    def __call__(self, image: np.ndarray) -> np.ndarray:
-        """Float32 logits of one image."""
+    def __call__(self, image: np.ndarray) -> list[np.ndarray]:
+        """Float32 outputs for one image."""
         import torch
 
         with torch.inference_mode():
-            logits: np.ndarray = self._module(torch.from_numpy(image)).numpy()
-        return logits.reshape(-1)
+            found = self._module(torch.from_numpy(image))
+        return [output.numpy() for output in (found if isinstance(found, tuple) else (found,))]
 
 
 class OnnxReference:
@@ -55,18 +55,18 @@ class OnnxReference:
         self._path, self._digest, self._resolution = path, digest, resolution
         self._session: ort.InferenceSession | None = None
 
-    def __call__(self, image: np.ndarray) -> np.ndarray:
-        """Float32 logits of one image."""
+    def __call__(self, image: np.ndarray) -> list[np.ndarray]:
+        """Float32 outputs for one image."""
         if self._session is None:
             self._session = self._open()
         try:
-            found = self._session.run(None, {self._session.get_inputs()[0].name: image})[0]
+            found = self._session.run(None, {self._session.get_inputs()[0].name: image})
         except Exception as err:  # onnxruntime has many types of its own
             raise ModelError(
                 f"{self._path} cannot be run for {image.shape[-1]} pixels ({quoted(str(err))}), so "
                 "its export cannot be checked. Export the model anew."
             ) from err
-        return np.asarray(found, np.float32).reshape(-1)
+        return [np.asarray(output, np.float32) for output in found]
 
     def _open(self) -> ort.InferenceSession:
         import onnxruntime as ort

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.operators import KINDS, is_known, operator_of, where
 from edgeshuffle.errors import ModelError
@@ -33,20 +31,3 @@ def check_core(model: ir.Model) -> None:
         reason = operator_of(node).check(node)
         if reason is not None:
             raise ModelError(f"{where(node)} {reason}.")
-    if len(model.graph.outputs) > 1:
-        names = ", ".join(f"'{value.name}'" for value in model.graph.outputs)
-        raise ModelError(f"The model has several outputs ({names}); a classifier has one.")
-    _check_output(model.graph.outputs[0])
-
-
-def _check_output(output: ir.Value) -> None:
-    shape = g.shape_of(output)
-    made = output.producer()
-    whole = made is not None and all(
-        g.shape_of(value)[2:] in ((), (1, 1)) for value in (made.inputs[0], output) if value
-    )
-    if len(shape) not in (2, 4) or shape[0] != 1 or int(np.prod(shape)) != shape[1] or not whole:
-        raise ModelError(
-            f"The output '{output.name}' has the shape {list(shape)}; a classifier gives one "
-            "number a class, (1, classes)."
-        )

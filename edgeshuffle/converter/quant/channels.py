@@ -48,14 +48,16 @@ def flow(graph: ir.Graph) -> Flow:
     )
 
 
-def channel_count(value: ir.Value) -> int:
-    """Channels of a value of rank 2 or 4."""
-    shape = g.shape_of(value)
-    return shape[1] if len(shape) > 1 else 1
-
-
 def column_energy(node: ir.Node) -> np.ndarray:
     """Squared error that a unit of it in each input channel of a Conv adds to its output, (C,)."""
     weight = np.asarray(g.constant(node.inputs[1]), np.float64)
+    if g.is_grouped(node):
+        groups = g.integer(node, "group", 1)
+        return np.asarray((by_groups(weight, groups) ** 2).sum((1, 3, 4)).reshape(-1))
     axes = (1, 2, 3) if g.is_depthwise(node) else (0, 2, 3)
     return np.asarray((weight**2).sum(axes))
+
+
+def by_groups(weight: np.ndarray, groups: int) -> np.ndarray:
+    """A grouped convolution's weights as (G, O / G, I / G, kH, kW)."""
+    return weight.reshape(groups, -1, *weight.shape[1:])

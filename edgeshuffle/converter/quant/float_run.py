@@ -19,10 +19,11 @@ _SEED: Final = 0
 
 
 class FloatRun:
-    """A session that returns the values of the given names, and the graph's output."""
+    """A session that returns the values of the given names, and the graph's outputs."""
 
     def __init__(self, model: ir.Model, wanted: Sequence[str] = ()) -> None:
         proto = ir.to_proto(model)
+        self.outputs = [value.name for value in proto.graph.output]
         given = {value.name for value in proto.graph.output} | {model.graph.inputs[0].name}
         proto.graph.output.extend(
             onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
@@ -35,7 +36,6 @@ class FloatRun:
             proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
         self._names = [value.name for value in self._session.get_outputs()]
-        self.output = self._names[0]
         self._feed = self._session.get_inputs()[0].name
 
     def __call__(self, image: np.ndarray) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ import torch
 
 from edgeshuffle.converter.quant.float_run import FloatRun
 from edgeshuffle.converter.quant.images import count_images
-from edgeshuffle.converter.quant.simulate import quantized_output
+from edgeshuffle.converter.quant.simulate import quantized_outputs
 from edgeshuffle.metrics import decibels, energies
 
 if TYPE_CHECKING:
@@ -55,16 +55,21 @@ def hold_out(images: Images) -> tuple[Images, Images]:
 def sqnr(reference: ir.Model, model: ir.Model, plan: QuantPlan, images: Images) -> float:
     """Signal to quantization noise of the plan's outputs in simulation, in dB.
 
-    The mean of two figures: over all outputs, where a few images with a large error decide, and
-    the mean of each image's, where they hardly count. Either alone misleads with few images.
+    The mean over outputs of two figures' mean: over all images, where a few with a large error
+    decide, and the mean of each image's, where they hardly count. Either alone misleads with few
+    images.
     """
     run = FloatRun(reference)
-    pairs = []
+    pairs: list[list[tuple[float, float]]] = [[] for _ in run.outputs]
     for image in images:
-        expected = run(image)[run.output]
-        found = quantized_output(model, plan, torch.from_numpy(image)).numpy()
-        pairs.append(energies(expected, found))
-    signals, noises = np.array(pairs).T
+        expected = run(image)
+        found = quantized_outputs(model, plan, torch.from_numpy(image))
+        for name, output, known in zip(run.outputs, found, pairs, strict=True):
+            known.append(energies(expected[name], output.numpy()))
+    return float(np.mean([_decibels(*np.array(known).T) for known in pairs]))
+
+
+def _decibels(signals: np.ndarray, noises: np.ndarray) -> float:
     # Far beyond what 8 bits can reach, so that an image without quantization error stays finite.
     noises = np.maximum(noises, _LEAST_NOISE * signals.mean())
     if not signals.all():

@@ -43,9 +43,9 @@ class LayerProblem:
     """The reconstruction of one convolution: its weights as rows (O, K) float64, and its inputs.
 
     `real` are the float weights and `steps` those of the plan, both in steps of the plan's scales.
-    `columns` are of the quantized network, (K, n) float32 for a dense layer and (O K, n) for a
-    depthwise one, with as many places of each of the `images` in turn; `float_columns` are the same
-    places' of the float network.
+    `columns` are of the quantized network, (K, n) float32 for a dense layer, (G K, n) for one
+    of G groups and (O K, n) for a depthwise one, with as many places of each of the `images` in
+    turn; `float_columns` are the same places' of the float network.
     """
 
     node: ir.Node
@@ -75,7 +75,22 @@ class LayerProblem:
         """Mean output (O,) without bias of rows (O, K)."""
         if g.is_depthwise(self.node):
             return (weights * means.reshape(weights.shape)).sum(1)
+        if g.is_grouped(self.node):
+            rows = weights.reshape(g.integer(self.node, "group", 1), -1, weights.shape[1])
+            return (rows @ means.reshape(len(rows), -1, 1)).flatten()
         return weights @ means
+
+    def parts(self) -> list[LayerProblem]:
+        """Of a grouped layer one dense problem a group, else only this."""
+        if not g.is_grouped(self.node):
+            return [self]
+        count = g.integer(self.node, "group", 1)
+        whole = (self.real, self.steps, self.columns, self.float_columns)
+        real, steps, columns, floats = (torch.chunk(rows, count) for rows in whole)
+        return [
+            LayerProblem(self.node, real[k], steps[k], columns[k], floats[k], self.images)
+            for k in range(count)
+        ]
 
 
 def reconstruct(
@@ -164,7 +179,7 @@ class _SideBySide:
             self._columns(node, self.real[source], places),
             len(self.images),
         )
-        steps = self.choose(layer)
+        steps = torch.cat([self.choose(part) for part in layer.parts()])
         rows = weight.double().flatten(1)
         wanted = bias.double() + layer.output_means(rows, layer.float_columns.mean(1).double())
         offset = wanted - layer.output_means(steps * scales[:, None], layer.means)

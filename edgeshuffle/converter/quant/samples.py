@@ -9,6 +9,7 @@ import numpy as np
 
 from edgeshuffle.converter.operators import Scale, operator_of
 from edgeshuffle.converter.operators.fused import fused
+from edgeshuffle.converter.passes.dissolve_shuffle.trace import channel_count
 from edgeshuffle.converter.quant.float_run import FloatRun
 from edgeshuffle.converter.quant.images import count_images
 
@@ -43,7 +44,8 @@ def sample(
 ) -> dict[str, Channels]:
     """Channels by value name, from one pass over the images. Raises DataError and ModelError."""
     count = count_images(images)
-    names = [value.name or "" for value in sampled_values(model.graph)]
+    counts = {value.name or "": channel_count(value) for value in sampled_values(model.graph)}
+    names = list(counts)
     run = FloatRun(model, names)
     random = np.random.RandomState(_SEED)
     drawn: dict[str, list[np.ndarray]] = {name: [] for name in names}
@@ -52,7 +54,7 @@ def sample(
     for index, image in enumerate(images):
         found = run(image)
         for name in names:
-            channels = found[name].reshape(found[name].shape[1], -1)
+            channels = found[name].reshape(counts[name], -1)
             low, high = channels.min(1), channels.max(1)
             lows[name] = np.minimum(lows.get(name, low), low)
             highs[name] = np.maximum(highs.get(name, high), high)

@@ -43,8 +43,8 @@ def rounds(node: ir.Node, plan: QuantPlan) -> bool:
     return any(plan.activations[v.name or ""] != result for _, v in g.data_inputs(node))
 
 
-def quantized_output(model: ir.Model, plan: QuantPlan, images: torch.Tensor) -> torch.Tensor:
-    """The graph's output for (N, C, H, W) images, as the plan's integers give it."""
+def quantized_outputs(model: ir.Model, plan: QuantPlan, images: torch.Tensor) -> Values:
+    """The graph's outputs for (N, C, H, W) images, as the plan's integers give them."""
     graph = model.graph
     given = graph.inputs[0]
     values = {given: fake_quantize(images, plan.activations[given.name or ""])}
@@ -66,4 +66,4 @@ def quantized_output(model: ir.Model, plan: QuantPlan, images: torch.Tensor) -> 
                     v: fake_quantize(x, plan.activations[v.name or ""]) for v, x in made.items()
                 }
             values.update(made)
-    return values[graph.outputs[0]]
+    return [values[value] for value in graph.outputs]

@@ -24,7 +24,8 @@ import numpy as np
 from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.operators import operator_of
 from edgeshuffle.converter.operators.fused import fused
-from edgeshuffle.converter.quant.channels import Flow, channel_count, flow
+from edgeshuffle.converter.passes.dissolve_shuffle.trace import channel_count
+from edgeshuffle.converter.quant.channels import Flow, by_groups, flow
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -202,6 +203,11 @@ def _rescale(
     if g.is_depthwise(node):
         bias = bias + weight.sum((1, 2, 3)) * moved
         weight = weight * factor[:, None, None, None]
+    elif g.is_grouped(node):
+        parts = by_groups(weight, g.integer(node, "group", 1))
+        inside = factor.reshape(len(parts), 1, -1, 1, 1)
+        shifted = parts.sum((3, 4)) @ moved.reshape(len(parts), -1, 1)
+        bias, weight = bias + shifted.reshape(-1), (parts * inside).reshape(weight.shape)
     else:
         bias = bias + weight.sum((2, 3)) @ moved
         weight = weight * factor[None, :, None, None]

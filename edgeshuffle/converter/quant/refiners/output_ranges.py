@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeshuffle.converter.operators import operator_of
+from edgeshuffle.converter.passes.dissolve_shuffle.trace import channel_count
 from edgeshuffle.converter.plan import QMAX, QMIN, params_of_range
-from edgeshuffle.converter.quant.channels import channel_count, column_energy, flow
+from edgeshuffle.converter.quant.channels import column_energy, flow
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -62,13 +63,20 @@ def importance(graph: ir.Graph) -> dict[str, np.ndarray]:
             elif node.op_type == "Conv":
                 cost = column_energy(node)
             else:
-                cost = found[flowing.number[node.outputs[0]]] / operator_of(node).averaged(node)
+                cost = _through(node, found[flowing.number[node.outputs[0]]], len(reading))
             mine = reading.made == number
             np.add.at(found[number], reading.index[mine], cost[mine])
     return {
         value.name or "": cost if cost.any() else np.ones_like(cost)
         for value, cost in zip(values, found, strict=True)
     }
+
+
+def _through(node: ir.Node, cost: np.ndarray, count: int) -> np.ndarray:
+    """Of an operator's input channels, from those of its output."""
+    if len(cost) != count:
+        return np.full(count, cost.mean())
+    return cost / operator_of(node).averaged(node)
 
 
 def best_range(parts: list[tuple[Channels, np.ndarray]]) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from networks import Graph
 from onnx import numpy_helper
 from small_models import run
 
+from edgeshuffle.artifact import TensorInfo
 from edgeshuffle.converter.export import ExportOptions, export
 from edgeshuffle.converter.export.quality import check_limits, measure
 from edgeshuffle.converter.export.request import Gates
@@ -108,16 +109,19 @@ def test_a_limit_that_is_missed_ends_with_11_and_writes_nothing(
 
 
 class File:
-    def __init__(self, path, precision):
+    def __init__(self, path, precision, names=("logits",), classes=2):
         self.path, self.precision = path, precision
-        self.format, self.runtime = "onnx", "ort"
+        self.format, self.runtime, self.classes = "onnx", "ort", classes
+        self.outputs = [
+            TensorInfo(name=name, shape=(1, 2), dtype="float32", layout="NC") for name in names
+        ]
 
 
 FILES = [File("fp32", "fp32"), File("int8", "int8")]
 
 
 def measured(expected, found):
-    return measure(FILES, {"fp32": np.array(expected), "int8": np.array(found)}, "")
+    return measure(FILES, {"fp32": [np.array(expected)], "int8": [np.array(found)]}, "")
 
 
 def test_an_agreement_below_the_limit_is_refused():
@@ -133,9 +137,25 @@ def test_without_noise_every_limit_is_met():
     check_limits(FILES, metrics, Gates(min_sqnr=1000, min_agreement=100))
 
 
+def test_the_worst_of_several_outputs_counts_and_no_agreement():
+    files = [File(name, name, ("near", "far"), None) for name in ("fp32", "int8")]
+    expected = [np.full((3, 2), 8.0), np.full((3, 2), 4.0)]
+    found = [expected[0] + 0.01, expected[1] + 1]
+    metrics = measure(files, {"fp32": expected, "int8": found}, "")
+    measured = metrics["files"]["int8"]
+    assert measured["agreement"] is None
+    assert measured["sqnr_db"] == measured["outputs"]["far"]["sqnr_db"]
+    assert measured["outputs"]["near"]["sqnr_db"] > measured["sqnr_db"]
+    check_limits(files, metrics, Gates(min_sqnr=12))
+    with pytest.raises(GateError, match=r"SQNR 12.0 dB of `min_sqnr=13`"):
+        check_limits(files, metrics, Gates(min_sqnr=13))
+    with pytest.raises(GateError, match="no classifier, so `min_agreement` says nothing"):
+        check_limits(files, metrics, Gates(min_agreement=1))
+
+
 def test_noise_without_a_signal_is_refused():
     assert measured([[0.0, 0]], [[0.0, 0]])["files"]["int8"]["sqnr_db"] is None
-    with pytest.raises(ModelError, match="gives zero for every class"):
+    with pytest.raises(ModelError, match="gives zero for every value of 'logits'"):
         measured([[0.0, 0]], [[0.0, 1]])
 
 

@@ -17,7 +17,7 @@ from edgeshuffle.converter.passes import run_passes
 from edgeshuffle.converter.precision import conv_names, float_values
 from edgeshuffle.converter.quant import quantize
 from edgeshuffle.converter.quant.recipe import load_recipe
-from edgeshuffle.converter.quant.simulate import quantized_output
+from edgeshuffle.converter.quant.simulate import quantized_outputs
 from edgeshuffle.converter.quant.ties import tie
 from edgeshuffle.runner.inspect import inspect_file
 from edgeshuffle.runtimes import RUNTIMES
@@ -127,7 +127,9 @@ def test_a_stage_with_a_scale_for_each_unit(tmp_path):
     one, other = outputs(tmp_path, made.model, made.plan)
     step = made.plan.activations[MODEL.graph.outputs[0].name].scale
     assert np.abs(one - other).max() <= 2 * step + 1e-6
-    simulated = quantized_output(made.model, made.plan, torch.from_numpy(np.concatenate(IMAGES)))
+    (simulated,) = quantized_outputs(
+        made.model, made.plan, torch.from_numpy(np.concatenate(IMAGES))
+    )
     assert np.abs(simulated.numpy() - one).max() <= 2 * step + 1e-6
     found = inspect_file(tmp_path / "model.tflite")
     assert found.ops["QUANTIZE"] >= len(apart) - len(together)
