@@ -3,6 +3,9 @@
 A convolution that the plan has no integers for computes floats. So do the operators that take
 nothing but floats to where floats are read; elsewhere the floats are quantized. The input is always
 quantized, as the models of both formats take it so.
+
+After the last convolutions, probabilities (Softmax, Sigmoid) and what is made of them are floats:
+few numbers, of which small ones count, and 256 steps have none for those.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from edgeshuffle.converter.operators import Scale, operator_of
 from edgeshuffle.converter.operators.fused import fused, is_fused, results
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import onnx_ir as ir
 
     from edgeshuffle.converter.plan import QuantPlan
@@ -27,12 +32,17 @@ def conv_names(graph: ir.Graph) -> tuple[str, ...]:
 def float_values(graph: ir.Graph, plan: QuantPlan) -> frozenset[ir.Value]:
     """The values that are computed as floats under the plan."""
     nodes = [node for node in graph if not is_fused(node)]
+    tail = _tail(nodes)
     possible: set[ir.Value] = set()
     for node in nodes:
+        scale = operator_of(node).scale
+        read = [value in possible for _, value in g.data_inputs(node)]
         if node.op_type == "Conv":
             floats = (node.outputs[0].name or "") not in plan.convs
+        elif node in tail:
+            floats = scale in (Scale.FLOAT, Scale.GIVEN) or any(read)
         else:
-            floats = all(value in possible for _, value in g.data_inputs(node))
+            floats = scale is Scale.FLOAT or all(read)
         if floats:
             possible.update(results(node))
     found: set[ir.Value] = set()
@@ -41,7 +51,17 @@ def float_values(graph: ir.Graph, plan: QuantPlan) -> frozenset[ir.Value]:
         if fused(node).output not in possible:
             continue
         # What computes is finer with floats than with integers; what only moves waits to be asked.
-        if operator_of(node).scale is Scale.OWN or asked & {*node.outputs}:
+        if operator_of(node).scale is not Scale.TIED or asked & {*node.outputs}:
             found.update(results(node))
             asked.update(value for _, value in g.data_inputs(node))
     return frozenset(found)
+
+
+def _tail(nodes: Sequence[ir.Node]) -> set[ir.Node]:
+    """The operators after the last convolutions."""
+    found: set[ir.Node] = set()
+    for node in reversed(nodes):
+        readers = {reader for value in results(node) for reader in value.consumers()}
+        if node.op_type != "Conv" and readers <= found:
+            found.add(node)
+    return found

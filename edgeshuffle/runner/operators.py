@@ -11,4 +11,4 @@ def only_moves(kind: str) -> bool:
         return False
     operator = OPERATORS[KINDS[kind]].OPERATOR
     chooses = operator.scale is Scale.TIED and operator.activation == "none"
-    return operator.channels is Channels.MOVES or chooses
+    return operator.channels is Channels.MOVES or (chooses and not operator.between)

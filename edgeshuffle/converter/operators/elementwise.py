@@ -1,4 +1,4 @@
-"""What Add and Mul have in common: two operands, of which one element may stand for many.
+"""What Add, Sub, Mul and Div have in common: two operands, of which one element may stand for many.
 
 A constant operand of an INT8 file has integers of its own, on the scale that its extremes need.
 """
@@ -35,7 +35,9 @@ class Elementwise(Operator):
     def check(self, node: ir.Node) -> str | None:
         """Run-time operands of the output's rank, finite constants."""
         rank = len(g.shape_of(node.outputs[0]))
-        if rank > 4 or any(len(g.shape_of(value)) != rank for _, value in g.data_inputs(node)):
+        if (rank > 4 and not _by_number(node)) or any(
+            len(g.shape_of(value)) != rank for _, value in g.data_inputs(node)
+        ):
             return f"combines values of other ranks ({shapes(node)}), which is not supported"
         for value in node.inputs:
             array = g.constant(value)
@@ -90,11 +92,25 @@ class Elementwise(Operator):
     def tflite(self, writer: NhwcWriter, node: ir.Node) -> None:
         """The builtin operator, which broadcasts."""
         result = fused(node)
+        if _by_number(node):
+            ((index, source),) = g.data_inputs(node)
+            read, made = writer.alike(source, result.output)
+            operands = [writer.operand(node, 1 - index)]
+            operands.insert(index, read)
+        else:
+            operands = [writer.operand(node, index) for index in (0, 1)]
+            made = writer.value(result.output)
         writer.operator(
             self.builtin,
-            [writer.operand(node, index) for index in (0, 1)],
-            [writer.value(result.output)],
+            operands,
+            [made],
             self.options,
             fusedActivationFunction=writer.activation(result.activation),
             version=writer.version(2),
         )
+
+
+def _by_number(node: ir.Node) -> bool:
+    """Whether one operand is a single number, so that the other may have any order."""
+    numbers = [array for array in map(g.constant, node.inputs) if array is not None]
+    return len(numbers) == 1 and numbers[0].size == 1

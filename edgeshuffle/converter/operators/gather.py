@@ -1,4 +1,4 @@
-"""Gather: of channels, once the passes are done."""
+"""Gather: slices by their numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeshuffle.converter import graph as g
-from edgeshuffle.converter.operators.whole_channels import WholeChannels, argument, axis_of
+from edgeshuffle.converter.operators.move import AlongAxis, argument, axis_of, by_image
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -16,8 +16,15 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.emit.nhwc import NhwcWriter
 
 
-class Gather(WholeChannels):
-    """Channels by their numbers."""
+class Gather(AlongAxis):
+    """Of channels, mostly."""
+
+    def check(self, node: ir.Node) -> str | None:
+        """By a constant row of numbers."""
+        indices = argument(node, 1)
+        if indices is None or indices.ndim != 1:
+            return "picks by what is no constant row of numbers"
+        return super().check(node)
 
     def move(self, node: ir.Node, elements: list[np.ndarray]) -> list[np.ndarray]:
         """Picked along the node's axis."""
@@ -26,26 +33,31 @@ class Gather(WholeChannels):
         return [np.take(elements[0], indices, axis_of(node, elements[0].ndim))]
 
     def run(self, node: ir.Node, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Picked along the channels."""
+        """Picked along the axis of every image."""
         import torch
 
-        indices = argument(node, 1)
-        assert indices is not None
-        return [inputs[0][:, torch.from_numpy(indices % inputs[0].shape[1])]]
-
-    def tflite(self, writer: NhwcWriter, node: ir.Node) -> None:
-        """GATHER along the channels."""
         source, indices = node.inputs[0], argument(node, 1)
         assert source is not None
         assert indices is not None
-        channels = g.shape_of(source)[1]
-        picked = writer.ints(f"{node.outputs[0].name}_indices", *(indices % channels).tolist())
+        images = by_image(inputs[0], source)
+        axis = 1 + axis_of(node, images.ndim - 1)
+        picked = torch.from_numpy(indices % images.shape[axis])
+        return [images.index_select(axis, picked).flatten(0, 1)]
+
+    def tflite(self, writer: NhwcWriter, node: ir.Node) -> None:
+        """GATHER."""
+        source, indices = node.inputs[0], argument(node, 1)
+        assert source is not None
+        assert indices is not None
+        shape = g.shape_of(source)
+        axis = axis_of(node, len(shape))
+        picked = writer.ints(f"{node.outputs[0].name}_indices", *(indices % shape[axis]).tolist())
         writer.operator(
             "GATHER",
             [writer.read(source, node.outputs[0]), picked],
             [writer.value(node.outputs[0])],
             "GatherOptions",
-            axis=3,
+            axis=writer.order(source).index(axis),
             version=writer.version(2),
         )
 

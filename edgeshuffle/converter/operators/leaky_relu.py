@@ -33,13 +33,8 @@ class LeakyRelu(Operator):
         """LEAKY_RELU."""
         source = node.inputs[0]
         assert source is not None
-        writer.operator(
-            "LEAKY_RELU",
-            [writer.read(source)],
-            [writer.value(node.outputs[0])],
-            "LeakyReluOptions",
-            alpha=_slope(node),
-        )
+        read, made = writer.alike(source, node.outputs[0])
+        writer.operator("LEAKY_RELU", [read], [made], "LeakyReluOptions", alpha=_slope(node))
 
 
 def _slope(node: ir.Node) -> float:

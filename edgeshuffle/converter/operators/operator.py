@@ -44,6 +44,7 @@ class Scale(Enum):
     OWN = "its own, chosen by calibration"
     TIED = "its input's: it computes the same on integers as on reals"
     GIVEN = "that of the TFLite 8-bit specification, whatever the input's"
+    FLOAT = "its own, but INT8 files compute it with floats, too"
     NONE = "none: the passes rewrite it, so that it is never quantized"
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeshuffle.converter import graph as g
+from edgeshuffle.converter.operators.move import argument
 from edgeshuffle.converter.operators.operator import Channels, Operator, Scale
-from edgeshuffle.converter.operators.whole_channels import argument
 
 if TYPE_CHECKING:
     import onnx_ir as ir

@@ -35,12 +35,8 @@ class Relu(Operator):
         """RELU or RELU6."""
         source = node.inputs[0]
         assert source is not None
-        writer.operator(
-            self.activation.upper(),
-            [writer.read(source, node.outputs[0])],
-            [writer.value(node.outputs[0])],
-            version=writer.version(2),
-        )
+        read, made = writer.alike(source, node.outputs[0], moved=True)
+        writer.operator(self.activation.upper(), [read], [made], version=writer.version(2))
 
 
 def activate(x: torch.Tensor, activation: Activation) -> torch.Tensor:

@@ -41,8 +41,8 @@ class Sigmoid(Operator):
         """LOGISTIC."""
         source, result = node.inputs[0], node.outputs[0]
         assert source is not None
-        version = writer.version(2)
-        writer.operator("LOGISTIC", [writer.read(source)], [writer.value(result)], version=version)
+        read, made = writer.alike(source, result)
+        writer.operator("LOGISTIC", [read], [made], version=writer.version(2))
 
 
 OPERATOR: Final = Sigmoid()

@@ -1,4 +1,4 @@
-"""Split: of channels, once the passes are done. TFLite gets a SLICE a part."""
+"""Split: all of a value in parts. TFLite gets a SLICE a part."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeshuffle.converter import graph as g
+from edgeshuffle.converter.operators.move import AlongAxis, axis_of, by_image
 from edgeshuffle.converter.operators.slice import cut
-from edgeshuffle.converter.operators.whole_channels import WholeChannels, axis_of
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.emit.nhwc import NhwcWriter
 
 
-class Split(WholeChannels):
-    """All of a value in parts."""
+class Split(AlongAxis):
+    """Cut along one axis."""
 
     def move(self, node: ir.Node, elements: list[np.ndarray]) -> list[np.ndarray]:
         """Cut along the node's axis into the outputs' sizes."""
@@ -27,19 +27,25 @@ class Split(WholeChannels):
         return list(np.split(elements[0], np.cumsum(sizes)[:-1], axis))
 
     def run(self, node: ir.Node, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Cut along the channels."""
+        """Cut along the axis of every image."""
         import torch
 
-        return list(torch.split(inputs[0], [g.shape_of(value)[1] for value in node.outputs], 1))
+        source = node.inputs[0]
+        assert source is not None
+        images = by_image(inputs[0], source)
+        axis = axis_of(node, images.ndim - 1)
+        sizes = [g.shape_of(value)[axis] for value in node.outputs]
+        return [part.flatten(0, 1) for part in torch.split(images, sizes, axis + 1)]
 
     def tflite(self, writer: NhwcWriter, node: ir.Node) -> None:
         """A SLICE for every part."""
         source = node.inputs[0]
         assert source is not None
-        start = 0
+        rank = len(g.shape_of(source))
+        axis, start = axis_of(node, rank), 0
         for part in node.outputs:
-            cut(writer, source, start, part)
-            start += g.shape_of(part)[1]
+            cut(writer, source, [start if i == axis else 0 for i in range(rank)], part)
+            start += g.shape_of(part)[axis]
 
 
 OPERATOR: Final = Split()

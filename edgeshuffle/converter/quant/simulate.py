@@ -18,6 +18,7 @@ from edgeshuffle.converter.operators.conv import convolve
 from edgeshuffle.converter.operators.fused import fused, is_fused, results
 from edgeshuffle.converter.operators.relu import activate
 from edgeshuffle.converter.plan import QMAX, QMIN, QParams
+from edgeshuffle.converter.precision import float_values
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -48,6 +49,7 @@ def quantized_outputs(model: ir.Model, plan: QuantPlan, images: torch.Tensor) ->
     graph = model.graph
     given = graph.inputs[0]
     values = {given: fake_quantize(images, plan.activations[given.name or ""])}
+    floats = float_values(graph, plan)
     with torch.inference_mode():
         for node in graph:
             if is_fused(node):
@@ -61,7 +63,7 @@ def quantized_outputs(model: ir.Model, plan: QuantPlan, images: torch.Tensor) ->
                 made = {result.output: output}
             else:
                 made = dict(zip(results(node), operator_of(node).run(node, inputs), strict=True))
-            if rounds(node, plan):
+            if rounds(node, plan) and not floats.issuperset(made):
                 made = {
                     v: fake_quantize(x, plan.activations[v.name or ""]) for v, x in made.items()
                 }
