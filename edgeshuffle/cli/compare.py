@@ -116,5 +116,10 @@ def _show(found: Comparison) -> None:
         console.print("Channels were equalized; all but the output's are scaled back to compare.")
     if both:
         console.print("`steps` is the most by which the formats differ, `differ` where they do.")
-    pairs = ", ".join(f"{pair} {percent:.1f} %" for pair, percent in found.agreement.items())
-    console.print(f"Same largest class: {pairs}.")
+    if found.agreement:
+        pairs = ", ".join(f"{pair} {percent:.1f} %" for pair, percent in found.agreement.items())
+        console.print(f"Same largest class: {pairs}.")
+    for layer in found.layers if len(found.outputs) > 1 else ():
+        if layer.name in found.outputs:
+            ratios = ", ".join(f"{kind} {_db(layer, kind)} dB" for kind in layer.sqnr_db)
+            console.print(f"Output {layer.name}: {ratios}.", markup=False)

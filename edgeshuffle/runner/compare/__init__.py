@@ -15,22 +15,24 @@ from edgeshuffle.limits import check_limit
 from edgeshuffle.manifest import files_by_format
 from edgeshuffle.metrics import agreement
 from edgeshuffle.progress import silent
+from edgeshuffle.runner.batches import chunks
 from edgeshuffle.runner.compare.layers import ComparedLayer, LayerErrors
 from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from edgeshuffle.artifact import Artifact
     from edgeshuffle.converter.plan import QParams
+    from edgeshuffle.dataset import ImageSet
     from edgeshuffle.progress import Progress
 
     class _LayerOutputs(Protocol):
         @property
         def params(self) -> Mapping[str, QParams | None]: ...
 
-        def __call__(self, image: np.ndarray) -> dict[str, np.ndarray]: ...
+        def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]: ...
 
 
 T = TypeVar("T")
@@ -55,8 +57,9 @@ class CompareOptions:
 class Comparison:
     """Layers in the order of computation.
 
-    `agreement` is the percentage of the `n` images with the same largest class, by pair. `fitted`
-    tells that channels were equalized, so that each has been scaled back before it is compared.
+    `agreement` is the percentage of the `n` images with the same largest class, by pair; of what is
+    no classifier there is none. `outputs` are the layers that the network gives. `fitted` tells
+    that channels were equalized, so that each has been scaled back before it is compared.
     """
 
     model: str
@@ -64,6 +67,7 @@ class Comparison:
     n: int
     fitted: bool
     agreement: dict[str, float]
+    outputs: tuple[str, ...]
     layers: tuple[ComparedLayer, ...]
 
     @property
@@ -110,14 +114,15 @@ def _compare(options: CompareOptions, progress: Progress) -> Comparison:
     }
     if not formats:
         _absent(artifact, "INT8")
-    last = list(reference.operators)[-1]
+    outputs = tuple(end.name for end in floats.outputs)
+    classifies = artifact.manifest.num_classes is not None
     fitted = "equalize" in (artifact.manifest.quantization or {}).get("steps_taken", ())
     layers = {
         name: LayerErrors(
             name=name,
             operator=operator,
             of_float={
-                kind: QuantizationError(same_values=not fitted or name == last)
+                kind: QuantizationError(same_values=not fitted or name in outputs)
                 for kind, run in formats.items()
                 if name in run.params
             },
@@ -126,18 +131,21 @@ def _compare(options: CompareOptions, progress: Progress) -> Comparison:
         if any(name in run.params for run in formats.values())
     }
     logits: dict[str, list[np.ndarray]] = {"fp32": [], **{kind: [] for kind in formats}}
-    for done, image in enumerate(images):
+    done = 0
+    for some in _whole_batches(images, floats.batch):
         progress("compare", done, len(images))
-        expected = reference(image)
-        found = {kind: run(image) for kind, run in formats.items()}
-        logits["fp32"].append(expected[last].reshape(-1))
+        done = min(done + len(some), len(images))
+        expected = reference(some)
+        found = {kind: run(some) for kind, run in formats.items()}
+        if classifies:
+            logits["fp32"] += list(expected[outputs[0]].reshape(-1, len(some)).T)
         for kind, run in formats.items():
             for name, value in found[kind].items():
                 params = run.params[name]
                 real = value if params is None else params.dequantize(value)
                 layers[name].of_float[kind].add(expected[name], real)
-                if name == last:
-                    logits[kind].append(real.reshape(-1))
+                if classifies and name == outputs[0]:
+                    logits[kind] += list(real.reshape(-1, len(some)).T)
         for name, layer in layers.items():
             steps = [values[name] for values in found.values() if name in values]
             if len(steps) == 2 and all(array.dtype == np.int8 for array in steps):
@@ -149,17 +157,25 @@ def _compare(options: CompareOptions, progress: Progress) -> Comparison:
         data=str(data),
         n=len(images),
         fitted=fitted,
-        agreement=_agreements({kind: np.stack(rows) for kind, rows in logits.items()}),
+        agreement=_agreements(logits, len(images)) if classifies else {},
+        outputs=outputs,
         layers=tuple(
             layer.judged(options.min_sqnr, options.max_steps) for layer in layers.values()
         ),
     )
 
 
-def _agreements(logits: dict[str, np.ndarray]) -> dict[str, float]:
-    """In percent by pair of files, such as `fp32/onnx`."""
+def _whole_batches(images: ImageSet, batch: int) -> Iterator[np.ndarray]:
+    """As many images at a time, the last ones filled up with the last of all."""
+    for some in chunks(images, batch):
+        missing = np.repeat(some[-1:], batch - len(some), axis=0)
+        yield np.concatenate([some, missing]) if len(missing) else some
+
+
+def _agreements(logits: dict[str, list[np.ndarray]], n: int) -> dict[str, float]:
+    """In percent of the first `n` images by pair of files, such as `fp32/onnx`."""
     return {
-        f"{one}/{other}": agreement(logits[one], logits[other])
+        f"{one}/{other}": agreement(np.stack(logits[one][:n]), np.stack(logits[other][:n]))
         for one, other in itertools.combinations(logits, 2)
     }
 

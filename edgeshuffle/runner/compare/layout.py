@@ -6,8 +6,10 @@ import numpy as np
 
 
 def by_channel(array: np.ndarray, *, nhwc: bool = False) -> np.ndarray:
-    """(C, pixels) of one image's (1, C, H, W), (1, H, W, C) or (1, C) values."""
-    channels = array.shape[-1] if nhwc else array.shape[1]
-    if nhwc:
-        return np.ascontiguousarray(array.reshape(-1, channels).T)
-    return array.reshape(channels, -1)
+    """(C, pixels of all images) of (N, C, ...) values; of (N, H, W, C) ones where `nhwc`, which is
+    for values of rank 4 only.
+    """
+    if array.ndim < 2:
+        return array.reshape(1, -1)
+    axis = 3 if nhwc and array.ndim == 4 else 1
+    return np.ascontiguousarray(np.moveaxis(array, axis, 0)).reshape(array.shape[axis], -1)

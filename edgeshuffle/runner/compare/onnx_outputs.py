@@ -55,9 +55,9 @@ class OnnxLayerOutputs:
         )
         self._feed = self._session.get_inputs()[0].name
 
-    def __call__(self, image: np.ndarray) -> dict[str, np.ndarray]:
-        """Values (C, pixels) by name for a float32 (1, 3, R, R) image: int8 steps or float32."""
-        arrays = self._session.run(list(self._tensors.values()), {self._feed: image})
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Values (C, pixels) by name for float32 (N, C, H, W) images: int8 steps or float32."""
+        arrays = self._session.run(list(self._tensors.values()), {self._feed: images})
         return {
             value: by_channel(array) if array.dtype != np.uint8 else _signed(by_channel(array))
             for value, array in zip(self._tensors, arrays, strict=True)

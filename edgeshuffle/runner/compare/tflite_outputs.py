@@ -33,9 +33,9 @@ class TfliteLayerOutputs:
         computed = {int(index) for op in graph.operators for index in op.outputs}
         by_name = {graph.tensors[index].name.decode(): index for index in computed}
         self._tensors = {value: by_name[value] for value in wanted if value in by_name}
-        last = int(graph.outputs[0])
-        others = sorted(set(self._tensors.values()) - {last})
-        graph.outputs = np.array([last, *others], np.int32)
+        own = [int(index) for index in graph.outputs]
+        others = sorted(set(self._tensors.values()) - set(own))
+        graph.outputs = np.array([*own, *others], np.int32)
         self.params = {
             value: _params(graph.tensors[index]) for value, index in self._tensors.items()
         }
@@ -44,9 +44,9 @@ class TfliteLayerOutputs:
             self._interpreter.allocate_tensors()
         self._given = self._interpreter.get_input_details()[0]
 
-    def __call__(self, image: np.ndarray) -> dict[str, np.ndarray]:
-        """Values (C, pixels) by name for a float32 (1, 3, R, R) image: int8 steps or float32."""
-        value = np.ascontiguousarray(image.transpose(0, 2, 3, 1))
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Values (C, pixels) by name for float32 (N, C, H, W) images: int8 steps or float32."""
+        value = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
         if self._given["dtype"] == np.int8:
             value = QParams(*self._given["quantization"]).quantize(value)
         self._interpreter.set_tensor(self._given["index"], value)
