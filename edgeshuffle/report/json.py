@@ -11,7 +11,7 @@ from edgeshuffle.runner.bench.against import significant
 if TYPE_CHECKING:
     from edgeshuffle.runner.bench import BenchReport, InstructionReport, MeasuredCase, TimeReport
     from edgeshuffle.runner.bench.against import Change
-    from edgeshuffle.runner.bench.record import Measurement
+    from edgeshuffle.runner.bench.record import Count, Measurement
     from edgeshuffle.runner.bench.stats import Estimate
     from edgeshuffle.runner.bench.verdict import Verdict
 
@@ -29,6 +29,7 @@ def instructions(report: InstructionReport) -> str:
                 case.count,
                 case.verdict,
                 **case.count.least,
+                instructions_per_image=_per_image(case.count),
                 spread=case.count.spread,
                 speedup=case.speedup,
             )
@@ -101,6 +102,7 @@ def _timed(case: MeasuredCase) -> dict[str, Any]:
         p50_ms=_milliseconds(statistics.p50),
         p90_ms=_milliseconds(statistics.p90),
         p99_ms=_milliseconds(statistics.p99),
+        p50_ms_per_image=_milliseconds(statistics.p50, record.batch),
         first_ms=record.first_ns / 1e6,
         load_ms=record.load_ns / 1e6,
         peak_rss_bytes=record.peak_rss_bytes,
@@ -116,6 +118,7 @@ def _result(measured: Measurement, verdict: Verdict, **values: Any) -> dict[str,
         "runtime_version": measured.runtime_version,
         "precision": measured.precision,
         "file": measured.file,
+        "batch": measured.batch,
         **values,
         "verdict": str(verdict),
         "reasons": list(verdict.reasons),
@@ -133,6 +136,11 @@ def _change(change: Change, **values: Any) -> dict[str, Any]:
     }
 
 
-def _milliseconds(estimate: Estimate) -> dict[str, float | None]:
+def _per_image(count: Count) -> float | None:
+    return None if count.instructions is None else count.instructions / count.batch
+
+
+def _milliseconds(estimate: Estimate, images: int = 1) -> dict[str, float | None]:
     shown = dataclasses.asdict(estimate)
-    return {name: None if value is None else value / 1e6 for name, value in shown.items()}
+    unit = 1e6 * images
+    return {name: None if value is None else value / unit for name, value in shown.items()}

@@ -13,7 +13,10 @@ from edgeshuffle.report.changes import count_change, time_change
 from edgeshuffle.report.numbers import interval, number
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from edgeshuffle.runner.bench import BenchReport, InstructionReport, MeasuredCase, TimeReport
+    from edgeshuffle.runner.bench.record import Measurement
     from edgeshuffle.runner.bench.stats import Estimate
 
 # More than the columns need: on a narrower terminal the lines wrap, but no number is cut.
@@ -33,16 +36,20 @@ def instructions(report: InstructionReport) -> str:
             "emulated boards such as emulated://pi5, outside of a container."
         )
         return "\n".join(lines) + "\n"
-    table = _table("M instructions", "M dot", "M widening", "M fmla", "speed-up")
+    batches = any(case.count.batch > 1 for case in report.cases)
+    own = ("M an image",) if batches else ()
+    table = _table("M instructions", *own, "M dot", "M widening", "M fmla", "speed-up")
     for case in report.cases:
         least = case.count.least
         table.add_row(
             case.name,
             f"{least['instructions'] / 1e6:.2f}",
+            *([f"{least['instructions'] / 1e6 / case.count.batch:.2f}"] if batches else ()),
             *(f"{least[name] / 1e6:.2f}" for name in ("dot", "widening_mac", "fmla")),
             "-" if case.speedup is None else f"{case.speedup:.3f}",
         )
     lines.append(_text(table))
+    lines += _batches(case.count for case in report.cases)
     lines += [line for change in report.changes for line in count_change(change)]
     lines += [f"{note}." for note in report.notes]
     lines += _doubts(report)
@@ -71,6 +78,7 @@ def times(report: TimeReport) -> str:
         for case in report.cases
         if case.slowdown is not None
     ]
+    lines += _batches(case.record for case in report.cases)
     lines += [line for change in report.changes for line in time_change(change)]
     if report.continued:
         lines.append("A part of the samples is from the run before, which was cut off.")
@@ -99,7 +107,9 @@ def _cores(cores: tuple[int, ...]) -> str:
 
 
 def _latency(report: TimeReport) -> Table:
-    table = _table("p50 ms", "p90 ms", "p99 ms", "speed-up")
+    batches = any(case.record.batch > 1 for case in report.cases)
+    own = ("p50 ms an image",) if batches else ()
+    table = _table("p50 ms", *own, "p90 ms", "p99 ms", "speed-up")
     table.add_column("verdict", no_wrap=True)
     for case in report.cases:
         statistics = case.statistics
@@ -110,7 +120,9 @@ def _latency(report: TimeReport) -> Table:
         ]
         table.add_row(
             case.name,
-            *(_cell(part, 1e6) for part in (statistics.p50, statistics.p90, statistics.p99)),
+            _cell(statistics.p50, 1e6),
+            *([_cell(statistics.p50, 1e6 * case.record.batch)] if batches else ()),
+            *(_cell(part, 1e6) for part in (statistics.p90, statistics.p99)),
             _cell(speedups[0], 1) if speedups else "-",
             str(case.verdict),
         )
@@ -158,6 +170,12 @@ def _table(*columns: str) -> Table:
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     return table
+
+
+def _batches(measured: Iterable[Measurement]) -> list[str]:
+    return [
+        f"{one.name}: an inference takes {one.batch} images." for one in measured if one.batch > 1
+    ]
 
 
 def _doubts(report: BenchReport) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta
 
 from edgeshuffle.errors import ArtifactError
 from edgeshuffle.manifest import files_by_format
@@ -12,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgeshuffle.artifact import Artifact, ModelFile
+
+
+# Images an inference; of more, no board has the memory.
+Batch = Annotated[int, Meta(ge=1, le=2**16)]
 
 
 class NamedFile:

@@ -121,6 +121,7 @@ def _run(
                 path=case.file.path,
                 sha256=case.file.sha256,
                 bytes=case.file.bytes,
+                batch=case.file.batch,
             )
             for case in cases
         ),

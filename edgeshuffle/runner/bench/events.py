@@ -26,7 +26,7 @@ from edgeshuffle.runner.bench.record import (
     State,
     Threads,
 )
-from edgeshuffle.runner.files import NamedFile
+from edgeshuffle.runner.files import Batch, NamedFile
 from edgeshuffle.untrusted import UntrustedError, decode, quoted
 
 SCHEMA_VERSION: Final = 2
@@ -36,13 +36,14 @@ Index = Annotated[int, Meta(ge=0, le=1000)]
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredFile(NamedFile):
-    """A model file; events refer to it by its place in the run."""
+    """A model file, whose inferences take `batch` images; events refer to it by its place."""
 
     runtime: str
     precision: str
     path: str
     sha256: str
     bytes: Natural
+    batch: Batch = 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -173,6 +173,7 @@ class History:
             "precision": file.file.precision,
             "file": file.file.path,
             "file_sha256": file.file.sha256,
+            "batch": file.file.batch,
         }
 
     def _run(self) -> Run:

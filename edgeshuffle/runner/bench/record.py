@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from edgeshuffle.device import DeviceInfo
 from edgeshuffle.runner.bench.plan import Mode
-from edgeshuffle.runner.files import NamedFile
+from edgeshuffle.runner.files import Batch, NamedFile
 
 # Beyond these, numbers are not what was measured, and arithmetic with them may fail.
 Natural = Annotated[int, Meta(ge=0, le=2**53)]
@@ -59,7 +59,9 @@ class Energy:
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement(NamedFile):
-    """Which model file was measured, in which runtime and on which device."""
+    """Which model file was measured, in which runtime and on which device; an inference takes
+    `batch` images.
+    """
 
     manifest_sha256: str
     model: str
@@ -69,6 +71,7 @@ class Measurement(NamedFile):
     precision: str
     file: str
     file_sha256: str
+    batch: Batch = 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,6 +76,19 @@ def test_the_table_does_not_depend_on_the_terminal(report, columns, monkeypatch)
     assert report.render(REPORTS["terminal"]) == expected
 
 
+def test_a_batch_is_told_by_inference_and_by_image(report):
+    cases = (*report.cases[:1], measured("ort", "int8", 1_600_000, batch=8))
+    report = replace(report, cases=cases)
+    shown = report.render(REPORTS["terminal"])
+    assert "p50 ms an image" in shown
+    assert "ort int8: an inference takes 8 images." in shown
+    assert "ort fp32: an inference" not in shown
+    results = json.loads(report.render(REPORTS["json"]))["results"]
+    assert [result["batch"] for result in results] == [1, 8]
+    assert results[1]["p50_ms"]["value"] == 1.6
+    assert results[1]["p50_ms_per_image"] == {"value": 0.2, "low": 0.1875, "high": 0.2125}
+
+
 def test_no_number_is_cut(report):
     shown = report.render(REPORTS["terminal"])
     assert "…" not in shown
@@ -118,11 +131,13 @@ def test_the_object_for_programs(report):
         "runtime_version": "1.22.0",
         "precision": "fp32",
         "file": "made_up_fp32.onnx",
+        "batch": 1,
         "bytes": 5_000_000,
         "n": 128,
         "p50_ms": {"value": 3.2, "low": 3.0, "high": 3.4},
         "p90_ms": {"value": 3.6, "low": 3.375, "high": 3.825},
         "p99_ms": {"value": 4.0, "low": None, "high": None},
+        "p50_ms_per_image": {"value": 3.2, "low": 3.0, "high": 3.4},
         "first_ms": 7.5,
         "load_ms": 30.0,
         "peak_rss_bytes": 88_000_000,
