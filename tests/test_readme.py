@@ -66,3 +66,15 @@ def test_what_is_public_is_there():
         assert getattr(edgeshuffle, name).__doc__
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = edgeshuffle.nothing
+
+
+def test_the_tables_of_what_is_supported_are_whole():
+    from edgeshuffle.converter.zoo.cards import variants
+    from edgeshuffle.converter.zoo.layouts import layout_names
+
+    section = README[README.index("### What is supported") : README.index("### Accuracy")]
+    named = set(re.findall(r"`([\w-]+)`", section))
+    assert set(layout_names()) <= named
+    assert {name for name in variants() if "plus" not in name} | {"v2plus-small"} <= named
+    tables = [line for line in section.splitlines() if line.startswith("|")]
+    assert max(map(len, tables)) <= 80
