@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edgeshuffle.dataset.pictures import Pictures
 
 _SEED: Final = 2018
+_LISTED: Final = 10
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -110,10 +111,13 @@ def open_images(
         wrong = source.labels[(source.labels < 0) | (source.labels >= num_classes)]
         if wrong.size:
             by_index = source.class_order is not None and source.class_order.rule == "index"
+            beyond = np.unique(wrong).tolist()
+            shown = ", ".join(map(str, beyond[:_LISTED]))
+            more = f" and {len(beyond) - _LISTED} more" if len(beyond) > _LISTED else ""
             raise DataError(
-                f"{path} has label {wrong[0]}, but the model's {num_classes} classes are "
-                f"0 to {num_classes - 1}. Give images of the model's classes"
-                f"{', or `class_order=sorted`' if by_index else ''}."
+                f"{path} has label{'s' if len(beyond) > 1 else ''} {shown}{more}, but the model's "
+                f"{num_classes} classes are 0 to {num_classes - 1}. Give images of the model's "
+                f"classes{', or `class_order=sorted`' if by_index else ''}."
             )
     chosen = spread(source.strata, limit)
     return ImageSet(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 CLASS_ORDERS: Final = ("index", "sorted")
 # Longer numbers are of no class either.
 _DIGITS: Final = 9
+_LISTED: Final = 10
 _BEYOND: Final = 10**_DIGITS
 _WORDNET_ID: Final = re.compile(r"n\d{8}")
 
@@ -46,7 +47,8 @@ def _written(name: str) -> str:
 class ClassOrder:
     """How class folders were told apart: `rule` is `names`, `index` or `sorted`.
 
-    `note` says so where another rule would have given other labels.
+    `note` says so where another rule would have given other labels, or where classes have no
+    folder: images of some classes will do.
     """
 
     rule: str
@@ -76,28 +78,62 @@ def class_indices(
         return _sorted(folders, num_classes), ClassOrder("sorted")
     digits = all(name.isascii() and name.isdecimal() for name in folders)
     if order == "index" and not digits:
-        strange = next(n for n in sorted(folders) if not (n.isascii() and n.isdecimal()))
+        wordy = [name for name in sorted(folders) if not (name.isascii() and name.isdecimal())]
+        several = len(wordy) > 1
         raise DataError(
-            f"The class folder '{quoted(strange)}' is no index. Leave `class_order=index` out, or "
-            "name folders 0, 1, ..."
+            f"The class folder{'s' if several else ''} {listed(wordy)} "
+            f"{'are' if several else 'is'} no ind{'ices' if several else 'ex'}. Leave "
+            "`class_order=index` out, or name folders 0, 1, ..."
         )
     known = None if order else indices_of_names(folders, class_names or ())
     if known is not None:
-        return dict(zip(folders, known, strict=True)), ClassOrder("names")
+        missing = [name for index, name in enumerate(class_names or ()) if index not in known]
+        note = _without_folder(missing, len(class_names or ()))
+        return dict(zip(folders, known, strict=True)), ClassOrder("names", note)
     if digits:
         found = {name: int(name) if len(name) <= _DIGITS else _BEYOND for name in folders}
-        return found, ClassOrder("index", None if order else _other_order(found, num_classes))
+        note = None if order else _other_order(found, num_classes)
+        return found, ClassOrder("index", note or _indices_without_folder(found, num_classes))
     if num_classes is None and class_names is None:
         return None
     nameless = class_names is None or are_wordnet_ids(folders)
     if len(folders) == num_classes and nameless:
         return _sorted(folders, num_classes), ClassOrder("sorted")
-    strange = next(n for n in sorted(folders) if indices_of_names([n], class_names or ()) is None)
+    strange = unknown_names(sorted(folders), class_names or ())
+    several = len(strange) > 1
     example = f" such as '{class_names[0]}'" if class_names else ""
     raise DataError(
-        f"The class folder '{quoted(strange)}' is no class of the model. Name folders by class"
+        f"The class folder{'s' if several else ''} {listed(strange)} "
+        f"{'are no classes' if several else 'is no class'} of the model. Name folders by class"
         f"{example}, by index (0, 1, ...), or, for ImageNet, by WordNet id (n01440764, ...)."
     )
+
+
+def unknown_names(names: Sequence[str], class_names: Sequence[str]) -> list[str]:
+    """Those that are no class names."""
+    return [name for name in names if indices_of_names([name], class_names) is None]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Some names, quoted, and how many more there are."""
+    shown = ", ".join(f"'{quoted(name, 60)}'" for name in names[:_LISTED])
+    more = len(names) - _LISTED
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _without_folder(missing: Sequence[str], classes: int) -> str | None:
+    """What to know where not all classes have images."""
+    if not missing:
+        return None
+    have = "has" if len(missing) == 1 else "have"
+    return f"class folders: {len(missing)} of {classes} classes {have} none: {listed(missing)}"
+
+
+def _indices_without_folder(indices: dict[str, int], num_classes: int | None) -> str | None:
+    if num_classes is None:
+        return None
+    missing = sorted(set(range(num_classes)) - set(indices.values()))
+    return _without_folder([str(index) for index in missing], num_classes)
 
 
 def _sorted(folders: Sequence[str], num_classes: int | None) -> dict[str, int]:

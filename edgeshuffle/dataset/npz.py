@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgeshuffle.dataset.labels import are_wordnet_ids, indices_of_names
+from edgeshuffle.dataset.labels import are_wordnet_ids, indices_of_names, listed, unknown_names
 from edgeshuffle.dataset.npy import Member, UnreadableError, members
 from edgeshuffle.dataset.packed import PackedPictures
 from edgeshuffle.dataset.source import ImageSource
 from edgeshuffle.errors import DataError
-from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,7 +69,8 @@ def _source(
         indices = indices_of_names(names, class_names)
         if indices is None:
             raise DataError(
-                f"{path} has `classes` such as '{quoted(names[0])}', the model such as "
+                f"{path} has `classes` that are none of the model's: "
+                f"{listed(unknown_names(names, class_names))}; the model's are such as "
                 f"'{class_names[0]}'. Name them alike, or leave `classes` out if the order is the "
                 "model's."
             )

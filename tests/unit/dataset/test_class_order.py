@@ -24,12 +24,38 @@ def test_numbers_are_indices_with_a_note_where_text_would_sort_otherwise():
 
 @pytest.mark.parametrize(
     ("folders", "classes"),
-    [(NUMBERS[:10], 10), (NUMBERS, 20), ([name.zfill(2) for name in NUMBERS], 12)],
+    [(NUMBERS[:10], 10), ([name.zfill(2) for name in NUMBERS], 12)],
 )
 def test_no_note_where_both_rules_agree_or_only_one_is_possible(folders, classes):
     found, order = class_indices(folders, num_classes=classes)
     assert found == {name: int(name) for name in folders}
     assert (order.rule, order.note) == ("index", None)
+
+
+@pytest.mark.parametrize("order", [None, "index"])
+def test_classes_without_a_folder_are_noted_by_index(order):
+    found, told = class_indices(NUMBERS[:3], num_classes=20, order=order)
+    assert found == {"0": 0, "1": 1, "2": 2}
+    assert told.note.startswith("class folders: 17 of 20 classes have none: '3', '4', ")
+    assert told.note.endswith("'12' and 7 more")
+
+
+def test_classes_without_a_folder_are_noted_by_name():
+    names = ["dog", "eel", "cat"]
+    found, told = class_indices(["cat", "Dog"], num_classes=3, class_names=names)
+    assert found == {"cat": 2, "Dog": 0}
+    assert (told.rule, told.note) == ("names", "class folders: 1 of 3 classes has none: 'eel'")
+    assert class_indices(names, num_classes=3, class_names=names)[1].note is None
+
+
+def test_folders_that_name_no_class_are_all_named():
+    with pytest.raises(DataError, match=r"The class folders 'ant', 'bee' are no classes of the"):
+        class_indices(["cat", "bee", "ant"], num_classes=3, class_names=["dog", "eel", "cat"])
+    with pytest.raises(DataError, match=r"The class folder 'ant' is no class of the model\."):
+        class_indices(["cat", "ant"], num_classes=3, class_names=["dog", "eel", "cat"])
+    strange = [f"x{number:02}" for number in range(13)]
+    with pytest.raises(DataError, match=r"'x09' and 3 more are no classes"):
+        class_indices(strange, num_classes=3, class_names=["dog", "eel", "cat"])
 
 
 def test_an_order_that_was_asked_for_decides_without_a_note():
