@@ -84,7 +84,7 @@ def new_constant(graph: ir.Graph, name: str, array: Array) -> ir.Value:
     while unique in graph.initializers:
         suffix += 1
         unique = f"{name}_{suffix}"
-    array = np.ascontiguousarray(array)
+    array = np.asarray(array, order="C")
     value = ir.Value(
         name=unique,
         shape=ir.Shape(array.shape),

@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.emit.tensors import Tensors, dtype_of
-from edgeshuffle.converter.operators import Activation, Scale, operator_of
+from edgeshuffle.converter.operators.sign import is_non_negative
 from edgeshuffle.converter.plan import QMIN, params_of_range
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import onnx_ir as ir
 
+    from edgeshuffle.converter.operators import Activation
     from edgeshuffle.converter.plan import QParams, QuantPlan
 
 
@@ -63,6 +64,13 @@ class NhwcWriter(Tensors):
         scales = np.array([params.scale], np.float32)
         return self.buffer.constant(name, params.quantize(stored), scales, 0, params.zero_point)
 
+    def like_constant(self, name: str, array: np.ndarray, params: QParams | None) -> int:
+        """Add a constant of a value's own quantization."""
+        if params is None:
+            return self.buffer.constant(name, array)
+        scales = np.array([params.scale], np.float32)
+        return self.buffer.constant(name, params.quantize(array), scales, 0, params.zero_point)
+
     def order(self, value: ir.Value) -> tuple[int, ...]:
         """Which ONNX axis each axis of a value's tensor is."""
         return tuple(g.nhwc(range(len(g.shape_of(value)))))
@@ -98,7 +106,7 @@ class NhwcWriter(Tensors):
             return self.read(source, moved_to), schema.Padding.VALID
         if same:
             return self.read(source, moved_to), schema.Padding.SAME
-        filled = lowest and not _is_non_negative(source)
+        filled = lowest and not is_non_negative(source)
         return self._pad(source, (*begins, *ends), moved_to, filled), schema.Padding.VALID
 
     def _pad(
@@ -124,14 +132,3 @@ class NhwcWriter(Tensors):
         self.operator(kind.upper(), inputs, [result], f"{kind}Options", version=self.version(2))
         self._padded[key] = result
         return result
-
-
-def _is_non_negative(value: ir.Value) -> bool:
-    """Whether a value is proved to hold no negative number, so that padding by 0 is harmless."""
-    node = value.producer()
-    if node is None:
-        return False
-    if operator_of(node).never_negative:
-        return True
-    tied = operator_of(node).scale is Scale.TIED
-    return tied and all(_is_non_negative(source) for _, source in g.data_inputs(node))

@@ -9,44 +9,30 @@ operators QuantizeLinear, DequantizeLinear, QLinearConv; com.microsoft.QLinearGl
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import numpy as np
 import onnx
 import onnx_ir as ir
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.emit.onnx_float import finished
+from edgeshuffle.converter.emit.onnx_integers import Integers, float_name
 from edgeshuffle.converter.emit.onnx_names import name_ends
 from edgeshuffle.converter.operators import OPSET, Activation, operator_of, where
 from edgeshuffle.converter.operators.fused import fused, is_fused
-from edgeshuffle.converter.plan import QMAX, QMIN, QParams, QuantPlan, params_of_range
-from edgeshuffle.converter.precision import float_values
+from edgeshuffle.converter.plan import QMAX, QMIN
 
 _MICROSOFT: Final = "com.microsoft"
+_LITTLE: Final = 1e-6
 # Names that no graph has, until every other name is known.
 _INPUT, _OUTPUT = "\0input", "\0output"
 
 
-class Int8Writer:
-    """An INT8 file in the making; operators write themselves through it.
-
-    `style` is `qdq` or `qoperator`. Names of tensors: a value's integers are `name(value)`.
-    """
-
-    def __init__(
-        self, model: ir.Model, plan: QuantPlan, style: str, activations: np.dtype[Any]
-    ) -> None:
-        self.model = model
-        self.plan = plan
-        self.style = style
-        self._type = activations.type
-        self._offset = int(np.iinfo(activations).min) - QMIN
-        self._floats = float_values(model.graph, plan)
-        self._rounded: set[ir.Value] = set()
-        self._nodes: list[onnx.NodeProto] = []
-        self._constants: dict[str, onnx.TensorProto] = {}
+class Int8Writer(Integers):
+    """What operators write themselves through."""
 
     def proto(self) -> onnx.ModelProto:
         """The whole file."""
@@ -55,90 +41,22 @@ class Int8Writer:
         for node in graph:
             if is_fused(node):
                 continue
-            if fused(node).output in self._floats:
+            if fused(node).output in self.floats:
                 self._compute_floats(node)
             else:
                 operator_of(node).onnx(self, node)
         wanted = {graph.inputs[0].name or "": _INPUT}
         for number, output in enumerate(graph.outputs):
-            end = _float_name(output)
-            if output not in self._floats:
+            end = float_name(output)
+            if output not in self.floats:
                 end = f"{_OUTPUT}{number or ''}"
                 self.add("DequantizeLinear", [self.name(output), *self.params(output)], end)
             wanted[output.name or ""] = end
-        name_ends(wanted, self._nodes, self._constants)
+        name_ends(wanted, self.nodes, self.constants)
         opsets = [("", OPSET)]
-        if any(node.domain == _MICROSOFT for node in self._nodes):
+        if any(node.domain == _MICROSOFT for node in self.nodes):
             opsets.append((_MICROSOFT, 1))
-        return finished(self.model, self._nodes, list(self._constants.values()), opsets)
-
-    def name(self, value: ir.Value) -> str:
-        """Of the tensor with a value's integers."""
-        return f"{value.name}_q"
-
-    def add(self, op: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        """Append an operator and return its output."""
-        self._nodes.append(
-            helper.make_node(op, inputs, [output], name=f"{output}/{op}", **attributes)
-        )
-        return output
-
-    def constant(self, name: str, array: np.ndarray | np.generic) -> str:
-        """Keep a constant, if there is none of that name yet, and return its name."""
-        if name not in self._constants:
-            self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
-        return name
-
-    def params(self, value: ir.Value, *, scalar: bool = False) -> list[str]:
-        """Scale and zero point of a value's integers; `scalar`: of rank 0."""
-        params = self.plan.activations[value.name or ""]
-        if scalar:
-            return self._scalars(params)
-        zero_point = params.zero_point + self._offset
-        return [
-            self.constant(f"scale_{np.float32(params.scale):.9g}", np.float32(params.scale)),
-            self.constant(f"zero_point_{zero_point}", self._type(zero_point)),
-        ]
-
-    def steps(self, value: ir.Value) -> str:
-        """The integers of a value; those of floats are made when they are first asked for."""
-        if value in self._floats and value not in self._rounded:
-            self._rounded.add(value)
-            self.quantize(_float_name(value), value)
-        return self.name(value)
-
-    def operand(self, node: ir.Node, index: int) -> list[str]:
-        """Integers, scale and zero point of an input, which may be constant."""
-        value = node.inputs[index]
-        assert value is not None
-        array = g.constant(value)
-        if array is None:
-            return [self.steps(value), *self.params(value, scalar=True)]
-        params = params_of_range(float(array.min()), float(array.max()))
-        steps = params.quantize(array).astype(np.int16) + self._offset
-        name = f"{node.outputs[0].name}_constant_{index}"
-        return [self.constant(name, steps.astype(self._type)), *self._scalars(params)]
-
-    def _scalars(self, params: QParams) -> list[str]:
-        zero_point = params.zero_point + self._offset
-        numbers = {
-            f"scalar_scale_{np.float32(params.scale):.9g}": np.float32(params.scale),
-            f"scalar_zero_point_{zero_point}": self._type(zero_point),
-        }
-        for name, number in numbers.items():
-            self._constants[name] = numpy_helper.from_array(np.asarray(number), name)
-        return list(numbers)
-
-    def quantize(self, real: str, value: ir.Value, *, scalar: bool = False) -> None:
-        """Make a value's integers of a float tensor."""
-        params = self.params(value, scalar=scalar)
-        self.add("QuantizeLinear", [real, *params], self.name(value))
-
-    def dequantized(self, value: ir.Value, reader: ir.Node, *, scalar: bool = False) -> str:
-        """A float tensor of a value's integers, for one reader."""
-        name = f"{value.name}/for/{reader.outputs[0].name}"
-        params = self.params(value, scalar=scalar)
-        return self.add("DequantizeLinear", [self.steps(value), *params], name)
+        return finished(self.model, self.nodes, list(self.constants.values()), opsets)
 
     def activate(self, activation: Activation, source: str, output: str) -> str:
         """An activation function of a float tensor."""
@@ -163,7 +81,7 @@ class Int8Writer:
             else:
                 inputs.append(self.constant(f"{result.name}_constant_{index}", array))
         real = self.add(node.op_type, inputs, f"{result.name}_real")
-        self._nodes[-1].attribute.extend(ir.to_proto(node).attribute)
+        self.nodes[-1].attribute.extend(ir.to_proto(node).attribute)
         self.quantize(real, result, scalar=scalar)
 
     def qlinear(
@@ -185,25 +103,27 @@ class Int8Writer:
         inputs = [self.steps(source), *read, *made]
         self.microsoft(op, inputs, self.name(result), **attributes)
         if copied:
-            self._nodes[-1].attribute.extend(ir.to_proto(node).attribute)
+            self.nodes[-1].attribute.extend(ir.to_proto(node).attribute)
 
     def microsoft(self, op: str, inputs: list[str], output: str, **attributes: Any) -> None:
         """Append an operator that is ONNX Runtime's own."""
         self.add(op, inputs, output, domain=_MICROSOFT, **attributes)
 
-    def clamp(self, node: ir.Node, activation: Activation) -> None:
-        """An activation on integers that share one scale: a Clip at the zero point."""
+    def clamp(self, node: ir.Node, low: float, high: float) -> None:
+        """A Clip of integers that share one scale, at those of the limits."""
         source, result = node.inputs[0], node.outputs[0]
         assert source is not None
         params = self.plan.activations[result.name or ""]
-        top = QMAX
-        if activation == "relu6":
-            top = min(QMAX, round(6 / params.scale) + params.zero_point)
-        limits = [
-            self.constant(f"level_{level}", self._type(level))
-            for level in (params.zero_point + self._offset, top + self._offset)
+        # Not of infinity, which has none.
+        ends = [
+            end if math.isinf(limit) else round(limit / params.scale) + params.zero_point
+            for limit, end in ((low, QMIN), (high, QMAX))
         ]
-        self.add("Clip", [self._steps_like(source, result), *limits], self.name(result))
+        limits = [
+            self.constant(f"level_{level}", self.kind(level))
+            for level in (min(max(end, QMIN), QMAX) + self.offset for end in ends)
+        ]
+        self.add("Clip", [self.steps_like(source, result), *limits], self.name(result))
 
     def move(self, node: ir.Node) -> None:
         """The node's own operator, on integers."""
@@ -213,38 +133,48 @@ class Int8Writer:
             if value is None:
                 inputs.append("")
             elif array is None:
-                inputs.append(self._steps_like(value, node.outputs[0]))
+                inputs.append(self.steps_like(value, node.outputs[0]))
             else:
                 inputs.append(self.constant(value.name or "", array))
         outputs = [self.name(value) for value in node.outputs]
         copy = helper.make_node(node.op_type, inputs, outputs, name=where(node))
         copy.attribute.extend(ir.to_proto(node).attribute)
-        self._nodes.append(copy)
+        self.nodes.append(copy)
+
+    def interpolate(self, node: ir.Node) -> None:
+        """The node's own operator on the integers as floats from 0 on, rounding halves up.
+
+        Halves are common, and XNNPACK rounds them up; QuantizeLinear rounds them to even.
+        """
+        source, result = node.inputs[0], node.outputs[0]
+        assert source is not None
+        low = self.constant("lowest_level", self.kind(np.iinfo(self.kind).min))
+        one = self.constant("one", np.float32(1))
+        near = self.constant("nearly_one", np.float32(1 - _LITTLE))
+        steps = self.steps_like(source, result)
+        inputs = [self.add("DequantizeLinear", [steps, one, low], f"{result.name}_levels")]
+        for index, value in enumerate(node.inputs[1:], 1):
+            array = g.constant(value)
+            name = f"{result.name}_constant_{index}"
+            inputs.append("" if array is None else self.constant(name, array))
+        real = self.add(node.op_type, inputs, f"{result.name}_real")
+        self.nodes[-1].attribute.extend(ir.to_proto(node).attribute)
+        self.add("QuantizeLinear", [real, near, low], self.name(result))
 
     def pad(self, node: ir.Node) -> None:
         """A Pad with the integer that stands for 0."""
         source, result = node.inputs[0], node.outputs[0]
         assert source is not None
         arrays = [g.constant(value) for value in node.inputs]
-        inputs = [self._steps_like(source, result)]
-        zero = self.plan.activations[result.name or ""].zero_point + self._offset
+        inputs = [self.steps_like(source, result)]
+        zero = self.plan.activations[result.name or ""].zero_point + self.offset
         for index, array in enumerate(arrays[1:], 1):
             name = f"{result.name}_constant_{index}"
             filler = index == 2
             inputs.append(self.constant(name, array) if array is not None and not filler else "")
         inputs += [""] * (3 - len(inputs))
-        inputs[2] = self.constant(f"level_{zero}_scalar", self._type(zero))
+        inputs[2] = self.constant(f"level_{zero}_scalar", self.kind(zero))
         self.add("Pad", inputs, self.name(result))
-
-    def _steps_like(self, value: ir.Value, result: ir.Value) -> str:
-        """The integers of a value with the parameters of `result`, which it is moved to."""
-        if self.params(value) == self.params(result):
-            return self.steps(value)
-        name = f"{self.name(value)}/for/{result.name}"
-        real = self.add(
-            "DequantizeLinear", [self.steps(value), *self.params(value)], f"{name}_real"
-        )
-        return self.add("QuantizeLinear", [real, *self.params(result)], name)
 
     def _compute_floats(self, node: ir.Node) -> None:
         name, inputs = node.outputs[0].name or "", []
@@ -254,23 +184,23 @@ class Int8Writer:
                 inputs.append(self.constant(f"{name}_constant_{index}", array))
             elif value is None:
                 inputs.append("")
-            elif value in self._floats:
-                inputs.append(_float_name(value))
+            elif value in self.floats:
+                inputs.append(float_name(value))
             else:
                 inputs.append(self.dequantized(value, node))
         result = fused(node)
-        outputs = [_float_name(value) for value in node.outputs]
+        outputs = [float_name(value) for value in node.outputs]
         read = [value for _, value in g.data_inputs(node)]
-        bare = node.op_type == "Conv" and not all(value in self._floats for value in read)
+        bare = node.op_type == "Conv" and not all(value in self.floats for value in read)
         if bare or result.activation != "none":
             outputs = [f"{name}_before_{result.activation}"]
         copy = helper.make_node(node.op_type, inputs, outputs, name=where(node))
         copy.attribute.extend(ir.to_proto(node).attribute)
-        self._nodes.append(copy)
+        self.nodes.append(copy)
         if bare:
-            self._limit(result.activation, outputs[0], _float_name(result.output))
+            self._limit(result.activation, outputs[0], float_name(result.output))
         elif result.activation != "none":
-            self.activate(result.activation, outputs[0], _float_name(result.output))
+            self.activate(result.activation, outputs[0], float_name(result.output))
 
     def _limit(self, activation: Activation, source: str, output: str) -> None:
         """An activation spelled with Max and Min, or a Max that changes nothing.
@@ -287,7 +217,3 @@ class Int8Writer:
         self.add("Max", [source, self.constant("zero", np.float32(0))], above)
         if activation == "relu6":
             self.add("Min", [above, self.constant("six", np.float32(6))], output)
-
-
-def _float_name(value: ir.Value) -> str:
-    return f"{value.name}_float"

@@ -27,9 +27,9 @@ def fused(node: ir.Node) -> Fused:
     """What a node computes, where it can together with the activation that alone reads it."""
     output = node.outputs[0]
     reader = g.sole_consumer(output) if operator_of(node).fuses else None
-    if reader is None or operator_of(reader).activation == "none":
+    if reader is None or operator_of(reader).activation_of(reader) == "none":
         return Fused("none", output)
-    return Fused(operator_of(reader).activation, reader.outputs[0])
+    return Fused(operator_of(reader).activation_of(reader), reader.outputs[0])
 
 
 def results(node: ir.Node) -> Sequence[ir.Value]:
@@ -42,7 +42,7 @@ def is_fused(node: ir.Node) -> bool:
     source = node.inputs[0]
     producer = None if source is None else source.producer()
     return (
-        operator_of(node).activation != "none"
+        operator_of(node).activation_of(node) != "none"
         and producer is not None
         and fused(producer).output is node.outputs[0]
     )

@@ -89,6 +89,14 @@ class Operator:
         """What the channels' order means to this node, which may be less than to its kind."""
         return self.channels
 
+    def activation_of(self, node: ir.Node) -> Activation:  # noqa: ARG002
+        """What runtimes call this node where they compute it inside another."""
+        return self.activation
+
+    def is_never_negative(self, node: ir.Node) -> bool:  # noqa: ARG002
+        """Whether no output of this node is below 0."""
+        return self.never_negative
+
     def move(self, node: ir.Node, elements: list[np.ndarray]) -> list[np.ndarray]:
         """The outputs' arrays of numbered elements; only kinds that MOVE have it."""
         raise NotImplementedError(node.op_type)
@@ -96,6 +104,10 @@ class Operator:
     def grid(self, node: ir.Node) -> QParams:
         """Scale and zero point of the output; only kinds whose scale is GIVEN have it."""
         raise NotImplementedError(node.op_type)
+
+    def fit(self, node: ir.Node, source: QParams, result: QParams) -> QParams:  # noqa: ARG002
+        """What to read `source` with, near to what is, for all runtimes to compute the same."""
+        return source
 
     def run(self, node: ir.Node, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
         """Float outputs for run-time inputs; with the activation that is computed along.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.converter.operators.operator import Activation, Channels, Operator, Scale
@@ -29,7 +30,7 @@ class Relu(Operator):
 
     def onnx(self, writer: Int8Writer, node: ir.Node) -> None:
         """Alone, a Clip of integers at the zero point."""
-        writer.clamp(node, self.activation)
+        writer.clamp(node, 0, math.inf)
 
     def tflite(self, writer: NhwcWriter, node: ir.Node) -> None:
         """RELU or RELU6."""

@@ -75,11 +75,11 @@ class Resize(Operator):
         return [x]
 
     def onnx(self, writer: Int8Writer, node: ir.Node) -> None:
-        """On integers where pixels are only copied, else QDQ."""
+        """On integers where pixels are only copied, else on floats of them."""
         if _text(node, "mode", "nearest") == "nearest":
             writer.move(node)
         else:
-            writer.qdq(node)
+            writer.interpolate(node)
 
     def tflite(self, writer: NhwcWriter, node: ir.Node) -> None:
         """RESIZE_NEAREST_NEIGHBOR or RESIZE_BILINEAR, or GATHER of rows and columns."""

@@ -1,5 +1,7 @@
 """Fold batch normalization into the convolution or matrix product before it.
 
+Anywhere else it becomes a factor and an offset a channel, for `fold_affine`.
+
 BN(z) = gamma (z - mu) / sqrt(var + eps) + beta (ONNX BatchNormalization-15, inference form). With
 z = W x + b and s = gamma / sqrt(var + eps), computed in float64:
 
@@ -20,7 +22,7 @@ from edgeshuffle.errors import ModelError
 
 
 def run(model: ir.Model) -> Outcome:
-    """Fold every batch norm; raises ModelError for one that follows no foldable operator."""
+    """Fold every batch norm; raises ModelError for one whose numbers are no constants."""
     folded = [node for node in model.graph if node.op_type == "BatchNormalization"]
     for norm in folded:
         _fold(model.graph, norm)
@@ -36,22 +38,6 @@ def ensures(model: ir.Model) -> str | None:
 
 
 def _fold(graph: ir.Graph, norm: ir.Node) -> None:
-    source = norm.inputs[0]
-    assert source is not None
-    made = source.producer()
-    if (
-        made is None
-        or made.op_type not in ("Conv", "Gemm")
-        or g.sole_consumer(source) is not norm
-        or g.constant(made.inputs[1]) is None
-    ):
-        raise ModelError(
-            f"{where(norm)} does not directly follow a convolution with constant weights, so it "
-            "cannot be folded."
-        )
-    bias_value = made.inputs[2] if len(made.inputs) > 2 else None
-    if bias_value is not None and g.constant(bias_value) is None:
-        raise ModelError(f"{where(made)} has a bias that is not constant.")
     arrays = [g.constant(value) for value in norm.inputs[1:5]]
     if any(array is None for array in arrays):
         raise ModelError(f"{where(norm)} has statistics that are not constant.")
@@ -64,6 +50,13 @@ def _fold(graph: ir.Graph, norm: ir.Node) -> None:
         raise ModelError(f"{where(norm)} has a variance that is not positive.")
     scale = gamma / np.sqrt(raised)
 
+    source = norm.inputs[0]
+    assert source is not None
+    made = source.producer()
+    if made is None or not _is_foldable(made) or g.sole_consumer(source) is not norm:
+        _spell_out(graph, norm, scale, beta - scale * mean)
+        return
+    bias_value = made.inputs[2] if len(made.inputs) > 2 else None
     weight = np.asarray(g.constant(made.inputs[1]), np.float64)
     bias = np.zeros_like(beta)
     if bias_value is not None:
@@ -85,4 +78,24 @@ def _fold(graph: ir.Graph, norm: ir.Node) -> None:
     ir.convenience.replace_all_uses_with(
         norm.outputs[0], made.outputs[0], replace_graph_outputs=True
     )
+    graph.remove(norm, safe=True)
+
+
+def _is_foldable(made: ir.Node) -> bool:
+    constant = all(g.constant(value) is not None for value in made.inputs[1:] if value is not None)
+    return made.op_type in ("Conv", "Gemm") and constant
+
+
+def _spell_out(graph: ir.Graph, norm: ir.Node, scale: np.ndarray, offset: np.ndarray) -> None:
+    """Write scale x + offset."""
+    value, old = norm.inputs[0], norm.outputs[0]
+    assert value is not None
+    shape = (-1, *[1] * (len(g.shape_of(old)) - 2))
+    for kind, array in (("Mul", scale), ("Add", offset)):
+        name = f"{norm.name or old.name}_{kind}"
+        numbers = g.new_constant(graph, name, array.reshape(shape).astype(np.float32))
+        result = g.new_value(f"{old.name}_{kind}", g.shape_of(old), graph)
+        graph.insert_before(norm, ir.Node("", kind, [value, numbers], outputs=[result], name=name))
+        value = result
+    ir.convenience.replace_all_uses_with(old, value, replace_graph_outputs=True)
     graph.remove(norm, safe=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeshuffle.converter import graph as g
+from edgeshuffle.converter.operators import operator_of
 from edgeshuffle.converter.operators.fused import fused
 from edgeshuffle.converter.plan import QMAX, QConv, QParams, QuantPlan, params_of_range
 
@@ -68,6 +69,7 @@ def assign(
         for group, (low, high) in zip(groups, ranges, strict=True)
         for value in group.members
     }
+    _fit(graph, groups, activations)
     convs = {}
     for node in graph:
         if node.op_type != "Conv":
@@ -85,3 +87,24 @@ def assign(
             per_tensor=shares_scale(node),
         )
     return QuantPlan(activations, convs)
+
+
+def _fit(graph: ir.Graph, groups: Sequence[Group], activations: dict[str, QParams]) -> None:
+    """Move scales to near ones where that is what makes both formats compute the same."""
+    members = {
+        value.name: [member.name or "" for member in group.members]
+        for group in groups
+        if group.given is None
+        for value in group.members
+    }
+    settled: set[str] = set()
+    for node in graph:
+        source, result = node.inputs[0], node.outputs[0].name or ""
+        if source is None or source.name not in members or result not in activations:
+            continue
+        given = activations[source.name or ""]
+        found = operator_of(node).fit(node, given, activations[result])
+        alike = members[source.name]
+        if found != given and result not in alike and settled.isdisjoint(alike):
+            activations.update(dict.fromkeys(alike, found))
+            settled.update([*alike, *members.get(result, ())])

@@ -31,6 +31,15 @@ def test_one_value(tmp_path, op, attributes):
     check_operator(tmp_path, lambda graph, x: graph.add(op, x, **attributes)[0], steps=3)
 
 
+@pytest.mark.parametrize("bounds", [(-1, 1), (0.5, None), (None, 1), (0, 6), (0, 4)])
+def test_limits(tmp_path, bounds):
+    def apply(graph, x):
+        given = ["" if limit is None else graph.constant(np.float32(limit)) for limit in bounds]
+        return graph.add("Clip", x, *given)[0]
+
+    check_operator(tmp_path, apply, steps=2)
+
+
 @pytest.mark.parametrize("slopes", [1, 8])
 def test_a_slope_a_channel(tmp_path, slopes):
     def apply(graph, x):
