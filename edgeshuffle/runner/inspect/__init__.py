@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from edgeshuffle.runner.inspect.dissolved import Dissolved
+
 _READERS: Final = {".onnx": "onnx_graph", ".tflite": "tflite_graph"}
 
 
@@ -41,7 +43,12 @@ class Inspection:
     `macs` are multiply-accumulates of convolutions and matrix products for one image,
     `parameters` the elements of constant weights and biases and `weight_bytes` their stored size.
     `moved_bytes` are the bytes that data-moving operators read and write. `wide_tensors` are the
-    tensors of rank 5 and more, which GPU delegates refuse.
+    tensors of rank 5 and more, which GPU delegates refuse. `inputs` and `outputs` have shapes, None
+    where these are open.
+
+    `unknown` are nodes whose MACs, or bytes that they move, cannot be told and are not counted.
+    `shuffles` are channel shuffles, and `dissolved` is what is left without them, of an ONNX file
+    that has any.
     """
 
     format: str
@@ -53,6 +60,11 @@ class Inspection:
     requantizations: tuple[Requantization, ...]
     wide_tensors: tuple[str, ...]
     transposes: int
+    inputs: dict[str, tuple[int, ...] | None]
+    outputs: dict[str, tuple[int, ...] | None]
+    unknown: tuple[str, ...] = ()
+    shuffles: int = 0
+    dissolved: Dissolved | None = None
 
 
 def inspect_file(path: Path) -> Inspection:

@@ -11,14 +11,17 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 import onnx
-from onnx import TensorProto, helper, inliner, numpy_helper, shape_inference
+from onnx import TensorProto, helper, inliner, numpy_helper
 
 from edgeshuffle.errors import ModelError
 from edgeshuffle.runner.inspect import Grid, Inspection, Requantization, bytes_moved
+from edgeshuffle.runner.inspect.dissolved import dissolve
+from edgeshuffle.runner.inspect.onnx_shapes import infer
+from edgeshuffle.runner.inspect.onnx_shuffles import count_shuffles
 from edgeshuffle.runner.operators import only_moves
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 _CONV_WEIGHT: Final = {"Conv": 1, "FusedConv": 1, "ConvInteger": 1, "QLinearConv": 3}
@@ -47,63 +50,94 @@ _PARAMETERS: Final = {
 }
 # Runtimes let Reshape and its kin share their input's memory, so only these copy.
 _COPIES: Final = {"Concat", "QLinearConcat", "Split", "Slice", "Gather", "Transpose", "Pad"}
+_MOVES: Final = {"Reshape", "Squeeze", "Unsqueeze", "Flatten", *_COPIES}
 # Besides those that the operator table has: files of others may hold them.
 _KEEPS_VALUES: Final = {"Expand", "Tile", "DepthToSpace", "SpaceToDepth", *_COPIES}
-# For shapes alone: a standard operator and the inputs it would have.
-_SHAPED_LIKE: Final = {
-    "QLinearAdd": ("Add", (0, 3)),
-    "QLinearMul": ("Mul", (0, 3)),
-    "QLinearGlobalAveragePool": ("GlobalAveragePool", (0,)),
-    "QLinearAveragePool": ("AveragePool", (0,)),
-    "QLinearReduceMean": ("ReduceMean", (0,)),
-    "QLinearLeakyRelu": ("LeakyRelu", (0,)),
-    "QLinearSigmoid": ("Sigmoid", (0,)),
-    "QLinearSoftmax": ("Softmax", (0,)),
-    "QGemm": ("Gemm", (0, 3)),
-    "FusedConv": ("Conv", (0, 1)),
-    "FusedGemm": ("Gemm", (0, 1)),
-    "FusedMatMul": ("MatMul", (0, 1)),
-}
 
 
 def read(path: Path) -> Inspection:
     """Inspect the file; raises ModelError."""
     try:
-        graph = _Graph(path, onnx.load(path))
-        return Inspection(
-            format="onnx",
-            ops=dict(sorted(Counter(node.op_type for node in graph.nodes).items())),
-            macs=sum(graph.macs(node) for node in graph.nodes),
-            parameters=sum(math.prod(constant.dims) for constant in graph.parameters()),
-            weight_bytes=sum(_size(constant) for constant in graph.parameters()),
-            moved_bytes=sum(graph.moved(node) for node in graph.nodes),
-            requantizations=tuple(graph.requantizations()),
-            wide_tensors=tuple(name for name, dims in graph.shapes.items() if len(dims) > 4),
-            transposes=sum(node.op_type == "Transpose" for node in graph.nodes),
-        )
-    except ModelError:
-        raise
+        return _inspected(path, onnx.load(path))
     # protobuf, onnx and numpy each raise errors of their own for damaged files.
     except Exception as err:
         reason = (str(err).splitlines() or [repr(err)])[0]
         raise ModelError(f"{path} cannot be read as ONNX ({reason}). Export it again.") from err
 
 
+def _inspected(path: Path, model: onnx.ModelProto) -> Inspection:
+    graph = _Graph(model)
+    parameters = graph.parameters()
+    shuffles = count_shuffles(graph)
+    unknown: dict[str, None] = {}
+    for node in graph.nodes:
+        if _subgraphs(node):
+            unknown[f"{node.name or node.op_type} ({node.op_type}: control flow)"] = None
+
+    def total(of: Callable[[onnx.NodeProto], int]) -> int:
+        found = 0
+        for node in graph.nodes:
+            try:
+                found += of(node)
+            except _UnknownShapeError as err:
+                unknown[f"{node.name or node.op_type} ({node.op_type}: shape of {err})"] = None
+        return found
+
+    return Inspection(
+        format="onnx",
+        ops=dict(sorted(Counter(_all_ops(graph.nodes)).items())),
+        macs=total(graph.macs),
+        parameters=sum(math.prod(constant.dims) for constant in parameters),
+        weight_bytes=sum(_size(constant) for constant in parameters),
+        moved_bytes=total(graph.moved),
+        requantizations=tuple(graph.requantizations()),
+        wide_tensors=tuple(name for name, dims in graph.shapes.items() if len(dims) > 4),
+        transposes=sum(node.op_type == "Transpose" for node in graph.nodes),
+        inputs=graph.ends(graph.inputs),
+        outputs=graph.ends(graph.outputs),
+        unknown=tuple(unknown),
+        shuffles=shuffles,
+        dissolved=dissolve(path, _counts) if shuffles else None,
+    )
+
+
+def _counts(model: onnx.ModelProto) -> tuple[int, int, int]:
+    """Shuffles, operators that move data, and the bytes that these move."""
+    graph = _Graph(model)
+    moving = [node for node in graph.nodes if node.op_type in _MOVES]
+    return count_shuffles(graph), len(moving), sum(map(graph.moved, moving))
+
+
+def _subgraphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    return [
+        graph
+        for attribute in node.attribute
+        for graph in ([attribute.g] if attribute.HasField("g") else attribute.graphs)
+    ]
+
+
+def _all_ops(nodes: Iterable[onnx.NodeProto]) -> Iterator[str]:
+    """Of control flow's inner graphs, too."""
+    for node in nodes:
+        if node.op_type != "Constant":
+            yield node.op_type
+        for graph in _subgraphs(node):
+            yield from _all_ops(graph.node)
+
+
+class _UnknownShapeError(Exception):
+    """The shape of this tensor is only known when the file runs."""
+
+
 class _Graph:
     """The main graph with its constants, shapes and links."""
 
-    def __init__(self, path: Path, model: onnx.ModelProto) -> None:
+    def __init__(self, model: onnx.ModelProto) -> None:
         if model.functions:
             model = inliner.inline_local_functions(model)
-        self.path = path
         self.constants: dict[str, TensorProto] = {t.name: t for t in model.graph.initializer}
         self.nodes: list[onnx.NodeProto] = []
         for node in model.graph.node:
-            if any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute):
-                raise ModelError(
-                    f"{path} has control flow ({node.op_type}), which is not supported. "
-                    "Simplify it with onnxsim."
-                )
             if node.op_type != "Constant":
                 self.nodes.append(node)
             elif node.attribute[0].name == "value":
@@ -113,52 +147,20 @@ class _Graph:
         for node in self.nodes:
             for name in node.input:
                 self.readers.setdefault(name, []).append(node)
-        self.shapes, self.types = self._infer(model)
-
-    def _infer(self, model: onnx.ModelProto) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
-        """Shapes and element types of all tensors that have a known one; a free batch is 1."""
-        double = onnx.ModelProto()
-        double.CopyFrom(model)
-        for value in double.graph.input:
-            dims = value.type.tensor_type.shape.dim
-            if len(dims) and not dims[0].HasField("dim_value"):
-                dims[0].dim_value = 1
-        for output in double.graph.output:
-            output.type.tensor_type.ClearField("shape")
-        # Inference stops at operators outside the standard, so they are replaced by their like.
-        for node in double.graph.node:
-            kept = list(node.input)
-            if node.op_type == "QLinearConcat":
-                kept, like = kept[2::3], "Concat"
-            elif node.op_type in _SHAPED_LIKE:
-                like, positions = _SHAPED_LIKE[node.op_type]
-                kept = [kept[position] for position in positions]
-            else:
-                continue
-            channels_last = any(a.name == "channels_last" and a.i for a in node.attribute)
-            if channels_last:
-                raise ModelError(f"{self.path} has {node.op_type} in NHWC. Export it again.")
-            del node.input[:]
-            node.input.extend(kept)
-            node.op_type, node.domain = like, ""
-        inferred = shape_inference.infer_shapes(double, data_prop=True).graph
-        shapes: dict[str, tuple[int, ...]] = {}
-        types: dict[str, int] = {}
-        for value in (*inferred.input, *inferred.value_info, *inferred.output):
-            tensor = value.type.tensor_type
-            types[value.name] = tensor.elem_type
-            if tensor.HasField("shape") and all(d.HasField("dim_value") for d in tensor.shape.dim):
-                shapes[value.name] = tuple(d.dim_value for d in tensor.shape.dim)
+        given = [value.name for value in model.graph.input]
+        self.inputs = [name for name in given if name not in self.constants]
+        self.outputs = [value.name for value in model.graph.output]
+        self.shapes, self.types = infer(model)
         for name, constant in self.constants.items():
-            shapes[name], types[name] = tuple(constant.dims), constant.data_type
-        return shapes, types
+            self.shapes[name], self.types[name] = tuple(constant.dims), constant.data_type
+
+    def ends(self, names: Iterable[str]) -> dict[str, tuple[int, ...] | None]:
+        """Inputs or outputs with their shapes, None where these are open."""
+        return {name: self.shapes.get(name) for name in names}
 
     def shape(self, name: str) -> tuple[int, ...]:
         if name not in self.shapes:
-            raise ModelError(
-                f"{self.path} does not fix the shape of '{name}'. "
-                "Give its inputs static shapes and simplify it with onnxsim."
-            )
+            raise _UnknownShapeError(name)
         return self.shapes[name]
 
     def macs(self, node: onnx.NodeProto) -> int:

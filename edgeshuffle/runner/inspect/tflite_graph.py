@@ -6,10 +6,12 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgeshuffle.errors import ModelError
 from edgeshuffle.runner.inspect import Grid, Inspection, Requantization, bytes_moved
+from edgeshuffle.runner.inspect.tflite_shuffles import count_shuffles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,10 +60,10 @@ def read(path: Path) -> Inspection:
     if content[4:8] != _IDENTIFIER:
         raise ModelError(f"{path} is not a TFLite file. Export it again.")
     try:
-        graph = _Graph(path, schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0)))
+        graph = _Graph(schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0)))
         return Inspection(
             format="tflite",
-            ops=dict(sorted(Counter(graph.op(node) for node in graph.nodes).items())),
+            ops=dict(sorted(Counter(graph.all_ops()).items())),
             macs=sum(graph.macs(node) for node in graph.nodes),
             parameters=sum(math.prod(graph.shape(index)) for index in graph.parameters()),
             weight_bytes=sum(graph.bytes(index) for index in graph.parameters()),
@@ -73,6 +75,10 @@ def read(path: Path) -> Inspection:
                 if len(graph.shape(index)) > 4
             ),
             transposes=sum(graph.op(node) == "TRANSPOSE" for node in graph.nodes),
+            inputs=graph.ends(graph.inputs),
+            outputs=graph.ends(graph.outputs),
+            unknown=tuple(sorted(set(graph.all_ops()) & _CONTROL_FLOW)),
+            shuffles=count_shuffles(graph),
         )
     except ModelError:
         raise
@@ -84,7 +90,7 @@ def read(path: Path) -> Inspection:
 class _Graph:
     """The main subgraph with its links."""
 
-    def __init__(self, path: Path, model: Any) -> None:
+    def __init__(self, model: Any) -> None:
         graph = model.subgraphs[0]
         self._codes: list[str] = [
             _OP_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)]
@@ -93,10 +99,25 @@ class _Graph:
         self._buffers = model.buffers
         self.tensors: list[Any] = graph.tensors
         self.nodes: list[Any] = graph.operators
+        self.inputs = [int(index) for index in graph.inputs]
+        self.outputs = [int(index) for index in graph.outputs]
         self.producer = {index: node for node in self.nodes for index in node.outputs}
-        for node in self.nodes:
-            if self.op(node) in _CONTROL_FLOW:
-                raise ModelError(f"{path} has control flow ({self.op(node)}): not supported.")
+        self._others = [node for other in model.subgraphs[1:] for node in other.operators]
+
+    def all_ops(self) -> Iterator[str]:
+        """Of control flow's inner graphs, too."""
+        return map(self.op, (*self.nodes, *self._others))
+
+    def ends(self, indices: list[int]) -> dict[str, tuple[int, ...] | None]:
+        """Inputs or outputs with their shapes."""
+        return {self.name(index): self.shape(index) for index in indices}
+
+    def integers(self, index: int) -> list[int] | None:
+        """A stored int32 vector's numbers."""
+        data = self._buffers[self.tensors[index].buffer].data
+        if data is None or _TYPE_NAMES[self.tensors[index].type] != "int32":
+            return None
+        return [int(number) for number in np.frombuffer(bytes(data), "<i4")]
 
     def op(self, node: Any) -> str:
         code: int = node.opcodeIndex

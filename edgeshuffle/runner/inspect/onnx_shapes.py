@@ -1,0 +1,112 @@
+"""Shapes and element types of an ONNX file's tensors, as far as they can be known."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import Final
+
+import onnx
+from onnx import shape_inference
+
+from edgeshuffle.memory import bounded_memory
+from edgeshuffle.quiet import quiet_stderr
+
+Shapes = dict[str, tuple[int, ...]]
+
+_SIMPLIFYING_BYTES: Final = 1 << 30
+# For shapes alone: a standard operator and the inputs it would have.
+_SHAPED_LIKE: Final = {
+    "QLinearAdd": ("Add", (0, 3)),
+    "QLinearMul": ("Mul", (0, 3)),
+    "QLinearGlobalAveragePool": ("GlobalAveragePool", (0,)),
+    "QLinearAveragePool": ("AveragePool", (0,)),
+    "QLinearReduceMean": ("ReduceMean", (0,)),
+    "QLinearLeakyRelu": ("LeakyRelu", (0,)),
+    "QLinearSigmoid": ("Sigmoid", (0,)),
+    "QLinearSoftmax": ("Softmax", (0,)),
+    "QGemm": ("Gemm", (0, 3)),
+    "FusedConv": ("Conv", (0, 1)),
+    "FusedGemm": ("Gemm", (0, 1)),
+    "FusedMatMul": ("MatMul", (0, 1)),
+}
+
+
+def infer(model: onnx.ModelProto) -> tuple[Shapes, dict[str, int]]:
+    """Of all tensors that have a known one; a free batch is 1.
+
+    Where the file computes shapes as it runs, those of the simplified model are taken.
+    """
+    double = _standard(model)
+    shapes, types = _inferred(double)
+    if any(name not in shapes for node in double.graph.node for name in node.output if name):
+        simplified = _simplified(double)
+        if simplified is not None:
+            more, kinds = _inferred(simplified)
+            shapes, types = {**more, **shapes}, {**kinds, **types}
+    return shapes, types
+
+
+def _standard(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy with what inference knows: it stops at operators outside the standard."""
+    double = onnx.ModelProto()
+    double.CopyFrom(model)
+    for value in double.graph.input:
+        dims = value.type.tensor_type.shape.dim
+        if len(dims) and not dims[0].HasField("dim_value"):
+            dims[0].dim_value = 1
+    for node in double.graph.node:
+        kept = list(node.input)
+        if any(a.name == "channels_last" and a.i for a in node.attribute):
+            continue
+        if node.op_type == "QLinearConcat":
+            kept, like = kept[2::3], "Concat"
+        elif node.op_type in _SHAPED_LIKE:
+            like, positions = _SHAPED_LIKE[node.op_type]
+            kept = [kept[position] for position in positions]
+        else:
+            continue
+        del node.input[:]
+        node.input.extend(kept)
+        node.op_type, node.domain = like, ""
+    return double
+
+
+def _inferred(model: onnx.ModelProto) -> tuple[Shapes, dict[str, int]]:
+    free = onnx.ModelProto()
+    free.CopyFrom(model)
+    # What a file says of its outputs may be of another batch.
+    for output in free.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    try:
+        inferred = shape_inference.infer_shapes(free, data_prop=True).graph
+    # A node that it cannot read, as of a domain that the file does not import, ends it.
+    except shape_inference.InferenceError:
+        inferred = free.graph
+    shapes: Shapes = {}
+    types: dict[str, int] = {}
+    for value in (*inferred.input, *inferred.value_info, *inferred.output):
+        tensor = value.type.tensor_type
+        types[value.name] = tensor.elem_type
+        if tensor.HasField("shape") and all(d.HasField("dim_value") for d in tensor.shape.dim):
+            shapes[value.name] = tuple(d.dim_value for d in tensor.shape.dim)
+    for constant in model.graph.initializer:
+        shapes[constant.name], types[constant.name] = tuple(constant.dims), constant.data_type
+    return shapes, types
+
+
+def _simplified(model: onnx.ModelProto) -> onnx.ModelProto | None:
+    """With constant shapes, as far as onnxsim finds them; None where it cannot."""
+    import onnxsim
+
+    try:
+        with (
+            contextlib.redirect_stdout(io.StringIO()),
+            quiet_stderr(),
+            bounded_memory(_SIMPLIFYING_BYTES + 8 * model.ByteSize()),
+        ):
+            found: onnx.ModelProto = onnxsim.simplify(model, check_n=0, skip_fuse_bn=True)[0]
+    # What it cannot simplify is still to be counted; onnxsim has errors of many types.
+    except Exception:
+        return None
+    return found
