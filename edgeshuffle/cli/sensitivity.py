@@ -38,7 +38,7 @@ def command(
     *,
     as_json: bool,
 ) -> None:
-    """Quantize each layer of ARTIFACT alone, and rank them by what it does to the logits.
+    """Quantize each layer of ARTIFACT alone, and rank them by what it does to the outputs.
 
     Without ARTIFACT, the newest one under build/. `edgeshuffle export --max-drop` leaves the
     noisiest layers in float.
@@ -69,7 +69,8 @@ def _show(found: Sensitivity, top: int | None) -> None:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("INT8 layer", overflow="fold")
     table.add_column("kind", no_wrap=True)
-    for heading in ("M MACs", "SQNR dB", "agree %", "noise %"):
+    agrees = ("agree %",) if found.agreement is not None else ()
+    for heading in ("M MACs", "SQNR dB", *agrees, "noise %"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     shown = found.layers[:top]
@@ -80,7 +81,7 @@ def _show(found: Sensitivity, top: int | None) -> None:
             layer.kind,
             f"{layer.macs / 1e6:.2f}",
             _db(layer.sqnr_db),
-            f"{layer.agreement:.1f}",
+            *([f"{layer.agreement:.1f}"] if layer.agreement is not None else ()),
             f"{layer.noise_share:.1f}",
             "#" * round(_BAR * layer.noise_share / widest),
         )
@@ -89,9 +90,13 @@ def _show(found: Sensitivity, top: int | None) -> None:
     if rest:
         console.print(f"and {rest} layers with less noise (all without --top)")
     console.print(
-        f"All {len(found.layers)} together: SQNR {_db(found.sqnr_db)} dB, agreement "
-        f"{found.agreement:.1f} %. Noise is each layer's share of the sum of all."
+        f"All {len(found.layers)} together: SQNR {_db(found.sqnr_db)} dB"
+        f"{'' if found.agreement is None else f', agreement {found.agreement:.1f} %'}. Noise is "
+        "each layer's share of the sum of all."
     )
+    if len(found.outputs) > 1:
+        each = ", ".join(f"{name} {_db(value)}" for name, value in found.outputs.items())
+        console.print(f"Each output's SQNR in dB: {each}.", markup=False)
 
 
 def _db(value: float | None) -> str:

@@ -27,5 +27,10 @@ class OnnxSession:
         self._name = self._session.get_inputs()[0].name
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """Float32 logits (num_classes,) of a float32 (1, 3, R, R) image."""
-        return np.asarray(self._session.run(None, {self._name: image})[0]).reshape(-1)
+        """The first output's float32 values in one row, for a float32 (1, C, H, W) image."""
+        return self.outputs(image)[0]
+
+    def outputs(self, image: np.ndarray) -> list[np.ndarray]:
+        """Each output's float32 values in one row."""
+        found = self._session.run(None, {self._name: image})
+        return [np.asarray(value, np.float32).reshape(-1) for value in found]

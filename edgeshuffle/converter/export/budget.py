@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeshuffle.converter.emit.onnx_session import OnnxSession
-from edgeshuffle.converter.sensitivity.layers import logits, rank
+from edgeshuffle.converter.sensitivity.layers import outputs, rank
 from edgeshuffle.errors import DataError, GateError
 from edgeshuffle.metrics import standard_error
 
@@ -99,7 +99,7 @@ class _Search:
             )
         self.model, self.plan, self.images, self.progress = model, plan, images, progress
         self.float = OnnxSession(reference, None)
-        self.expected = logits(self.float, images).argmax(1)
+        self.expected = outputs(self.float, images)[0].argmax(1)
         self.known: dict[frozenset[str], Loss] = {}
 
     def loss(self, kept: Sequence[str]) -> Loss:
@@ -132,8 +132,9 @@ class _Search:
             self.model,
             self.plan,
             some,
-            logits(self.float, some),
+            outputs(self.float, some),
             lambda done, total: self.progress("rank layers", done, total),
+            classifies=True,
         )
         order = [layer.name for layer in layers]
         most = int(_MOST * len(order))

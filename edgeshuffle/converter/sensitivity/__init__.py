@@ -41,8 +41,9 @@ class SensitivityOptions:
 class Sensitivity:
     """The layers, the most sensitive first, and all of them in INT8 together.
 
-    `sqnr_db` of the logits is None without quantization noise, `agreement` in percent of the `n`
-    images.
+    `sqnr_db` is None without quantization noise; that of several outputs is of their mean noise
+    over signal, and `outputs` has each one's. `agreement` is in percent of the `n` images, None of
+    what is no classifier.
     """
 
     model: str
@@ -51,7 +52,8 @@ class Sensitivity:
     data: str
     n: int
     sqnr_db: float | None
-    agreement: float
+    agreement: float | None
+    outputs: dict[str, float | None]
     layers: tuple[LayerSensitivity, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -102,33 +104,40 @@ def _resolve(options: SensitivityOptions) -> _Request:
 def _sensitivity(request: _Request, progress: Progress) -> Sensitivity:
     from edgeshuffle.converter.emit.onnx_session import OnnxSession
     from edgeshuffle.converter.quant import quantize
-    from edgeshuffle.converter.sensitivity.layers import logits, rank
-    from edgeshuffle.metrics import agreement, none_if_equal, sqnr_db
+    from edgeshuffle.converter.sensitivity.layers import agreed, noise, outputs, rank
+    from edgeshuffle.metrics import decibels, none_if_equal, sqnr_db
 
     model = _float_model(request.artifact, request.file)
     quantized = quantize(model, request.images, request.recipe, progress)
     kept = list(request.images)
-    expected = logits(OnnxSession(model, None), kept)
-    if not expected.any():
+    expected = outputs(OnnxSession(model, None), kept)
+    classifies = request.artifact.manifest.num_classes is not None
+    if not any(values.any() for values in expected):
         raise ModelError(
-            f"{request.artifact.folder}: the float file gives zero for every class of every image, "
-            "so no quantization error can be compared with it. Check the weights."
+            f"{request.artifact.folder}: the float file gives only zeros for every image, so no "
+            "quantization error can be compared with it. Check the weights."
         )
-    found = logits(OnnxSession(quantized.model, quantized.plan), kept)
+    found = outputs(OnnxSession(quantized.model, quantized.plan), kept)
     return Sensitivity(
         model=request.artifact.manifest.model,
         recipe=request.recipe.name,
         calibrator=request.recipe.calibrator,
         data=str(request.data),
         n=len(kept),
-        sqnr_db=none_if_equal(sqnr_db(expected, found)),
-        agreement=agreement(expected, found),
+        sqnr_db=none_if_equal(decibels(1.0, noise(expected, found))),
+        agreement=agreed(expected, found, classifies=classifies),
+        outputs={
+            end.name: none_if_equal(sqnr_db(one, other))
+            for end, one, other in zip(request.file.outputs, expected, found, strict=True)
+            if one.any()
+        },
         layers=rank(
             quantized.model,
             quantized.plan,
             kept,
             expected,
             lambda done, total: progress("layers", done, total),
+            classifies=classifies,
         ),
     )
 

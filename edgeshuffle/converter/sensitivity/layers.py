@@ -19,15 +19,17 @@ if TYPE_CHECKING:
 
     from edgeshuffle.converter.plan import QuantPlan
 
+    Outputs = list[np.ndarray]
+
 
 @dataclass(frozen=True, kw_only=True)
 class LayerSensitivity:
     """One convolution in INT8, by the name of its output, and all others in float.
 
     `kind` is `dense`, `pointwise` or `depthwise`, `macs` counts multiply-accumulates an image.
-    `sqnr_db` is the signal to quantization noise ratio of the logits, None without any,
+    `sqnr_db` is the signal to quantization noise ratio of the outputs, None without any noise,
     `noise_share` the percentage of the sum of all layers' quantization noise, and `agreement` the
-    percentage of images with the float model's largest class.
+    percentage of images with the float model's largest class, None of what is no classifier.
     """
 
     name: str
@@ -35,40 +37,54 @@ class LayerSensitivity:
     macs: int
     sqnr_db: float | None
     noise_share: float
-    agreement: float
+    agreement: float | None
 
 
-def logits(run: OnnxSession, images: Iterable[np.ndarray]) -> np.ndarray:
-    """Logits (n, num_classes) of float32 (1, 3, R, R) images."""
-    return np.stack([run(image) for image in images])
+def outputs(run: OnnxSession, images: Iterable[np.ndarray]) -> Outputs:
+    """Each output's values (n, ...) for float32 (1, C, H, W) images."""
+    rows = [run.outputs(image) for image in images]
+    return [np.stack(values) for values in zip(*rows, strict=True)]
+
+
+def noise(expected: Outputs, found: Outputs) -> float:
+    """Quantization noise over signal, the mean of all outputs that have a signal."""
+    each = [energies(one, other) for one, other in zip(expected, found, strict=True)]
+    return float(np.mean([error / signal for signal, error in each if signal]))
+
+
+def agreed(expected: Outputs, found: Outputs, *, classifies: bool) -> float | None:
+    """Percent of the images with the same largest class, of a classifier."""
+    return agreement(expected[0], found[0]) if classifies else None
 
 
 def rank(
     model: ir.Model,
     plan: QuantPlan,
     images: Sequence[np.ndarray],
-    expected: np.ndarray,
+    expected: Outputs,
     progress: Callable[[int, int], None],
+    *,
+    classifies: bool,
 ) -> tuple[LayerSensitivity, ...]:
-    """Layers of the plan, the most sensitive first; `expected` are the float model's logits."""
+    """Layers of the plan, the most sensitive first; `expected` is what the float model gives."""
     nodes = [node for node in model.graph if (node.outputs[0].name or "") in plan.convs]
     noises, agreements = [], []
     for done, node in enumerate(nodes):
         progress(done, len(nodes))
-        found = logits(OnnxSession(model, plan.only([node.outputs[0].name or ""])), images)
-        noises.append(energies(expected, found)[1])
-        agreements.append(agreement(expected, found))
+        found = outputs(OnnxSession(model, plan.only([node.outputs[0].name or ""])), images)
+        noises.append(noise(expected, found))
+        agreements.append(agreed(expected, found, classifies=classifies))
     progress(len(nodes), len(nodes))
-    signal, total = energies(expected, expected)[0], sum(noises) or 1.0
+    total = sum(noises) or 1.0
     layers = [
         LayerSensitivity(
             name=node.outputs[0].name or "",
             kind=kind_of(node),
             macs=operator_of(node).cost(node).macs,
-            sqnr_db=none_if_equal(decibels(signal, noise)),
-            noise_share=100 * noise / total,
-            agreement=agreed,
+            sqnr_db=none_if_equal(decibels(1.0, alone)),
+            noise_share=100 * alone / total,
+            agreement=same,
         )
-        for node, noise, agreed in zip(nodes, noises, agreements, strict=True)
+        for node, alone, same in zip(nodes, noises, agreements, strict=True)
     ]
     return tuple(sorted(layers, key=lambda layer: -layer.noise_share))
