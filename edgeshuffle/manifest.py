@@ -22,6 +22,7 @@ _MAX_COUNT: Final = 2**31 - 1
 _MAX_BYTES: Final = 2**32
 _MAX_MANIFEST: Final = 16 * 2**20
 _MAX_OUTPUTS: Final = 64
+_MAX_INPUT: Final = 2**28
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,199}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -111,6 +112,8 @@ class ModelFile:
         if not _SHA256.fullmatch(self.sha256):
             raise ValueError(f"'{self.path}' has no sha256")
         self.input.check()
+        if math.prod(self.input.shape) > _MAX_INPUT:
+            raise ValueError(f"'{self.path}' cannot read {math.prod(self.input.shape)} values")
         if not 1 <= len(self.outputs) <= _MAX_OUTPUTS:
             raise ValueError(f"'{self.path}' cannot have {len(self.outputs)} outputs")
         for output in self.outputs:

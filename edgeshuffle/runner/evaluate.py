@@ -186,7 +186,7 @@ def _shapes(file: ModelFile) -> list[tuple[int, ...]]:
 def _session(file: ModelFile, path: Path, threads: int) -> Session:
     runtime = RUNTIMES[file.runtime]
     try:
-        return runtime.open_session(str(path), threads)
+        session = runtime.open_session(str(path), threads)
     # Each runtime has error types of its own for a model that it refuses.
     except Exception as err:
         reason = (str(err).splitlines() or [repr(err)])[0]
@@ -194,3 +194,9 @@ def _session(file: ModelFile, path: Path, threads: int) -> Session:
             f"{file.runtime} cannot load {path} ({reason}). Export it again, or leave this runtime "
             "out with `runtimes`."
         ) from err
+    if session.input_shape != file.input.as_nchw:
+        raise ArtifactError(
+            f"{path} reads {session.input_shape}, and its manifest says {file.input.as_nchw}. "
+            "Export it again."
+        )
+    return session

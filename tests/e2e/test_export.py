@@ -231,7 +231,7 @@ class TestRefusals:
         assert len(capsys.readouterr().err.splitlines()) == 1
 
     def test_a_width_that_does_not_exist(self, capsys):
-        refused(capsys, UnknownNameError, "Known: 0.5, 1.0", "export", "--width", "0.7")
+        refused(capsys, UnknownNameError, "Known: 0.25, 0.33, 0.5, 1.0", "export", "--width", "0.7")
 
     def test_a_width_without_demo_weights(self, capsys):
         refused(capsys, WeightsError, "--weights", "export", "--width", "2.0")

@@ -120,6 +120,18 @@ def test_on_a_device_files_are_compared_with_those_there_and_here(tmp_path, data
             assert first.same_device_db is None
 
 
+def test_an_input_that_the_manifest_does_not_know_is_refused(tmp_path, data):
+    made = detector(tmp_path / "made")
+    changed = json.loads((made.folder / "manifest.json").read_text())
+    changed["preprocess"]["crop"] = [4, 6]
+    for file in changed["files"]:
+        sides = slice(2, 4) if file["format"] == "onnx" else slice(1, 3)
+        file["input"]["shape"][sides] = [4, 6]
+    (made.folder / "manifest.json").write_text(json.dumps(changed))
+    with pytest.raises(ArtifactError, match=r"reads \(1, 3, 4, 5\), and its manifest says"):
+        evaluate(EvaluateOptions(artifact=type(made).load(made.folder), data=data))
+
+
 def test_outputs_that_the_manifest_does_not_know_are_refused(tmp_path, data):
     made = detector(tmp_path / "made")
     text = (made.folder / "manifest.json").read_text()
