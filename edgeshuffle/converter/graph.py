@@ -33,6 +33,16 @@ def shape_of(value: ir.Value) -> tuple[int, ...]:
     return tuple(int(size) for size in value.shape)  # type: ignore[arg-type]
 
 
+def type_of(value: ir.Value) -> int:
+    """A value's element type in ONNX's numbers; float32 where none is told."""
+    return int(ir.DataType.FLOAT if value.dtype is None else value.dtype)
+
+
+def is_float(value: ir.Value) -> bool:
+    """Whether a value holds float32 numbers, as all do that are quantized."""
+    return type_of(value) == int(ir.DataType.FLOAT)
+
+
 def nhwc(shape: Sequence[int]) -> tuple[int, ...]:
     """The NHWC shape of an NCHW one; other ranks stay."""
     return (shape[0], *shape[2:], shape[1]) if len(shape) == 4 else tuple(shape)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgeshuffle.converter import graph as g
-from edgeshuffle.converter.operators import Scale, operator_of
+from edgeshuffle.converter.operators import Scale, is_conv, operator_of
 from edgeshuffle.converter.operators.fused import fused, is_fused, results
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def conv_names(graph: ir.Graph) -> tuple[str, ...]:
     """All convolutions, by the names that plans have for them, in order."""
-    return tuple(node.outputs[0].name or "" for node in graph if node.op_type == "Conv")
+    return tuple(node.outputs[0].name or "" for node in graph if is_conv(node))
 
 
 def float_values(graph: ir.Graph, plan: QuantPlan) -> frozenset[ir.Value]:
@@ -37,7 +37,7 @@ def float_values(graph: ir.Graph, plan: QuantPlan) -> frozenset[ir.Value]:
     for node in nodes:
         scale = operator_of(node).scale
         read = [value in possible for _, value in g.data_inputs(node)]
-        if node.op_type == "Conv":
+        if is_conv(node):
             floats = (node.outputs[0].name or "") not in plan.convs
         elif node in tail:
             floats = scale in (Scale.FLOAT, Scale.GIVEN) or any(read)
@@ -62,6 +62,6 @@ def _tail(nodes: Sequence[ir.Node]) -> set[ir.Node]:
     found: set[ir.Node] = set()
     for node in reversed(nodes):
         readers = {reader for value in results(node) for reader in value.consumers()}
-        if node.op_type != "Conv" and readers <= found:
+        if not is_conv(node) and readers <= found:
             found.add(node)
     return found

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import onnx
+from onnx import helper
 
 from edgeshuffle.artifact import TensorInfo
 from edgeshuffle.converter import graph as g
@@ -46,4 +47,5 @@ def emit(
 def _end(value: ir.Value) -> TensorInfo:
     shape = g.shape_of(value)
     layout = layout_of(len(shape), "NCHW")
-    return TensorInfo(name=value.name or "", shape=shape, dtype="float32", layout=layout)
+    dtype = np.dtype(helper.tensor_dtype_to_np_dtype(g.type_of(value))).name
+    return TensorInfo(name=value.name or "", shape=shape, dtype=dtype, layout=layout)

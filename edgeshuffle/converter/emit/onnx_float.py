@@ -71,17 +71,17 @@ def finished(
 ) -> onnx.ModelProto:
     """A model with the graph's ends, float32 (1, 3, R, R) and (1, num_classes), and these nodes."""
     ends = [
-        [
-            helper.make_tensor_value_info(v.name or "", onnx.TensorProto.FLOAT, g.shape_of(v))
-            for v in values
-        ]
+        [helper.make_tensor_value_info(v.name or "", g.type_of(v), g.shape_of(v)) for v in values]
         for values in (model.graph.inputs, model.graph.outputs)
     ]
     inputs, outputs = ends
+    known = {domain for domain, _ in opsets}
+    used = {node.domain for node in nodes} - known
+    others = [item for item in model.graph.opset_imports.items() if item[0] in used]
     graph = helper.make_graph(nodes, "shufflenet", inputs, outputs, constants)
     proto = helper.make_model(
         graph,
-        opset_imports=[helper.make_opsetid(*opset) for opset in opsets],
+        opset_imports=[helper.make_opsetid(*opset) for opset in (*opsets, *others)],
         producer_name="edgeshuffle",
     )
     proto.ir_version = IR_VERSION

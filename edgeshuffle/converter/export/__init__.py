@@ -20,11 +20,12 @@ from edgeshuffle.converter.export.resolve import BUILD, resolve
 from edgeshuffle.converter.export.source import Source, open_source
 from edgeshuffle.converter.passes import run_passes
 from edgeshuffle.dataset import ImageSet, open_images
-from edgeshuffle.errors import needs_extra
+from edgeshuffle.errors import ModelError, needs_extra
 from edgeshuffle.packaged import CALIBRATION_IMAGES
 from edgeshuffle.progress import silent
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from edgeshuffle.converter.export.quantization import Int8
@@ -59,7 +60,7 @@ def export(options: ExportOptions, progress: Progress | None = None) -> Exported
 
 def _export(request: ExportRequest, report: Progress) -> Exported:
     from edgeshuffle.converter.frontend import to_ir
-    from edgeshuffle.converter.operators.check import check_core
+    from edgeshuffle.converter.operators.check import keep
     from edgeshuffle.converter.quant.float_run import check_finite
 
     report("load", 0, 1)
@@ -69,14 +70,15 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
     model = to_ir(source.proto)
     source = dataclasses.replace(source, proto=None)
     logs = run_passes(model)
-    check_core(model)
+    kept = keep(model)
+    formats = _formats(request.formats, kept)
     check_finite(model)
     int8 = None if request.int8 is None else make_int8(request.int8, source, model, report)
 
     report("write", 0, 1)
     with atomic_folder(target, overwrite=request.overwrite) as folder:
         forms = [Form("fp32", model, None), *(() if int8 is None else (int8.form,))]
-        files = write_models(forms, source.name, request.formats, folder)
+        files = write_models(forms, source.name, formats, folder)
         labels = write_labels(source.labels, files, folder)
         checked = _checked_images(source, int8)
         steps = None if int8 is None else int8.steps
@@ -101,9 +103,25 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
     artifact = Artifact(target, manifest, hashlib.sha256(text).hexdigest(), source.labels)
     notes = (*source.notes, *request.notes)
     if int8 is not None:
-        notes = (*notes, *int8.notes, *budget_notes(int8, artifact, request.formats))
+        notes = (*notes, *int8.notes, *budget_notes(int8, artifact, formats))
+    if kept:
+        without = "" if formats == request.formats else "; there is no TFLite file without them"
+        notes = (*notes, f"kept in float, as they are: {'; '.join(kept)}{without}")
     left = tuple(f"{log.name}: {reason}" for log in logs for reason in log.outcome.left)
     return Exported(artifact, (*notes, *left))
+
+
+def _formats(
+    asked: Mapping[str, Mapping[str, str]], kept: Sequence[str]
+) -> Mapping[str, Mapping[str, str]]:
+    """Those that can be written; raises ModelError where none can."""
+    written = {name: choices for name, choices in asked.items() if name == "onnx" or not kept}
+    if not written:
+        raise ModelError(
+            f"These cannot be written as {' or '.join(asked)}: {'; '.join(kept)}. Give "
+            "`formats=onnx`, where they stay as they are, in float."
+        )
+    return written
 
 
 def _with_labels(source: Source, request: ExportRequest) -> Source:

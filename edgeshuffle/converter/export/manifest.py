@@ -100,7 +100,7 @@ def version_of(name: str) -> str:
 
 def _size(model: ir.Model) -> tuple[int, int]:
     """Multiply-accumulates an image, and parameters after folding."""
-    from edgeshuffle.converter.operators import operator_of
+    from edgeshuffle.converter.operators import is_conv, operator_of
 
-    costs = [operator_of(node).cost(node) for node in model.graph if node.op_type == "Conv"]
+    costs = [operator_of(node).cost(node) for node in model.graph if is_conv(node)]
     return sum(cost.macs for cost in costs), sum(cost.parameters for cost in costs)

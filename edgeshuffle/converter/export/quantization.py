@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.export.files import Form, write_models
 from edgeshuffle.converter.export.proof import MIXED_STEPS, WHOLE_STEPS, Steps
 from edgeshuffle.converter.precision import conv_names
@@ -56,7 +57,10 @@ class Int8:
         graph, plan = self.quantized.model.graph, self.quantized.plan
         mixed = set(conv_names(graph)) - set(plan.convs)
         return Steps(
-            tuple(plan.activations[value.name or ""].scale for value in graph.outputs),
+            tuple(
+                plan.activations[value.name or ""].scale if g.is_float(value) else 1.0
+                for value in graph.outputs
+            ),
             MIXED_STEPS if mixed else WHOLE_STEPS,
         )
 
@@ -87,8 +91,6 @@ def make_int8(asked: Quantization, source: Source, model: ir.Model, report: Prog
 
 
 def _evaluation(drop: DropLimit, source: Source, model: ir.Model) -> ImageSet:
-    from edgeshuffle.converter import graph as g
-
     shape = g.shape_of(model.graph.outputs[0])
     if len(model.graph.outputs) > 1 or len(shape) < 2 or math.prod(shape) != shape[1]:
         raise ModelError(

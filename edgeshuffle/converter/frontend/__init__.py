@@ -26,7 +26,7 @@ def to_ir(proto: onnx.ModelProto) -> ir.Model:
     from onnx_ir.passes.common import LiftConstantsToInitializersPass
 
     from edgeshuffle.converter.operators import IR_VERSION
-    from edgeshuffle.converter.operators.check import check_known
+    from edgeshuffle.converter.operators.check import check_given
 
     try:
         # The check reports its progress on stdout. Constants that a model computes of little can
@@ -45,5 +45,5 @@ def to_ir(proto: onnx.ModelProto) -> ir.Model:
     model.ir_version = IR_VERSION
     model.functions.clear()
     LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
-    check_known(model)
+    check_given(model)
     return model

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from edgeshuffle.converter.operators.kept import OPERATOR as KEPT
+from edgeshuffle.converter.operators.kept import is_marked
 from edgeshuffle.converter.operators.operator import (
     Activation,
     Channels,
@@ -33,6 +35,8 @@ __all__ = [
     "Cost",
     "Operator",
     "Scale",
+    "is_conv",
+    "is_kept",
     "is_known",
     "operator_of",
     "shapes",
@@ -62,5 +66,17 @@ def is_known(node: ir.Node) -> bool:
 
 
 def operator_of(node: ir.Node) -> Operator:
-    """What is known of the node's kind; raises KeyError for one that is not in the table."""
+    """What is known of the node's kind: `kept` where it has no place in the table."""
+    if is_marked(node) or not is_known(node):
+        return KEPT
     return OPERATORS[KINDS[node.op_type]].OPERATOR
+
+
+def is_kept(node: ir.Node) -> bool:
+    """Whether the node stays as it is, in float."""
+    return operator_of(node) is KEPT
+
+
+def is_conv(node: ir.Node) -> bool:
+    """Whether the node is a convolution that can have integers."""
+    return node.op_type == "Conv" and not is_kept(node)

@@ -48,14 +48,16 @@ def quantize(
     and +0.3 dB (x1.0). `progress` is called with a stage, and how much of how much is done. Raises
     DataError without images, and ModelError where the network computes NaN or infinity.
     """
-    recipe.check_fits([node for node in model.graph if node.op_type == "Conv"])
+    from edgeshuffle.converter.operators import is_conv
+
+    recipe.check_fits([node for node in model.graph if is_conv(node)])
     made = _planned(model, images, recipe, progress or silent)
     if not recipe.layers:
         return made
     names = [
         node.outputs[0].name or ""
         for node in made.model.graph
-        if node.op_type == "Conv" and not recipe.stays_float(node)
+        if is_conv(node) and not recipe.stays_float(node)
     ]
     return dataclasses.replace(made, plan=made.plan.only(names))
 

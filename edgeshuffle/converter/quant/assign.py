@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeshuffle.converter import graph as g
-from edgeshuffle.converter.operators import operator_of
+from edgeshuffle.converter.operators import is_conv, operator_of
 from edgeshuffle.converter.operators.fused import fused
 from edgeshuffle.converter.plan import QMAX, QConv, QParams, QuantPlan, params_of_range
 
@@ -72,7 +72,7 @@ def assign(
     _fit(graph, groups, activations)
     convs = {}
     for node in graph:
-        if node.op_type != "Conv":
+        if not is_conv(node):
             continue
         weight = g.constant(node.inputs[1])
         source = node.inputs[0]

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from edgeshuffle.converter import graph as g
-from edgeshuffle.converter.operators import operator_of
+from edgeshuffle.converter.operators import is_conv, operator_of
 from edgeshuffle.converter.operators.conv import convolve
 from edgeshuffle.converter.operators.fused import fused, is_fused, results
 from edgeshuffle.converter.operators.relu import activate
@@ -24,7 +24,7 @@ from edgeshuffle.converter.quant.simulate import fake_quantize, rounds
 from edgeshuffle.dataset import spread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import onnx_ir as ir
 
@@ -106,6 +106,7 @@ def reconstruct(
     given = graph.inputs[0]
     networks.start(given)
     nodes = list(graph)
+    needed = _before_layers(nodes)
     reads: dict[ir.Value, int] = {}
     for node in nodes:
         for _, value in g.data_inputs(node):
@@ -113,7 +114,7 @@ def reconstruct(
     with torch.inference_mode():
         for done, node in enumerate(nodes):
             builder.progress(stage, done, len(nodes))
-            if not is_fused(node):
+            if not is_fused(node) and node in needed:
                 networks.step(node)
             for _, value in g.data_inputs(node):
                 reads[value] -= 1
@@ -121,6 +122,16 @@ def reconstruct(
                     networks.forget(value)
     builder.progress(stage, len(nodes), len(nodes))
     return QuantPlan(plan.activations, networks.convs)
+
+
+def _before_layers(nodes: Sequence[ir.Node]) -> set[ir.Node]:
+    """The convolutions, and all whose values reach one."""
+    found: set[ir.Node] = set()
+    for node in reversed(nodes):
+        readers = {reader for value in node.outputs for reader in value.consumers()}
+        if is_conv(node) or readers & found:
+            found.add(node)
+    return found
 
 
 def _chosen(images: Images) -> torch.Tensor:
@@ -150,7 +161,7 @@ class _SideBySide:
         self.quantized.pop(value, None)
 
     def step(self, node: ir.Node) -> None:
-        if node.op_type == "Conv":
+        if is_conv(node):
             self._conv(node)
             return
         sources = [value for _, value in g.data_inputs(node)]

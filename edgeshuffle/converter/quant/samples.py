@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.operators import Scale, operator_of
-from edgeshuffle.converter.operators.fused import fused
+from edgeshuffle.converter.operators.fused import results
 from edgeshuffle.converter.passes.dissolve_shuffle.trace import channel_count
 from edgeshuffle.converter.quant.float_run import FloatRun
 from edgeshuffle.converter.quant.images import count_images
@@ -36,7 +37,8 @@ class Channels:
 def sampled_values(graph: ir.Graph) -> list[ir.Value]:
     """The values that bring new numbers: the input, and what does not have its input's scale."""
     made = [node for node in graph if operator_of(node).scale is not Scale.TIED]
-    return [graph.inputs[0], *(fused(node).output for node in made)]
+    values = [value for node in made for value in results(node) if g.is_float(value)]
+    return [graph.inputs[0], *values]
 
 
 def sample(

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from edgeshuffle.converter import graph as g
-from edgeshuffle.converter.operators import Scale, operator_of
+from edgeshuffle.converter.operators import Scale, is_conv, operator_of
 from edgeshuffle.converter.operators.conv import convolve
 from edgeshuffle.converter.operators.fused import fused, is_fused, results
 from edgeshuffle.converter.operators.relu import activate
@@ -55,7 +55,7 @@ def quantized_outputs(model: ir.Model, plan: QuantPlan, images: torch.Tensor) ->
             if is_fused(node):
                 continue
             inputs = [values[value] for _, value in g.data_inputs(node)]
-            if node.op_type == "Conv":
+            if is_conv(node):
                 result, layer = fused(node), plan.convs[node.outputs[0].name or ""]
                 weight = torch.from_numpy(layer.weight * layer.scales[:, None, None, None])
                 bias = torch.from_numpy((layer.bias * layer.bias_scales).astype(np.float32))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.operators import Scale, operator_of
-from edgeshuffle.converter.operators.fused import fused, is_fused
+from edgeshuffle.converter.operators.fused import fused, is_fused, results
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -60,7 +60,9 @@ def tie(graph: ir.Graph, *, requantize: bool = False) -> tuple[Group, ...]:
         if is_fused(node):
             continue
         if operator_of(node).scale is not Scale.TIED:
-            add(fused(node).output)
+            for value in results(node):
+                if g.is_float(value):
+                    add(value)
             if operator_of(node).scale is Scale.GIVEN:
                 given[fused(node).output] = operator_of(node).grid(node)
             continue

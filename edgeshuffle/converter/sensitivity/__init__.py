@@ -169,11 +169,11 @@ def _float_file(artifact: Artifact) -> ModelFile:
 def _float_model(artifact: Artifact, file: ModelFile) -> ir.Model:
     from edgeshuffle.converter.frontend import to_ir
     from edgeshuffle.converter.frontend.onnx_file import read_onnx
-    from edgeshuffle.converter.operators.check import check_core
+    from edgeshuffle.converter.operators.check import keep
     from edgeshuffle.converter.passes import run_passes
 
     model = to_ir(read_onnx(artifact.path(file), None))
     artifact.check_files([file])
     run_passes(model)
-    check_core(model)
+    keep(model)
     return model

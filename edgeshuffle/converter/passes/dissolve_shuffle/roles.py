@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgeshuffle.converter import graph as g
-from edgeshuffle.converter.operators import Channels, is_known, operator_of
+from edgeshuffle.converter.operators import Channels, operator_of
 from edgeshuffle.converter.passes.dissolve_shuffle.trace import channel_count, is_row
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def roles_of(trace: Trace, number: dict[ir.Value, int]) -> list[Channels]:
 def _role(node: ir.Node, readings: list[Reading]) -> Channels:
     rows = [*(reading.value for reading in readings), *node.outputs]
     inputs = g.data_inputs(node)
-    if not is_known(node) or len(node.outputs) != 1 or not all(map(is_row, rows)):
+    if len(node.outputs) != 1 or not all(map(is_row, rows)):
         return Channels.FIXED
     role = operator_of(node).role(node)
     if role is Channels.JOINT and len(inputs) == 1:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeshuffle.converter import graph as g
-from edgeshuffle.converter.operators import Channels, is_known, operator_of, where
+from edgeshuffle.converter.operators import Channels, operator_of, where
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -23,7 +23,7 @@ _MAX_INT32: Final = np.iinfo(np.int32).max
 
 def is_move(node: ir.Node) -> bool:
     """Whether the operator only rearranges elements of its run-time inputs."""
-    return is_known(node) and operator_of(node).channels is Channels.MOVES
+    return operator_of(node).channels is Channels.MOVES
 
 
 def is_row(value: ir.Value) -> bool:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeshuffle.converter import graph as g
-from edgeshuffle.converter.operators import operator_of
+from edgeshuffle.converter.operators import is_conv, operator_of
 from edgeshuffle.converter.operators.fused import fused
 from edgeshuffle.converter.passes.dissolve_shuffle.trace import channel_count
 from edgeshuffle.converter.quant.channels import Flow, by_groups, flow
@@ -77,7 +77,7 @@ def equalize(graph: ir.Graph, samples: dict[str, Channels]) -> None:
             exponent = 1.0 if _all_depthwise(flowing, number) else _DENSE_EXPONENT
             scales[number] = (half / half.max()) ** exponent
     for node in list(graph):
-        if node.op_type == "Conv" and node in flowing.by_node:
+        if is_conv(node) and node in flowing.by_node:
             _rescale(graph, flowing, node, scales, offsets)
 
 
@@ -133,7 +133,7 @@ def _free(flowing: Flow) -> list[bool]:
     for number in reversed(range(len(values))):
         node = values[number].producer()
         made = node is not None and (
-            (node.op_type == "Conv" and fused(node).activation != "relu6") or _passes_factors(node)
+            (is_conv(node) and fused(node).activation != "relu6") or _passes_factors(node)
         )
         free[number] = (
             made
@@ -142,7 +142,7 @@ def _free(flowing: Flow) -> list[bool]:
             and all(
                 reading.node is not None
                 and (
-                    reading.node.op_type == "Conv"
+                    is_conv(reading.node)
                     or (
                         _passes_factors(reading.node)
                         and free[flowing.number[reading.node.outputs[0]]]
@@ -172,14 +172,14 @@ def _is_given(value: ir.Value) -> bool:
 
 
 def _is_unpadded(node: ir.Node | None) -> bool:
-    return node is not None and node.op_type == "Conv" and not any(g.ints(node, "pads", ()))
+    return node is not None and is_conv(node) and not any(g.ints(node, "pads", ()))
 
 
 def _all_depthwise(flowing: Flow, number: int) -> bool:
     for reading in flowing.read[number]:
         node = reading.node
         assert node is not None
-        if node.op_type == "Conv":
+        if is_conv(node):
             if not g.is_depthwise(node):
                 return False
         elif not _all_depthwise(flowing, flowing.number[node.outputs[0]]):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgeshuffle.converter.operators import operator_of
+from edgeshuffle.converter.operators import is_conv, operator_of
 from edgeshuffle.converter.passes.dissolve_shuffle.trace import channel_count
 from edgeshuffle.converter.plan import QMAX, QMIN, params_of_range
 from edgeshuffle.converter.quant.channels import column_energy, flow
@@ -60,7 +60,7 @@ def importance(graph: ir.Graph) -> dict[str, np.ndarray]:
             node = reading.node
             if node is None:
                 cost = np.ones(len(reading))
-            elif node.op_type == "Conv":
+            elif is_conv(node):
                 cost = column_energy(node)
             else:
                 cost = _through(node, found[flowing.number[node.outputs[0]]], len(reading))

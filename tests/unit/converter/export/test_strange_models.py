@@ -153,31 +153,46 @@ def moved(op, inputs, **attributes):
 
 
 @pytest.mark.parametrize(
-    ("made", "message"),
+    ("made", "reason"),
     [
         (model([node("Concat", "zeros a", "m", axis=1)], width=10,
                constants=[constant("zeros", np.zeros((1, 2, 16, 16)))]), "a constant input"),
         (model(moved("Gather", "a order", axis=2),
-               constants=[constant("order", np.array([3, 1, 2, 0]))]), "whole channels"),
+               constants=[constant("order", np.array([3, 1, 2, 0]))]), ""),
         (model(moved("Slice", "a from to axis step"),
                constants=[constant("from", np.array([0])), constant("to", np.array([99])),
                           constant("axis", np.array([2])), constant("step", np.array([2]))]),
-         "whole channels"),
+         ""),
         (model([node("Slice", "a one to axis", "low"), node("Slice", "a zero one axis", "high"),
                 node("Concat", "low high", "m", axis=2)],
                constants=[constant("zero", np.array([0])), constant("one", np.array([1])),
                           constant("to", np.array([99])), constant("axis", np.array([2]))]),
-         "whole channels"),
+         ""),
         (model(head=[*TWO[:2], node("MatMul", "f V", "h"), node("Add", "h column", "y")],
                constants=[constant("V", RNG.normal(size=(8, 5))),
-                          constant("column", RNG.normal(size=(5, 1)))]), "only at the output"),
-        (model(moved("Clip", "a low"), constants=[constant("low", np.float64(0.5))]), "ReLU6"),
+                          constant("column", RNG.normal(size=(5, 1)))]), ""),
+        (model(moved("Clip", "a low"), constants=[constant("low", np.float64(0.5))]), ""),
+        (model(moved("Clip", "a low high"), constants=[
+            constant("low", np.float64(0)), constant("high", np.float64(np.nan))]), "ReLU6"),
+    ],
+)  # fmt: skip
+def test_kept(made, reason, tmp_path, calibration, capsys):
+    """Those that no reason is given for are in both formats."""
+    _, found, expected = exported(made, tmp_path, calibration)
+    assert reason in capsys.readouterr().out
+    assert {runtime for runtime, _ in found} == ({"ort"} if reason else {"ort", "litert"})
+    spread = np.abs(expected).max() + expected.std()
+    for precision, limit in (("fp32", 1e-5), ("int8", 0.1)):
+        assert np.abs(found["ort", precision] - expected).max() <= limit * spread
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
         (model(head=NORM, constants=[*STATISTICS[:3], constant("var", -np.ones(CLASSES))]),
          "variance"),
         (model(head=NORM, constants=[*STATISTICS[:3], constant("var", np.full(CLASSES, np.nan))]),
          "NaN"),
-        (model(moved("Clip", "a low high"), constants=[
-            constant("low", np.float64(0)), constant("high", np.float64(np.nan))]), "ReLU6"),
         (model(width=8, head=[node("GlobalAveragePool", "r", "p"), node("Flatten", "p", "f"),
                node("Gemm", "f huge", "h", transB=1), node("Gemm", "h W", "y", transB=1)],
                constants=[constant("huge", np.full((8, 8), 3e38))]), "NaN or infinity"),
