@@ -11,7 +11,7 @@ import click
 
 from edgeshuffle.cli import shared
 from edgeshuffle.cli.flags import with_own_flags
-from edgeshuffle.cli.numbers import FiniteFloat, PerChannel, Size
+from edgeshuffle.cli.numbers import Batch, FiniteFloat, PerChannel, Size
 from edgeshuffle.cli.output import echo_json, say
 from edgeshuffle.converter.emit import EMITTERS, ONNX_ACTIVATIONS, ONNX_STYLES
 from edgeshuffle.converter.quant.calibrators import CALIBRATORS
@@ -75,6 +75,12 @@ if TYPE_CHECKING:
 @click.option("--num-classes", type=click.IntRange(2), help="Checked against the weights.")
 @click.option(
     "--resolution", type=Size(), help="Input in pixels, height x width [default: the card's]."
+)
+@click.option(
+    "--batch",
+    type=Batch(),
+    default="1",
+    help="Images that the files read at once; dynamic leaves it open (ONNX only) [default: 1].",
 )
 @click.option(
     "--stem",

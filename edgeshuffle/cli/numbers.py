@@ -64,3 +64,18 @@ class Size(click.ParamType[Any]):
             self.fail(f"{value!r} is not a size such as 224 or 128x64 (height x width)", param, ctx)
         height, width = int(sides[1]), sides[2]
         return height if width is None else (height, int(width))
+
+
+class Batch(click.ParamType[Any]):
+    """A number of images, or `dynamic`."""
+
+    name = "n|dynamic"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        """Raise click.BadParameter, which ends with 2, for anything else."""
+        text = str(value)
+        if text != "dynamic" and not (text.isdecimal() and len(text) < 10):
+            self.fail(f"{value!r} is neither a number of images nor dynamic", param, ctx)
+        return text if text == "dynamic" else int(text)

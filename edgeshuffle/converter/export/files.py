@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeshuffle.artifact import LABELS, ModelFile, Precision
 from edgeshuffle.class_names import class_names_text
 from edgeshuffle.converter.emit import EMITTERS
+from edgeshuffle.converter.export.batch import Batch, opened, with_batch
 from edgeshuffle.errors import WeightsError
 from edgeshuffle.manifest import LabelsFile
 
@@ -35,22 +36,27 @@ def write_models(
     name: str,
     formats: Mapping[str, Mapping[str, str]],
     folder: Path | str,
+    batch: Batch = 1,
 ) -> tuple[ModelFile, ...]:
-    """Each form in each format, whose writers take the given choices."""
+    """Each form in each format, whose writers take the given choices; raises ModelError."""
     files = []
+    size = 1 if batch == "dynamic" else batch
+    if batch != 1:
+        forms = [replace(form, model=with_batch(form.model, size)) for form in forms]
     for format_name, choices in formats.items():
         emitter = EMITTERS[format_name]
         for form in forms:
             emitted = emitter.emit(form.model, form.plan, **choices)
+            data = opened(emitted.data) if batch == "dynamic" else emitted.data
             path = f"{name}_{form.precision}{emitter.SUFFIX}"
-            (Path(folder) / path).write_bytes(emitted.data)
+            (Path(folder) / path).write_bytes(data)
             files.append(
                 ModelFile(
                     path=path,
                     format=format_name,
                     precision=form.precision,
-                    bytes=len(emitted.data),
-                    sha256=hashlib.sha256(emitted.data).hexdigest(),
+                    bytes=len(data),
+                    sha256=hashlib.sha256(data).hexdigest(),
                     input=emitted.input,
                     outputs=emitted.outputs,
                     ops=emitted.ops,

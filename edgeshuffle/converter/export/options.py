@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +19,8 @@ class ExportOptions:
     `resolution` is a side of a square or (height, width) in pixels; `mean` and `std` have a number
     for each of the `channels`, in their order, or one for all. They are of values in 0..1, or with
     `scale`, such as 255, of values in 0..`scale`, and 0 and 1 where they are not given.
+
+    `batch` is how many images the files read at once; "dynamic" leaves it open in ONNX files.
 
     `max_drop` is in points, `min_sqnr` in dB and `min_agreement` in percent: limits of INT8 files,
     with GateError where one is missed. `class_order` (`index` or `sorted`) tells how the class
@@ -38,6 +40,7 @@ class ExportOptions:
     num_classes: int | None = None
     resolution: int | tuple[int, int] | None = None
     stem: str | None = None
+    batch: int | Literal["dynamic"] = 1
     formats: tuple[str, ...] = ("onnx", "tflite")
     onnx_style: str = "qdq"
     onnx_activations: str = "uint8"

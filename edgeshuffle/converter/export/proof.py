@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from edgeshuffle.converter.export.batch import TRIED
 from edgeshuffle.errors import ModelError, PassError, RuntimeUnavailableError
 from edgeshuffle.manifest import Proof, ProvedFile
 from edgeshuffle.runtimes import RUNTIMES
@@ -64,9 +65,11 @@ def prove(
     images: ImageSet | None,
     steps: Steps | None,
     progress: Progress,
+    *,
+    dynamic: bool = False,
 ) -> Proved:
     """Compare the files in `folder` with the source, on real images if there are any, and INT8
-    files with each other, by `steps`.
+    files with each other, by `steps`, each with its own batch; `dynamic` ones with several.
 
     Raises PassError where a float file differs by more than the tolerance, or two INT8 files by
     more steps than allowed, ModelError where the source gives NaN, infinity or another number of
@@ -80,12 +83,16 @@ def prove(
     total = (len(files) + 1) * len(compared)
     done = 0
 
-    def run(model: Callable[[np.ndarray], list[np.ndarray]]) -> list[np.ndarray]:
+    def run(model: Callable[[np.ndarray], list[np.ndarray]], batch: int = 1) -> list[np.ndarray]:
         nonlocal done
         found = []
-        for image in compared:
-            found.append([output.reshape(-1) for output in model(image)])
-            done += 1
+        for start in range(0, len(compared), batch):
+            part = compared[start : start + batch]
+            made = model(np.concatenate([*part, *part[-1:] * (batch - len(part))]))
+            for index in range(len(part)):
+                alone = made if batch == 1 else [output[index] for output in made]
+                found.append([output.reshape(-1) for output in alone])
+            done += len(part)
             progress("check", done, total)
         return [np.stack(output).astype(np.float64) for output in zip(*found, strict=True)]
 
@@ -97,7 +104,9 @@ def prove(
     quantized: dict[str, list[np.ndarray]] = {}
     for file in files:
         session = _open(file, folder / file.path)
-        found = run(session.run)
+        found = run(session.run, file.batch)
+        if dynamic:
+            _check_together(file, session, compared, found)
         counted = slice(0 if file.precision == "fp32" else RANDOM_IMAGES, None)
         apart = [
             _largest(np.abs(values - wanted).max(axis=1)[counted], scale[counted])
@@ -141,7 +150,7 @@ def prove(
 def _check_source(name: str, expected: list[np.ndarray], file: ModelFile) -> None:
     """Raise ModelError unless the source gives as many finite numbers as the files do."""
     sizes = [values.shape[1] for values in expected]
-    wanted = [int(np.prod(output.shape)) for output in file.outputs]
+    wanted = [int(np.prod(output.shape)) // file.batch for output in file.outputs]
     if sizes != wanted or not all(np.isfinite(values).all() for values in expected):
         given, written = (", ".join(map(str, numbers)) for numbers in (sizes, wanted))
         raise ModelError(
@@ -157,6 +166,22 @@ def _scale(expected: np.ndarray) -> np.ndarray:
     least = _LEAST_SCALE * float(np.sqrt(np.mean(expected**2)))
     floored: np.ndarray = np.maximum(scale, least)
     return floored
+
+
+def _check_together(
+    file: ModelFile, session: Session, images: list[np.ndarray], alone: list[np.ndarray]
+) -> None:
+    """Raise PassError unless a file gives the same for some images at once as for each."""
+    made = session.run(np.concatenate(images[:TRIED]))
+    for output, values, whole in zip(file.outputs, made, alone, strict=True):
+        together = values.reshape(min(TRIED, len(images)), -1)
+        apart = np.abs(together - whole[:TRIED]).max()
+        if not apart <= TOLERANCE * np.abs(whole).max():
+            raise PassError(
+                f"{file.path} gives other values of '{output.name}' for {TRIED} images at once "
+                "than for each alone. Nothing is written. Leave out `batch=dynamic`, and please "
+                "report it with the model."
+            )
 
 
 def _steps_apart(

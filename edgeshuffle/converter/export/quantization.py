@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
     from edgeshuffle.artifact import Artifact
+    from edgeshuffle.converter.export.batch import Batch
     from edgeshuffle.converter.export.budget import Budget
     from edgeshuffle.converter.export.request import DropLimit, Quantization
     from edgeshuffle.converter.export.source import Source
@@ -108,7 +109,7 @@ def _evaluation(drop: DropLimit, source: Source, model: ir.Model) -> ImageSet:
 
 
 def budget_notes(
-    int8: Int8, artifact: Artifact, formats: Mapping[str, Mapping[str, str]]
+    int8: Int8, artifact: Artifact, formats: Mapping[str, Mapping[str, str]], batch: Batch
 ) -> tuple[str, ...]:
     """What the budget took, and what its layers in float cost in latency on this machine."""
     budget, whole = int8.budget, int8.whole
@@ -129,7 +130,8 @@ def budget_notes(
 
     mixed = files_by_format(artifact.manifest.files, "int8")
     with tempfile.TemporaryDirectory() as folder:
-        for file in write_models([Form("int8", whole.model, whole.plan)], "whole", formats, folder):
+        forms = [Form("int8", whole.model, whole.plan)]
+        for file in write_models(forms, "whole", formats, folder, batch):
             written = artifact.path(mixed[file.format])
             ratio = slowdown(file.runtime, written, Path(folder) / file.path)
             notes.append(

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from edgeshuffle.converter.export.batch import Batch
     from edgeshuffle.converter.quant.recipe import Recipe
     from edgeshuffle.converter.zoo import Wanted
     from edgeshuffle.preprocess import Channels
@@ -86,6 +87,7 @@ class ExportRequest:
     int8: Quantization | None
     labels: tuple[str, ...] | None
     class_folders: tuple[Path, ...]
+    batch: Batch
     target: Path | None
     overwrite: bool
     notes: tuple[str, ...]

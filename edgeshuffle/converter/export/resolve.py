@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.artifact import RUNTIME_OF_FORMAT, refuse_target
 from edgeshuffle.converter.emit import EMITTERS, ONNX_ACTIVATIONS, ONNX_STYLES
+from edgeshuffle.converter.export.batch import check_batch
 from edgeshuffle.converter.export.labels import read_labels_file
 from edgeshuffle.converter.export.normalisation import (
     check_normalisation,
@@ -68,6 +69,8 @@ def resolve(options: ExportOptions) -> ExportRequest:
         _check_exists("labels", options.labels)
         labels = None if options.labels is None else read_labels_file(options.labels)
     with obstacles.noted():
+        check_batch(options.batch, options.formats)
+    with obstacles.noted():
         check_normalisation(options)
     if target is not None:
         with obstacles.noted():
@@ -86,6 +89,7 @@ def resolve(options: ExportOptions) -> ExportRequest:
         int8=_quantization(options, recipe) if options.int8 and recipe is not None else None,
         labels=labels,
         class_folders=() if options.class_order == "index" else _given_folders(options),
+        batch=options.batch,
         target=target,
         overwrite=options.overwrite,
         notes=(

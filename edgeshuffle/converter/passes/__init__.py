@@ -42,6 +42,7 @@ PASSES: Table[Pass] = Table(
     "fold_padding",
     "keepdims_mean",
     "gemm_to_conv",
+    "permutation_conv",
     "dissolve_shuffle",
 )
 

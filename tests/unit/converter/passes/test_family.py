@@ -98,3 +98,29 @@ def test_numbers_a_channel_go_along():
     x = graph.both("Add", x, factors)
     model, _ = equal_after_every_pass(graph, graph.classifier(graph.conv(graph.shuffle(x), 4)))
     assert not {"Reshape", "Transpose", "Gather"} & {node.op_type for node in model.graph}
+
+
+def test_a_shuffle_by_a_permutation_matrix_dissolves_too():
+    graph = Graph()
+    x = graph.relu(graph.conv("input", 16))
+    for _ in range(2):
+        kept, y = graph.split(x, 8, 8)
+        x = graph.concat(kept, graph.relu(graph.conv(y, 8)))
+        weight = np.eye(16, dtype=np.float32)[np.arange(16).reshape(2, 8).T.reshape(-1)]
+        x = graph._like(graph.add("Conv", x, graph.constant(weight[:, :, None, None]))[0], x)
+    model, logs = equal_after_every_pass(graph, graph.classifier(graph.conv(x, 4)))
+    assert {log.name: log.outcome.rewrites for log in logs}["permutation_conv"] == 2
+    ops = [node.op_type for node in model.graph]
+    assert ops.count("Conv") == 5
+    assert "Gather" not in ops
+
+
+def test_a_matrix_with_another_number_or_a_bias_is_a_convolution():
+    graph = Graph()
+    x = graph.relu(graph.conv("input", 4))
+    weight = np.eye(4, dtype=np.float32)[:, :, None, None]
+    bias = graph.constant(np.float32([0, 0, 1, 0]))
+    x = graph._like(graph.add("Conv", x, graph.constant(weight), bias)[0], x)
+    x = graph._like(graph.add("Conv", x, graph.constant(2 * weight))[0], x)
+    model, _ = equal_after_every_pass(graph, graph.model(x))
+    assert [node.op_type for node in model.graph].count("Conv") == 3

@@ -1,0 +1,94 @@
+"""Files for several images at once: every image gets what it gets alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from networks import Graph, noise
+from random_graphs import gated, unit, unit_v1
+from small_models import run
+
+from edgeshuffle.artifact import Artifact
+from edgeshuffle.errors import ModelError, UnknownNameError
+from edgeshuffle.runtimes import RUNTIMES
+
+SIZE = 16
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("batches")
+    graph = Graph(size=SIZE)
+    x = graph.max_pool(graph.relu(graph.conv("input", 16, 3, 2)))
+    x = gated(graph, unit(graph, unit(graph, x, "5d", down=True), "5d"))
+    x = unit_v1(graph, graph.relu(graph.conv(x, 12)), "5d", 3)
+    onnx.save(graph.classifier(x, others=[x]), folder / "net.onnx")
+    pixels = np.random.default_rng(0).integers(0, 256, (24, SIZE, SIZE, 3), dtype=np.uint8)
+    np.savez(folder / "calib.npz", x=pixels)
+    return folder
+
+
+def exported(given, out, *arguments):
+    calibration = ("--int8", "--calib", given / "calib.npz", "--recipe", "fast")
+    return run("export", "--onnx", given / "net.onnx", *calibration, *arguments, "-o", out)
+
+
+def test_a_fixed_batch_is_in_both_formats(given, tmp_path):
+    assert exported(given, tmp_path / "one") == 0
+    assert exported(given, tmp_path / "three", "--batch", 3) == 0
+    one, three = (Artifact.load(tmp_path / name) for name in ("one", "three"))
+    assert three.manifest.num_classes == one.manifest.num_classes
+    images = [noise(SIZE, seed) for seed in range(3)]
+    for alone, together in zip(one.manifest.files, three.manifest.files, strict=True):
+        assert together.batch == 3
+        first, second = (
+            RUNTIMES[file.runtime].open_session(str(artifact.path(file)), 1)
+            for artifact, file in ((one, alone), (three, together))
+        )
+        expected = [first.run(image) for image in images]
+        for number, values in enumerate(second.run(np.concatenate(images))):
+            wanted = np.concatenate([outputs[number] for outputs in expected])
+            np.testing.assert_allclose(values, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_a_dynamic_batch_is_open(given, tmp_path):
+    assert exported(given, tmp_path / "out", "--batch", "dynamic", "--format", "onnx") == 0
+    artifact = Artifact.load(tmp_path / "out")
+    for file in artifact.manifest.files:
+        session = ort.InferenceSession(artifact.path(file), providers=["CPUExecutionProvider"])
+        assert session.get_inputs()[0].shape == ["batch", 3, SIZE, SIZE]
+        for count in (1, 5):
+            image = np.repeat(noise(SIZE), count, 0)
+            found = session.run(None, {"input": image})
+            assert all(len(values) == count for values in found)
+
+
+def test_a_dynamic_model_stays_usable(given, tmp_path):
+    proto = onnx.load(given / "net.onnx")
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "n"
+    onnx.save(proto, tmp_path / "open.onnx")
+    assert run("export", "--onnx", tmp_path / "open.onnx", "-o", tmp_path / "out") == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--batch", "dynamic"), "--batch dynamic is of ONNX files"),
+        (("--batch", 0), "--batch 0 must be from 1 to"),
+        (("--batch", 1000), "--batch 1000 must be from 1 to"),
+    ],
+)
+def test_impossible_batches_are_refused(given, tmp_path, arguments, said, capsys):
+    assert exported(given, tmp_path / "out", *arguments) == UnknownNameError.exit_code
+    assert said in capsys.readouterr().err
+
+
+def test_what_mixes_images_is_named(tmp_path, capsys):
+    graph = Graph(size=8)
+    x = graph.transpose(graph.conv("input", 4), 1, 0, 2, 3)
+    onnx.save(graph.model(graph.add("Softplus", x)[0]), tmp_path / "mixed.onnx")
+    arguments = ("--onnx", tmp_path / "mixed.onnx", "--batch", 2, "--format", "onnx")
+    assert run("export", *arguments, "-o", tmp_path / "out") == ModelError.exit_code
+    assert "Only one image at a time" in capsys.readouterr().err
