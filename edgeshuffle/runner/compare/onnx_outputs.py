@@ -13,11 +13,14 @@ from edgeshuffle.converter.plan import QMIN, QParams
 from edgeshuffle.runner.compare.layout import by_channel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 # Where operators that round are given the scale of their output, before its zero point.
 _SCALE_AT: Final = {"QuantizeLinear": 1, "QLinearConv": 6, "QLinearGlobalAveragePool": 3}
+
+# How far below 1 such a scale may be.
+_LITTLE: Final = 1e-3
 
 
 class OnnxLayerOutputs:
@@ -73,19 +76,43 @@ def _signed(steps: np.ndarray) -> np.ndarray:
 
 
 def _params(proto: onnx.ModelProto) -> dict[str, QParams]:
-    """Of every tensor of integers; what an operator only moves keeps its parameters."""
+    """Of every tensor of integers; what an operator only moves keeps its parameters.
+
+    So does what one interpolates between, by `Int8Writer.interpolate`: on the integers as floats,
+    with a scale of 1 or just below.
+    """
     constants = {tensor.name: tensor for tensor in proto.graph.initializer}
     found: dict[str, QParams] = {}
+    levels: dict[str, QParams] = {}
     for node in proto.graph.node:
+        known = [found[name] for name in node.input if name in found]
+        between = [levels[name] for name in node.input if name in levels]
         if node.op_type in _SCALE_AT:
-            at = _SCALE_AT[node.op_type]
-            scale, zero = (
-                numpy_helper.to_array(constants[name]) for name in node.input[at : at + 2]
-            )
+            scale, zero = _grid(constants, node.input, _SCALE_AT[node.op_type])
+            if between and _counts_levels(scale, zero):
+                found[node.output[0]] = between[0]
+                continue
             offset = QMIN if zero.dtype == np.uint8 else 0
             found[node.output[0]] = QParams(scale.item(), zero.item() + offset)
-        elif node.op_type != "DequantizeLinear":
-            known = [found[name] for name in node.input if name in found]
-            if known:
-                found.update(dict.fromkeys(node.output, known[0]))
+        elif node.op_type == "DequantizeLinear":
+            if known and _counts_levels(*_grid(constants, node.input, 1)):
+                levels[node.output[0]] = known[0]
+        elif between:
+            levels.update(dict.fromkeys(node.output, between[0]))
+        elif known:
+            found.update(dict.fromkeys(node.output, known[0]))
     return found
+
+
+def _grid(
+    constants: dict[str, onnx.TensorProto], inputs: Sequence[str], at: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scale and zero point."""
+    scale, zero = (numpy_helper.to_array(constants[name]) for name in inputs[at : at + 2])
+    return scale, zero
+
+
+def _counts_levels(scale: np.ndarray, zero: np.ndarray) -> bool:
+    """Whether integers are taken as so many steps above the lowest."""
+    lowest = zero.size == 1 and int(zero.item()) == np.iinfo(zero.dtype).min
+    return lowest and scale.size == 1 and 1 - _LITTLE <= float(scale.item()) <= 1

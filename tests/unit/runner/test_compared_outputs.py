@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import onnx
 import pytest
+from networks import Graph
 from small_detectors import GRID, SIDES, detector, expected_outputs
 from small_models import run
 
@@ -48,3 +50,22 @@ def test_channels_come_first_in_every_layout():
     np.testing.assert_array_equal(by_channel(values.transpose(0, 2, 3, 1), nhwc=True), channels)
     np.testing.assert_array_equal(by_channel(values[0], nhwc=True), by_channel(values[0]))
     assert by_channel(np.arange(7)).shape == (1, 7)
+
+
+def test_values_between_integers_have_the_scale_of_these(tmp_path, capsys):
+    graph = Graph(size=32)
+    x = graph.relu(graph.conv("input", 8, 3, 2))
+    scales = graph.constant(np.array([1, 1, 2, 2], np.float32))
+    wide = graph.add("Resize", x, "", scales, mode="linear")[0]
+    graph.channels[wide], graph.sizes[wide] = 8, 32
+    onnx.save(graph.classifier(graph.relu(graph.conv(wide, 8))), tmp_path / "given.onnx")
+    photos = np.random.default_rng(4).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
+    np.savez(tmp_path / "x.npz", x=photos)
+    data = ("--calib", tmp_path / "x.npz", "--recipe", "fast", "-o", tmp_path / "out")
+    assert run("export", "--onnx", tmp_path / "given.onnx", "--int8", *data) == 0
+    capsys.readouterr()
+    code = run("compare", tmp_path / "out", "--data", tmp_path / "x.npz", "--json")
+    layers = {layer["name"]: layer for layer in json.loads(capsys.readouterr().out)["layers"]}
+    assert code == 0
+    assert layers[wide]["sqnr_db"]["onnx"] > 30
+    assert layers[wide]["sqnr_db"]["tflite"] > 30
