@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
+from edgeshuffle.converter.zoo.layers import SqueezeExcite
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edgeshuffle.converter.zoo.network import ShuffleNet
 
-_SIDE: Final = 64
-_IMAGES: Final = 4
+_SIDE: Final = 160
+_IMAGES: Final = 5
+# Pictures have as much in coarse structures as in fine ones.
+_SCALES: Final = (2, 5, 10, 20, 40, 80, 160)
 _ROUNDS: Final = 4
 _SEED: Final = 0
 
 
 def filled(build: Callable[[], ShuffleNet]) -> ShuffleNet:
-    """The network that `build` makes; its batch norms have seen seeded noise of (4, C, 64, 64).
+    """The network that `build` makes; its batch norms have seen seeded pictures, (6, C, 160, 160).
 
     The same network always gets the same weights; torch's own generator is left as it was.
     """
@@ -36,7 +40,37 @@ def filled(build: Callable[[], ShuffleNet]) -> ShuffleNet:
             norm.bias.data.normal_(0, 0.2)
             norm.momentum = 0.5
         module.train()
-        with torch.no_grad():
-            for _ in range(_ROUNDS):
-                module(torch.randn(_IMAGES, module.shape.inputs, _SIDE, _SIDE))
+        _see_pictures(module)
+        for gate in (m for m in module.modules() if isinstance(m, SqueezeExcite)):
+            _widen(gate.norm)
+        _see_pictures(module)
         return module.eval()
+
+
+def _see_pictures(module: ShuffleNet) -> None:
+    with torch.no_grad():
+        for _ in range(_ROUNDS):
+            module(_pictures(module.shape.inputs))
+
+
+def _widen(norm: torch.nn.Module) -> None:
+    """Let a batch norm of means expect what differs as much as it is large.
+
+    Means over noise hardly differ, and divided by so little, those over pictures would be huge.
+    """
+    if isinstance(norm, torch.nn.BatchNorm2d):
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        norm.running_var += norm.running_mean.square()
+        norm.eval()
+
+
+def _pictures(channels: int) -> torch.Tensor:
+    """Some with structures of all sizes and one of noise, with a standard deviation near 1."""
+    shape = (_IMAGES, channels, _SIDE, _SIDE)
+    made = torch.zeros(shape)
+    for side in _SCALES:
+        for shared in (1, channels):
+            noise = torch.randn(_IMAGES, shared, side, side).expand(-1, channels, -1, -1)
+            made += torch.nn.functional.interpolate(noise, _SIDE, mode="nearest")
+    return torch.cat([made / (2 * len(_SCALES)) ** 0.5, torch.randn(1, *shape[1:])])
