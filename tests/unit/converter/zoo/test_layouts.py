@@ -8,6 +8,7 @@ import re
 import pytest
 import torch
 from foreign_networks import FastestDet, Flat, MegviiV2Plus, Staged, settle
+from foreign_pytorchcv import Pytorchcv
 from safetensors.torch import save_file
 from torch import nn
 
@@ -158,6 +159,14 @@ def test_megviis_v2_plus(tmp_path):
     loaded = load(tmp_path / "a.pth", module.state_dict())
     same(module, loaded.module)
     assert loaded.source["stem"] == "imagenet"
+
+
+@pytest.mark.parametrize(("kind", "groups"), [("1", 1), ("1", 2), ("1", 4), ("2", 0), ("2b", 0)])
+def test_pytorchcvs(tmp_path, kind, groups):
+    module = settle(Pytorchcv(kind, groups))
+    loaded = load(tmp_path / "a.pth", module.state_dict(), stem="imagenet")
+    same(module, loaded.module)
+    assert loaded.source["layout"] == f"pytorchcv_v{kind}"
 
 
 def test_fastestdets_backbone(tmp_path):
