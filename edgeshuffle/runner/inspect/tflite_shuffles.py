@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 
 
 def count_shuffles(graph: Graph) -> int:
-    """RESHAPE and TRANSPOSE of channels, which may be the last axis or the second, and GATHER."""
+    """RESHAPE and TRANSPOSE of channels, which may be the last axis or the second, GATHER, and the
+    parts of one SPLIT in another order.
+    """
     parts: dict[int, list[list[int]]] = {}
     for node in graph.nodes:
         indices = _taken(graph, node)
         if indices is not None:
             parts.setdefault(int(node.inputs[0]), []).append(indices)
     gathers = sum(any(map(is_order, found)) or takes_apart(found) for found in parts.values())
-    return gathers + sum(_transposes(graph, node) for node in graph.nodes)
+    return gathers + sum(_transposes(graph, node) or _swaps(graph, node) for node in graph.nodes)
 
 
 def _transposes(graph: Graph, node: Any) -> bool:
@@ -39,6 +41,38 @@ def _transposes(graph: Graph, node: Any) -> bool:
         return False
     shape, viewed = graph.shape(int(view.inputs[0])), graph.shape(int(view.outputs[0]))
     return any(shuffles_channels(shape, viewed, perm, last=last) for last in (True, False))
+
+
+def _swaps(graph: Graph, node: Any) -> bool:
+    """Whether a CONCATENATION of channels puts the parts of one split together in another order."""
+    if graph.op(node) != "CONCATENATION" or len(graph.shape(int(node.outputs[0]))) != 4:
+        return False
+    if node.builtinOptions is None or node.builtinOptions.axis % 4 not in (1, 3):
+        return False
+    parts = [int(index) for index in node.inputs]
+    makers = [graph.producer.get(index) for index in parts]
+    split = makers[0] if makers else None
+    if split is None or any(maker is None for maker in makers):
+        return False
+    if graph.op(split) == "SLICE":
+        return _joins_slices(graph, makers, node.builtinOptions.axis % 4)
+    if graph.op(split) not in ("SPLIT", "SPLIT_V") or any(maker is not split for maker in makers):
+        return False
+    return is_order([list(map(int, split.outputs)).index(index) for index in parts])
+
+
+def _joins_slices(graph: Graph, slices: list[Any], axis: int) -> bool:
+    """Whether these are all channels of one tensor in another order."""
+    sources = {int(node.inputs[0]) for node in slices}
+    if len(sources) != 1 or any(graph.op(node) != "SLICE" for node in slices):
+        return False
+    taken: list[int] = []
+    for node in slices:
+        begin, size = (graph.integers(int(node.inputs[place])) for place in (1, 2))
+        if begin is None or size is None or len(begin) != 4 or len(size) != 4:
+            return False
+        taken += range(begin[axis], begin[axis] + graph.shape(int(node.outputs[0]))[axis])
+    return len(taken) == graph.shape(sources.pop())[axis] and is_order(taken)
 
 
 def _taken(graph: Graph, node: Any) -> list[int] | None:

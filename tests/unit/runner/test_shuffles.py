@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from networks import Graph
 from small_detectors import onnx_detector, tflite_detector
-from small_models import BUILTIN, OnnxGraph, TfliteGraph, run
+from small_models import BUILTIN, TYPES, OnnxGraph, TfliteGraph, run
 
 from edgeshuffle.runner.inspect import inspect_file
 from edgeshuffle.runner.inspect.shuffles import is_permutation, shuffles_channels, takes_apart
@@ -150,7 +150,7 @@ def test_why_nothing_could_be_dissolved_is_told(tmp_path, capsys):
     assert "its shuffles cannot be dissolved: " in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("spelling", ["5d", "gather"])
+@pytest.mark.parametrize("spelling", ["5d", "gather", "split", "slices"])
 def test_tflite(tmp_path, spelling):
     graph = TfliteGraph()
     image = graph.tensor("input", (1, 2, 3, 8))
@@ -164,6 +164,24 @@ def test_tflite(tmp_path, spelling):
         graph.op(BUILTIN.TRANSPOSE, [wide, perm], [swapped], schema.TransposeOptionsT())
         back = graph.ints("back", [1, 2, 3, 8])
         graph.op(BUILTIN.RESHAPE, [swapped, back], [out], schema.ReshapeOptionsT())
+    elif spelling == "slices":
+        halves = [graph.tensor(name, (1, 2, 3, 4)) for name in "ab"]
+        size = graph.ints("size", [1, 2, 3, 4])
+        for half, start in zip(halves, (4, 0), strict=True):
+            begin = graph.ints(f"begin{start}", [0, 0, 0, start])
+            graph.op(BUILTIN.SLICE, [image, begin, size], [half], schema.SliceOptionsT())
+        joined = schema.ConcatenationOptionsT()
+        joined.axis = 3
+        graph.op(BUILTIN.CONCATENATION, halves, [out], joined)
+    elif spelling == "split":
+        halves = [graph.tensor(name, (1, 2, 3, 4)) for name in "ab"]
+        parts = schema.SplitOptionsT()
+        parts.numSplits = 2
+        axis = graph.tensor("axis", (), TYPES.INT32, data=np.array(3, np.int32))
+        graph.op(BUILTIN.SPLIT, [axis, image], halves, parts)
+        joined = schema.ConcatenationOptionsT()
+        joined.axis = 3
+        graph.op(BUILTIN.CONCATENATION, halves[::-1], [out], joined)
     else:
         options = schema.GatherOptionsT()
         options.axis = 3
