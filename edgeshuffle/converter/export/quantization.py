@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.export.files import Form, write_models
 from edgeshuffle.converter.export.proof import MIXED_STEPS, WHOLE_STEPS, Steps
-from edgeshuffle.converter.precision import conv_names
+from edgeshuffle.converter.operators import is_conv
+from edgeshuffle.converter.operators.fused import is_fused
+from edgeshuffle.converter.precision import conv_names, float_values
 from edgeshuffle.converter.quant import quantize
 from edgeshuffle.dataset import ImageSet, open_images
 from edgeshuffle.errors import ModelError
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.export.budget import Budget
     from edgeshuffle.converter.export.request import DropLimit, Quantization
     from edgeshuffle.converter.export.source import Source
+    from edgeshuffle.converter.plan import QuantPlan
     from edgeshuffle.converter.quant import Quantized
     from edgeshuffle.progress import Progress
 
@@ -54,14 +57,12 @@ class Int8:
 
     @property
     def steps(self) -> Steps:
-        """Those of the outputs' scales, also where these are computed as floats."""
+        """Those of the integers that the outputs are, or that they are computed from as floats."""
         graph, plan = self.quantized.model.graph, self.quantized.plan
         mixed = set(conv_names(graph)) - set(plan.convs)
+        floats = float_values(graph, plan)
         return Steps(
-            tuple(
-                plan.activations[value.name or ""].scale if g.is_float(value) else 1.0
-                for value in graph.outputs
-            ),
+            tuple(_step(value, plan, floats) for value in graph.outputs),
             MIXED_STEPS if mixed else WHOLE_STEPS,
         )
 
@@ -70,6 +71,19 @@ class Int8:
         """What the user should know of the images that the budget was met on."""
         order = None if self.evaluated is None else self.evaluated.class_order
         return () if order is None or order.note is None else (order.note,)
+
+
+def _step(value: ir.Value, plan: QuantPlan, floats: frozenset[ir.Value]) -> float:
+    """The largest step of the integers that a value is computed from with floats, or its own.
+
+    A step before a Sigmoid is up to some of the output's own ones.
+    """
+    node, params = value.producer(), plan.activations.get(value.name or "")
+    own = 1.0 if params is None else params.scale
+    if value not in floats or node is None or is_conv(node) or is_fused(node):
+        return own
+    sources = [_step(source, plan, floats) for _, source in g.data_inputs(node)]
+    return max(own, *sources) if sources else own
 
 
 def make_int8(asked: Quantization, source: Source, model: ir.Model, report: Progress) -> Int8:

@@ -172,6 +172,8 @@ def test_a_pass_that_does_nothing_breaks_its_postcondition(monkeypatch, name):
     graph.sizes[x] += 2
     graph.nodes[0].attribute.remove(next(a for a in graph.nodes[0].attribute if a.name == "pads"))
     graph.nodes[0].attribute.append(helper.make_attribute("auto_pad", "SAME_UPPER"))
+    turned = np.eye(6, dtype=np.float32)[::-1, :, None, None].copy()
+    x = graph._like(graph.add("Conv", x, graph.constant(turned))[0], x)
     mean = graph.add("ReduceMean", graph.shuffle(x), graph.ints(2, 3), keepdims=0)[0]
     out = graph.add("Gemm", mean, graph.constant(np.ones((6, 4), np.float32)))[0]
     model = ir.from_proto(onnx.shape_inference.infer_shapes(graph.model(out)))
