@@ -67,7 +67,8 @@ def _matrix(tensor: Tensor, *, transposed: bool) -> Tensor | None:
 def _natural(item: tuple[str, Tensor]) -> list[tuple[int, str]]:
     """By names as people count: fc.10 follows fc.9."""
     return [
-        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", item[0])
+        (int(part), "") if part.isdecimal() else (-1, part)
+        for part in re.split(r"([0-9]{1,9})", item[0])
     ]
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _FOLDER: Final = Path(__file__).parent
 _PLACE: Final = re.compile(r"\{(\w)([+-]\d+)?\}")
+_DIGITS: Final = "[0-9]{1,6}"
 _LEAVES: Final = ("weight", "bias", "running_mean", "running_var")
 # Counts of training and of thop, a profiler; no part of a network.
 _COUNTS: Final = frozenset({"num_batches_tracked", "total_ops", "total_params"})
@@ -118,7 +119,7 @@ def _expression(pattern: str) -> re.Pattern[str]:
     parts = []
     end = 0
     for place in _PLACE.finditer(pattern):
-        number = r"\d+(?:\.\d+)?" if place[1] == "n" else r"\d+"
+        number = f"{_DIGITS}(?:\\.{_DIGITS})?" if place[1] == "n" else _DIGITS
         parts += [re.escape(pattern[end : place.start()]), f"(?P<{place[1]}>{number})"]
         end = place.end()
     return re.compile("".join([*parts, re.escape(pattern[end:])]))
@@ -171,7 +172,7 @@ def _units(
     ordered = sorted(numbers, key=lambda number: tuple(map(int, number.split("."))))
     begins = {v["n"] for _, _, pattern, v in known if "n" in v and ".branch1." in pattern.ours}
     widths = {
-        values["n"]: state[key].shape[0]
+        values["n"]: state[key].numel()
         for key, leaf, pattern, values in known
         if "n" in values and leaf == "bias" and ".compress." in pattern.ours
     }
