@@ -157,6 +157,17 @@ class Tensors:
             (moved,) = operator_of(node).move(node, [numbers])
         self._homes[result] = Home(owner, moved)
 
+    def shuffle(self, node: ir.Node) -> bool:
+        """Know a node's output likewise, if its elements are the input's in an order of loops."""
+        source, result = node.inputs[0], node.outputs[0]
+        assert source is not None
+        owner, numbers = self._home(source)
+        (moved,) = operator_of(node).move(node, [numbers])
+        if moved.size != numbers.size or _steps(self._shapes[owner], moved) is None:
+            return False
+        self._homes[result] = Home(owner, moved)
+        return True
+
     def info(self, value: ir.Value) -> TensorInfo:
         """How the manifest describes an input or output."""
         params = self._native(value)

@@ -45,7 +45,9 @@ class Gather(AlongAxis):
         return [images.index_select(axis, picked).flatten(0, 1)]
 
     def tflite(self, writer: NhwcWriter, node: ir.Node) -> None:
-        """GATHER."""
+        """A shuffle as RESHAPE and TRANSPOSE, which XNNPACK takes; else GATHER."""
+        if writer.shuffle(node):
+            return
         source, indices = node.inputs[0], argument(node, 1)
         assert source is not None
         assert indices is not None

@@ -138,3 +138,22 @@ def test_tails(tmp_path, tails):
         for name, info, a, b in zip(names, emitted.outputs, one, other, strict=True):
             assert np.abs(a - b).max() <= 2.01 * (info.scale or 1 / 256), (style, name)
             assert sqnr_db(expected[name], a) > 25, (style, name)
+
+
+@pytest.mark.parametrize(
+    ("order", "kinds"),
+    [
+        ([0, 4, 1, 5, 2, 6, 3, 7], {"RESHAPE", "TRANSPOSE"}),
+        ([0, 2, 1, 3, 4, 5, 6, 7], {"GATHER"}),
+        ([0, 0, 1, 1, 2, 2, 3, 3], {"GATHER"}),
+    ],
+)
+def test_a_gather_that_is_a_shuffle_is_written_as_one(tmp_path, order, kinds):
+    graph = Graph(size=SIZE)
+    x = graph.grouped(graph.conv("input", 8, 3), 8, 2)
+    y = graph.add("Gather", x, graph.constant(np.array(order)), axis=1)[0]
+    model = to_ir(graph.model(graph.grouped(graph._like(y, x), 8, 4)))
+    emitted = EMITTERS["tflite"].emit(model, None)
+    assert {"RESHAPE", "TRANSPOSE", "GATHER"} & set(emitted.ops) == kinds
+    expected = all_values(model)[model.graph.outputs[0].name]
+    assert sqnr_db(expected, run_file(tmp_path / "model", emitted, "litert")[0]) > 100
