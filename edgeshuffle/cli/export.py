@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     help="Your own ShuffleNet-like ONNX model instead of --width and --weights.",
 )
 @click.option(
+    "--logits", is_flag=True, help="Of --onnx: without Softmax, Sigmoid or ArgMax at the end."
+)
+@click.option(
     "--weights",
     default="demo",
     show_default=True,

@@ -21,6 +21,7 @@ class ExportOptions:
     `scale`, such as 255, of values in 0..`scale`, and 0 and 1 where they are not given.
 
     `batch` is how many images the files read at once; "dynamic" leaves it open in ONNX files.
+    `logits` leaves out what an `onnx` file makes probabilities or a class of at its end.
 
     `max_drop` is in points, `min_sqnr` in dB and `min_agreement` in percent: limits of INT8 files,
     with GateError where one is missed. `class_order` (`index` or `sorted`) tells how the class
@@ -31,6 +32,7 @@ class ExportOptions:
     width: float | None = None
     groups: int | None = None
     onnx: Path | None = None
+    logits: bool = False
     weights: str = "demo"
     key: str | None = None
     layout: str | None = None

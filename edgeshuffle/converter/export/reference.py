@@ -46,13 +46,18 @@ class TorchReference:
 class OnnxReference:
     """A user's file in ONNX Runtime, with no graph optimization; opened when first called.
 
+    With `logits` it is what `drop_probabilities` leaves of it.
+
     Where the file is of an opset or IR version that ONNX Runtime does not know, what `read_onnx`
     converts it to. Raises ModelError where that does not run either, or the file was changed.
     """
 
-    def __init__(self, path: Path, digest: str, resolution: tuple[int, int] | None) -> None:
+    def __init__(
+        self, path: Path, digest: str, resolution: tuple[int, int] | None, *, logits: bool = False
+    ) -> None:
         self.name = "the given ONNX file in ONNX Runtime, not optimized"
         self._path, self._digest, self._resolution = path, digest, resolution
+        self._logits = logits
         self._session: ort.InferenceSession | None = None
 
     def __call__(self, image: np.ndarray) -> list[np.ndarray]:
@@ -76,7 +81,12 @@ class OnnxReference:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         providers = ["CPUExecutionProvider"]
         try:
-            session = ort.InferenceSession(str(self._path), options, providers=providers)
+            if self._logits:
+                session = self._open_converted(options, providers)
+            else:
+                session = ort.InferenceSession(str(self._path), options, providers=providers)
+        except ModelError:
+            raise
         except Exception:
             session = self._open_converted(options, providers)
         if sha256(self._path) != self._digest:
@@ -88,10 +98,13 @@ class OnnxReference:
     ) -> ort.InferenceSession:
         import onnxruntime as ort
 
+        from edgeshuffle.converter.frontend.logits import drop_probabilities
         from edgeshuffle.converter.frontend.onnx_file import read_onnx
         from edgeshuffle.converter.operators import IR_VERSION, OPSET
 
         proto = read_onnx(self._path, self._resolution)
+        if self._logits:
+            proto, _ = drop_probabilities(proto)
         proto.ir_version = IR_VERSION
         self.name = f"the given ONNX file as opset {OPSET} in ONNX Runtime, not optimized"
         try:

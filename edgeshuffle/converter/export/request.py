@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class OnnxFile:
-    """A user's own model file, and the name that its artifact has."""
+    """A user's own model file, the name that its artifact has, and whether it is exported without
+    what makes probabilities of its logits.
+    """
 
     path: Path
     name: str
+    logits: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

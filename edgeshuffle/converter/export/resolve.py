@@ -123,7 +123,7 @@ def _name(path: Path) -> str:
 
 def _model(options: ExportOptions) -> OnnxFile | ZooModel:
     if options.onnx is not None:
-        return OnnxFile(path=options.onnx, name=_name(options.onnx))
+        return OnnxFile(path=options.onnx, name=_name(options.onnx), logits=options.logits)
     return ZooModel(
         wanted=Wanted(
             weights=options.weights,
@@ -213,6 +213,8 @@ def _check_model(options: ExportOptions) -> None:
     given = [f"`{name}`" for name, value in zoo_only.items() if value is not None]
     if options.onnx is not None and given:
         raise UnknownNameError(f"`onnx` brings its own network: leave out {', '.join(given)}.")
+    if options.logits and options.onnx is None:
+        raise UnknownNameError("`logits` is for an `onnx` file: all other networks end with them.")
 
 
 def _check_resolution(options: ExportOptions) -> None:

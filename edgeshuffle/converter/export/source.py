@@ -59,9 +59,13 @@ def _from_zoo(model: ZooModel, given: InputChoice) -> Source:
 
 
 def _from_onnx(model: OnnxFile, given: InputChoice) -> Source:
+    from edgeshuffle.converter.frontend.logits import drop_probabilities
     from edgeshuffle.converter.frontend.onnx_file import read_onnx
 
+    dropped: tuple[str, ...] = ()
     proto = read_onnx(model.path, given.resolution)
+    if model.logits:
+        proto, dropped = drop_probabilities(proto)
     constants = {tensor.name for tensor in proto.graph.initializer}
     entry = next(value for value in proto.graph.input if value.name not in constants)
     _, channels, *sides = (dim.dim_value for dim in entry.type.tensor_type.shape.dim)
@@ -71,10 +75,13 @@ def _from_onnx(model: OnnxFile, given: InputChoice) -> Source:
     return Source(
         model.name,
         proto,
-        OnnxReference(model.path, digest, given.resolution),
+        OnnxReference(model.path, digest, given.resolution, logits=model.logits),
         {},
         preprocess,
         None,
         {"kind": "onnx", "file": model.path.name, "sha256": digest},
-        note(given, preprocess.channels),
+        (
+            *note(given, preprocess.channels),
+            *((f"logits: left out {', '.join(dropped)} at the end",) if dropped else ()),
+        ),
     )
