@@ -43,18 +43,23 @@ class Concat(AlongAxis):
         parts = [
             (writer.read(v, output), g.shape_of(v)[along]) for v in node.inputs if v is not None
         ]
-        while len(parts) > _MOST_CONCATENATED:
-            # The neighbours with the least in them, which are copied once more, and no more of
-            # them than leave the rest few enough.
-            count = min(_MOST_CONCATENATED, len(parts) - _MOST_CONCATENATED + 1)
-            starts = range(len(parts) - count + 1)
-            first = min(starts, key=lambda i: sum(size for _, size in parts[i : i + count]))
-            joined = parts[first : first + count]
-            length = sum(size for _, size in joined)
-            made = writer.like(output, length, f"{output.name}_{first}_{length}", axis)
-            _write(writer, [index for index, _ in joined], made, axis)
-            parts[first : first + count] = [(made, length)]
-        _write(writer, [index for index, _ in parts], writer.value(output), axis)
+        join(writer, parts, output, axis)
+
+
+def join(writer: NhwcWriter, parts: list[tuple[int, int]], output: ir.Value, axis: int) -> None:
+    """Write `output` as a concatenation of tensors, each with its length, along its axis."""
+    while len(parts) > _MOST_CONCATENATED:
+        # The neighbours with the least in them, which are copied once more, and no more of them
+        # than leave the rest few enough.
+        count = min(_MOST_CONCATENATED, len(parts) - _MOST_CONCATENATED + 1)
+        starts = range(len(parts) - count + 1)
+        first = min(starts, key=lambda i: sum(size for _, size in parts[i : i + count]))
+        joined = parts[first : first + count]
+        length = sum(size for _, size in joined)
+        made = writer.like(output, length, f"{output.name}_{first}_{length}", axis)
+        _write(writer, [index for index, _ in joined], made, axis)
+        parts[first : first + count] = [(made, length)]
+    _write(writer, [index for index, _ in parts], writer.value(output), axis)
 
 
 def _write(writer: NhwcWriter, parts: list[int], result: int, axis: int) -> None:
