@@ -18,5 +18,7 @@ def is_non_negative(value: ir.Value) -> bool:
         return False
     if operator_of(node).is_never_negative(node):
         return True
+    if node.op_type == "Clip":
+        return False
     tied = operator_of(node).scale is Scale.TIED
     return tied and all(is_non_negative(source) for _, source in g.data_inputs(node))

@@ -40,6 +40,7 @@ PASSES: Table[Pass] = Table(
     "fold_batchnorm",
     "fold_affine",
     "fold_padding",
+    "raise_relu",
     "keepdims_mean",
     "gemm_to_conv",
     "permutation_conv",

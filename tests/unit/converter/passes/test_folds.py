@@ -202,3 +202,22 @@ def test_padding_before_a_maximum_of_negative_numbers_stays():
     y = graph._like(graph.add("Pad", x, graph.ints(0, 0, 1, 1, 0, 0, 1, 1))[0], x)
     z = graph._like(pool(graph, y, "MaxPool"), x)
     assert "Pad" in kinds(graph.classifier(graph.conv(z, 4)))
+
+
+def test_a_relu_of_joined_channels_is_computed_before():
+    """As the stride-2 units of ShuffleNetV1 have it."""
+    graph = Graph(size=SIZE)
+    x = graph.relu(graph.conv("input", 4))
+    mean = graph._like(pool(graph, x, "AveragePool"), x)
+    y = graph._like(pool(graph, graph.conv(x, 6), "AveragePool"), x, 6)
+    proto = graph.classifier(graph.conv(graph.relu(graph.concat(mean, y)), 4))
+    found = kinds(proto)
+    assert found.count("Relu") == 2
+    assert found[found.index("Concat") + 1] == "Conv"
+
+
+def test_a_relu_of_what_is_read_otherwise_stays():
+    graph = Graph(size=SIZE)
+    x = graph.concat(graph.conv("input", 4), graph.conv("input", 3))
+    found = kinds(graph.classifier(graph.conv(graph.concat(graph.relu(x), x), 4)))
+    assert found.count("Relu") == 1

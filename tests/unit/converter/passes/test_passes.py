@@ -169,6 +169,8 @@ def test_a_pass_that_does_nothing_breaks_its_postcondition(monkeypatch, name):
     numbers = [graph.constant(np.float32(n)) for n in (2, 0)]
     x = graph._like(graph.add("Div", x, numbers[0])[0], x)
     x = graph._like(graph.add("Clip", x, numbers[1])[0], x)
+    x = graph.relu(graph.concat(x, graph.conv(x, 6)))
+    x = graph.conv(x, 6)
     graph.sizes[x] += 2
     graph.nodes[0].attribute.remove(next(a for a in graph.nodes[0].attribute if a.name == "pads"))
     graph.nodes[0].attribute.append(helper.make_attribute("auto_pad", "SAME_UPPER"))
