@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.converter import zoo
@@ -11,6 +12,8 @@ from edgeshuffle.preprocess import CHANNELS, Channels, Preprocess
 if TYPE_CHECKING:
     from edgeshuffle.converter.export.request import InputChoice
 
+# More than any mean or std of values in 0..1, and less than those of values in 0..255.
+_MOST_OF_ONE: Final = 2.0
 _CHANNELS_OF: Final[dict[int, Channels]] = {1: "gray", 3: "rgb", 4: "rgba"}
 
 
@@ -55,6 +58,37 @@ def note(given: InputChoice, channels: Channels) -> tuple[str, ...]:
     whose = {"gray": "the average of ImageNet's", "rgba": "ImageNet's, 0 and 1 for alpha"}
     taken = whose.get(channels, "ImageNet's")
     return (f"mean and std: {taken} (`mean` and `std` set them)",)
+
+
+def own_normalisation(
+    given: InputChoice, taken: Preprocess, mean: tuple[float, ...], std: tuple[float, ...]
+) -> tuple[Preprocess, tuple[str, ...]]:
+    """With the mean and std of x that were taken out of a model, and what to know of it.
+
+    x is a picture as `given` normalises it. Where nothing is given, x is in 0..255 if the model's
+    mean or std is beyond what numbers in 0..1 can have, and else in 0..1. Raises ModelError.
+    """
+    if given.mean or given.std:
+        first, scale = taken.mean, taken.std
+    else:
+        most = 255.0 if max(*mean, *std) > _MOST_OF_ONE else 1.0
+        first, scale = (0.0,) * len(mean), (1 / most,) * len(mean)
+    whole = replace(
+        taken,
+        mean=tuple(a + b * m for a, b, m in zip(first, scale, mean, strict=True)),
+        std=tuple(b * s for b, s in zip(scale, std, strict=True)),
+    )
+    try:
+        whole.check()
+    except ValueError as err:
+        raise ModelError(f"The model normalises its input by what no picture has: {err}.") from err
+    shown = [
+        ", ".join(f"{number:.6g}" for number in numbers) for numbers in (whole.mean, whole.std)
+    ]
+    return whole, (
+        f"mean {shown[0]} and std {shown[1]} of values in 0..1: the model's own normalisation, "
+        "which is left out of its files",
+    )
 
 
 def _numbers(

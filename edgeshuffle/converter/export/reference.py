@@ -43,6 +43,27 @@ class TorchReference:
         return [output.numpy() for output in (found if isinstance(found, tuple) else (found,))]
 
 
+class BeforeNormalisation:
+    """What reads x where the written files read (x - mean) / std."""
+
+    def __init__(
+        self, reference: Reference, mean: tuple[float, ...], std: tuple[float, ...]
+    ) -> None:
+        self._reference = reference
+        self._mean, self._std = (
+            np.array(numbers, np.float32)[:, None, None] for numbers in (mean, std)
+        )
+
+    @property
+    def name(self) -> str:
+        """What computes them."""
+        return self._reference.name
+
+    def __call__(self, image: np.ndarray) -> list[np.ndarray]:
+        """Float32 outputs for one image."""
+        return self._reference(image * self._std + self._mean)
+
+
 class OnnxReference:
     """A user's file in ONNX Runtime, with no graph optimization; opened when first called.
 

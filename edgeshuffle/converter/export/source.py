@@ -7,8 +7,13 @@ from typing import Any, Final
 
 from edgeshuffle.artifact import Preprocess, sha256
 from edgeshuffle.converter import zoo
-from edgeshuffle.converter.export.pictures import make_preprocess, note
-from edgeshuffle.converter.export.reference import OnnxReference, Reference, TorchReference
+from edgeshuffle.converter.export.pictures import make_preprocess, note, own_normalisation
+from edgeshuffle.converter.export.reference import (
+    BeforeNormalisation,
+    OnnxReference,
+    Reference,
+    TorchReference,
+)
 from edgeshuffle.converter.export.request import InputChoice, OnnxFile, ZooModel
 from edgeshuffle.converter.zoo.cards import load_card
 
@@ -60,6 +65,7 @@ def _from_zoo(model: ZooModel, given: InputChoice) -> Source:
 
 def _from_onnx(model: OnnxFile, given: InputChoice) -> Source:
     from edgeshuffle.converter.frontend.logits import drop_probabilities
+    from edgeshuffle.converter.frontend.normalisation import take_normalisation
     from edgeshuffle.converter.frontend.onnx_file import read_onnx
 
     dropped: tuple[str, ...] = ()
@@ -72,16 +78,22 @@ def _from_onnx(model: OnnxFile, given: InputChoice) -> Source:
     card = load_card("shufflenet_v2_x1_0").preprocess
     preprocess = make_preprocess(given, card, (sides[0], sides[1]), channels)
     digest = sha256(model.path)
+    reference: Reference = OnnxReference(model.path, digest, given.resolution, logits=model.logits)
+    own, notes = take_normalisation(proto), note(given, preprocess.channels)
+    if own is not None:
+        proto = own.proto
+        reference = BeforeNormalisation(reference, own.mean, own.std)
+        preprocess, notes = own_normalisation(given, preprocess, own.mean, own.std)
     return Source(
         model.name,
         proto,
-        OnnxReference(model.path, digest, given.resolution, logits=model.logits),
+        reference,
         {},
         preprocess,
         None,
         {"kind": "onnx", "file": model.path.name, "sha256": digest},
         (
-            *note(given, preprocess.channels),
+            *notes,
             *((f"logits: left out {', '.join(dropped)} at the end",) if dropped else ()),
         ),
     )
