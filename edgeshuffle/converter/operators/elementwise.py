@@ -11,6 +11,7 @@ import numpy as np
 
 from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.operators.fused import clamp_is_implied, fused
+from edgeshuffle.converter.operators.move import by_image
 from edgeshuffle.converter.operators.operator import Channels, Operator, Scale, shapes
 from edgeshuffle.converter.operators.relu import activate
 
@@ -59,12 +60,16 @@ class Elementwise(Operator):
         """Of the operands in their order; with the activation that is computed along."""
         import torch
 
-        given = iter(inputs)
+        read = {
+            place: by_image(x, value)
+            for x, (place, value) in zip(inputs, g.data_inputs(node), strict=True)
+        }
         operands = [
-            next(given) if array is None else torch.from_numpy(np.array(array, np.float32))
-            for array in map(g.constant, node.inputs)
+            torch.from_numpy(np.array(array, np.float32)) if place not in read else read[place]
+            for place, array in enumerate(map(g.constant, node.inputs))
         ]
-        return [activate(self.compute(*operands), fused(node).activation)]
+        result = self.compute(*operands).flatten(0, 1)
+        return [activate(result, fused(node).activation)]
 
     def compute(self, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
         """The float result."""
