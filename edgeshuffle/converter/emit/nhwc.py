@@ -32,6 +32,7 @@ class NhwcWriter(Tensors):
     """What operators write themselves through."""
 
     same: Final = schema.Padding.SAME
+    valid: Final = schema.Padding.VALID
 
     def __init__(self, plan: QuantPlan | None, graph: ir.Graph) -> None:
         super().__init__(plan, graph)
