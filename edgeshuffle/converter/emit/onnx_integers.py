@@ -57,7 +57,7 @@ class Integers:
         """Scale and zero point of a value's integers; `scalar`: of rank 0."""
         params = self.plan.activations[value.name or ""]
         if scalar:
-            return self._scalars(params)
+            return self.scalars(params)
         zero_point = params.zero_point + self.offset
         return [
             self.constant(f"scale_{np.float32(params.scale):.9g}", np.float32(params.scale)),
@@ -81,9 +81,10 @@ class Integers:
         params = params_of_range(float(array.min()), float(array.max()))
         steps = params.quantize(array).astype(np.int16) + self.offset
         name = f"{node.outputs[0].name}_constant_{index}"
-        return [self.constant(name, steps.astype(self.kind)), *self._scalars(params)]
+        return [self.constant(name, steps.astype(self.kind)), *self.scalars(params)]
 
-    def _scalars(self, params: QParams) -> list[str]:
+    def scalars(self, params: QParams) -> list[str]:
+        """Scale and zero point of rank 0."""
         zero_point = params.zero_point + self.offset
         numbers = {
             f"scalar_scale_{np.float32(params.scale):.9g}": np.float32(params.scale),

@@ -44,30 +44,41 @@ class HardSigmoid(Operator):
         """ADD with ReLU6, and MUL."""
         source, result = node.inputs[0], node.outputs[0]
         assert source is not None
-        alpha, beta = (6 * number for number in _line(node))
-        name, version = result.name, writer.version(2)
         read, made = writer.alike(source, result)
-        params = writer.parameters(source)
-        if not np.isclose(alpha, 1):
-            if params is not None:
-                params = QParams(float(np.float32(params.scale * alpha)), params.zero_point)
-            steeper = writer.inner(f"{name}_steeper", writer.shape(read), params)
-            factor = writer.constant(f"{name}_alpha", np.array(alpha, np.float32), 0)
-            writer.operator("MUL", [read, factor], [steeper], "MulOptions", version=version)
-            read = steeper
-        grid = None if params is None else params_of_range(0, 6)
-        six = writer.inner(f"{name}_six", writer.shape(read), grid)
-        offset = writer.constant(f"{name}_beta", np.array(beta, np.float32), 0)
-        writer.operator(
-            "ADD",
-            [read, offset],
-            [six],
-            "AddOptions",
-            fusedActivationFunction=writer.activation("relu6"),
-            version=version,
-        )
-        sixth = writer.constant(f"{name}_sixth", np.array(1 / 6, np.float32), 0)
-        writer.operator("MUL", [six, sixth], [made], "MulOptions", version=version)
+        write_gate(writer, read, made, result.name or "", writer.parameters(source), _line(node))
+
+
+def write_gate(
+    writer: NhwcWriter,
+    read: int,
+    made: int,
+    name: str,
+    params: QParams | None,
+    line: tuple[float, float],
+) -> None:
+    """Write the HardSigmoid of a tensor with these parameters, for alpha and beta."""
+    alpha, beta = (6 * number for number in line)
+    version = writer.version(2)
+    if not np.isclose(alpha, 1):
+        if params is not None:
+            params = QParams(float(np.float32(params.scale * alpha)), params.zero_point)
+        steeper = writer.inner(f"{name}_steeper", writer.shape(read), params)
+        factor = writer.constant(f"{name}_alpha", np.array(alpha, np.float32), 0)
+        writer.operator("MUL", [read, factor], [steeper], "MulOptions", version=version)
+        read = steeper
+    grid = None if params is None else params_of_range(0, 6)
+    six = writer.inner(f"{name}_six", writer.shape(read), grid)
+    offset = writer.constant(f"{name}_beta", np.array(beta, np.float32), 0)
+    writer.operator(
+        "ADD",
+        [read, offset],
+        [six],
+        "AddOptions",
+        fusedActivationFunction=writer.activation("relu6"),
+        version=version,
+    )
+    sixth = writer.constant(f"{name}_sixth", np.array(1 / 6, np.float32), 0)
+    writer.operator("MUL", [six, sixth], [made], "MulOptions", version=version)
 
 
 def _line(node: ir.Node) -> tuple[float, float]:
