@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeshuffle.converter.operators.operator import Channels, Operator, Scale
-from edgeshuffle.converter.plan import QParams, params_of_range
+from edgeshuffle.converter.plan import QMIN, QParams
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # ONNX's defaults.
 _ALPHA: Final = 0.2
 _BETA: Final = 0.5
+# In steps of 1/255, the gate of 0, which is common, would be a half that runtimes round as they do.
+GATE: Final = QParams(float(np.float32(1 / 254)), QMIN)
 
 
 class HardSigmoid(Operator):
@@ -33,7 +35,7 @@ class HardSigmoid(Operator):
 
     def grid(self, node: ir.Node) -> QParams:  # noqa: ARG002
         """Both ends are reached."""
-        return params_of_range(0, 1)
+        return GATE
 
     def run(self, node: ir.Node, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
         """In float."""
@@ -66,7 +68,7 @@ def write_gate(
         factor = writer.constant(f"{name}_alpha", np.array(alpha, np.float32), 0)
         writer.operator("MUL", [read, factor], [steeper], "MulOptions", version=version)
         read = steeper
-    grid = None if params is None else params_of_range(0, 6)
+    grid = None if params is None else QParams(float(np.float32(6 * GATE.scale)), QMIN)
     six = writer.inner(f"{name}_six", writer.shape(read), grid)
     offset = writer.constant(f"{name}_beta", np.array(beta, np.float32), 0)
     writer.operator(

@@ -1,16 +1,15 @@
 """HardSwish: x min(max(x + 3, 0), 6) / 6.
 
 XNNPACK has no INT8 kernel for it, and TFLite's own takes many times as long as those for its parts.
-So INT8 files of both formats multiply x by its HardSigmoid, a number from 0 to 1 in 255 steps.
+So INT8 files of both formats multiply x by its HardSigmoid, a number from 0 to 1 in 254 steps.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from edgeshuffle.converter.operators.hard_sigmoid import write_gate
+from edgeshuffle.converter.operators.hard_sigmoid import GATE, write_gate
 from edgeshuffle.converter.operators.operator import Channels, Operator, Scale
-from edgeshuffle.converter.plan import params_of_range
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.emit.onnx_int8 import Int8Writer
 
 _LINE: Final = (1 / 6, 0.5)
+# XNNPACK adds no numbers of scales that are 256 times that of the sum.
+_COARSE: Final = 4.0
 
 
 class HardSwish(Operator):
@@ -38,7 +39,7 @@ class HardSwish(Operator):
         """HardSigmoid, and Mul or com.microsoft.QLinearMul."""
         source, result = node.inputs[0], node.outputs[0]
         assert source is not None
-        grid, name = writer.scalars(params_of_range(0, 1)), f"{result.name}_gate"
+        grid, name = writer.scalars(GATE), f"{result.name}_gate"
         alpha, beta = _LINE
         read = writer.dequantized(source, node, scalar=True)
         real = writer.add("HardSigmoid", [read], f"{name}_real", alpha=alpha, beta=beta)
@@ -53,16 +54,16 @@ class HardSwish(Operator):
         writer.quantize(product, result, scalar=True)
 
     def tflite(self, writer: NhwcWriter, node: ir.Node) -> None:
-        """HARD_SWISH in float."""
+        """HARD_SWISH in float, and where x has hardly any steps near 0."""
         source, result = node.inputs[0], node.outputs[0]
         assert source is not None
         read, made = writer.alike(source, result)
         params = writer.parameters(source)
-        if params is None:
+        if params is None or params.scale > _COARSE:
             writer.operator("HARD_SWISH", [read], [made])
             return
         name = f"{result.name}_gate"
-        gate = writer.inner(name, writer.shape(read), params_of_range(0, 1))
+        gate = writer.inner(name, writer.shape(read), GATE)
         write_gate(writer, read, gate, name, params, _LINE)
         writer.operator("MUL", [read, gate], [made], "MulOptions", version=writer.version(2))
 
