@@ -61,6 +61,8 @@ def _show(inspections: dict[str, Inspection]) -> None:
     table.add_column("", no_wrap=True)
     for name in inspections:
         table.add_column(name.removeprefix(shared), justify="right", overflow="fold")
+    if any(column.batch > 1 for column in columns):
+        table.add_row("Images an inference", *(str(column.batch) for column in columns))
     table.add_row("MACs (millions)", *(f"{column.macs / 1e6:.1f}" for column in columns))
     table.add_row("Parameters", *(f"{column.parameters:,}" for column in columns))
     table.add_row("Weight bytes", *(f"{column.weight_bytes:,}" for column in columns))

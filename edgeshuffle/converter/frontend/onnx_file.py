@@ -22,11 +22,14 @@ _MOST_VALUES: Final = 1 << 28
 _CHANNELS: Final = (1, 3, 4)
 
 
-def read_onnx(path: Path, resolution: tuple[int, int] | None) -> onnx.ModelProto:
+def read_onnx(
+    path: Path, resolution: tuple[int, int] | None, *, any_batch: bool = False
+) -> onnx.ModelProto:
     """Read, check, fix the input to (1, C, H, W) and convert to the opset used here.
 
-    `resolution`, (height, width), is needed only where the file leaves these open. Raises
-    ModelError.
+    `resolution`, (height, width), is needed only where the file leaves these open. A fixed batch is
+    taken for 1 where `any_batch`, as a file that was written here gives the same images alone.
+    Raises ModelError.
     """
     if not path.is_file():
         raise ModelError(f"There is no ONNX model at {path}. Check the path given to `onnx`.")
@@ -40,7 +43,7 @@ def read_onnx(path: Path, resolution: tuple[int, int] | None) -> onnx.ModelProto
     except Exception as err:  # protobuf and the checker raise many types for a bad file
         first = (str(err).strip() or type(err).__name__).splitlines()[0]
         raise ModelError(f"{path} is not a valid ONNX model ({first[:200]}).") from err
-    _fix_input(proto, path, resolution)
+    _fix_input(proto, path, resolution, any_batch=any_batch)
     version = next((e.version for e in proto.opset_import if e.domain in ("", "ai.onnx")), 0)
     if version != OPSET:
         try:
@@ -76,7 +79,9 @@ def _check_external(proto: onnx.ModelProto, path: Path) -> None:
             raise ValueError(f"its weights '{quoted(beside.name)}' are too large")
 
 
-def _fix_input(proto: onnx.ModelProto, path: Path, resolution: tuple[int, int] | None) -> None:
+def _fix_input(
+    proto: onnx.ModelProto, path: Path, resolution: tuple[int, int] | None, *, any_batch: bool
+) -> None:
     constants = {tensor.name for tensor in proto.graph.initializer}
     inputs = [value for value in proto.graph.input if value.name not in constants]
     if len(inputs) != 1 or not proto.graph.output:
@@ -96,7 +101,7 @@ def _fix_input(proto: onnx.ModelProto, path: Path, resolution: tuple[int, int] |
             "where 1 (gray), 3 (RGB or BGR) or 4 (RGBA) are expected; models must read "
             "(N, C, H, W)."
         )
-    if batch.dim_value > 1:
+    if batch.dim_value > 1 and not any_batch:
         raise ModelError(f"{path} has a fixed batch of {batch.dim_value}. Export it with batch 1.")
     batch.dim_value = 1
     for side, wanted in zip(sides, resolution or (0, 0), strict=True):

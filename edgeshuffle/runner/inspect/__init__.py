@@ -40,7 +40,8 @@ class Requantization:
 class Inspection:
     """One model file.
 
-    `macs` are multiply-accumulates of convolutions and matrix products for one image,
+    `macs` are multiply-accumulates of convolutions and matrix products for one image, of which an
+    inference takes `batch`,
     `parameters` the elements of constant weights and biases and `weight_bytes` their stored size.
     `moved_bytes` are the bytes that data-moving operators read and write. `wide_tensors` are the
     tensors of rank 5 and more, which GPU delegates refuse. `inputs` and `outputs` have shapes, None
@@ -64,6 +65,7 @@ class Inspection:
     outputs: dict[str, tuple[int, ...] | None]
     unknown: tuple[str, ...] = ()
     shuffles: int = 0
+    batch: int = 1
     dissolved: Dissolved | None = None
 
 

@@ -86,7 +86,8 @@ def _inspected(path: Path, model: onnx.ModelProto) -> Inspection:
     return Inspection(
         format="onnx",
         ops=dict(sorted(Counter(_all_ops(graph.nodes)).items())),
-        macs=total(graph.macs),
+        macs=total(graph.macs) // graph.batch,
+        batch=graph.batch,
         parameters=sum(math.prod(constant.dims) for constant in parameters),
         weight_bytes=sum(_size(constant) for constant in parameters),
         moved_bytes=total(graph.moved),
@@ -153,6 +154,12 @@ class _Graph:
         self.shapes, self.types = infer(model)
         for name, constant in self.constants.items():
             self.shapes[name], self.types[name] = tuple(constant.dims), constant.data_type
+
+    @property
+    def batch(self) -> int:
+        """Images an inference."""
+        shape = self.shapes.get(self.inputs[0], ()) if self.inputs else ()
+        return max(1, shape[0]) if len(shape) == 4 else 1
 
     def ends(self, names: Iterable[str]) -> dict[str, tuple[int, ...] | None]:
         """Inputs or outputs with their shapes, None where these are open."""

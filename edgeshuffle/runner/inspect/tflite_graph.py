@@ -64,7 +64,8 @@ def read(path: Path) -> Inspection:
         return Inspection(
             format="tflite",
             ops=dict(sorted(Counter(graph.all_ops()).items())),
-            macs=sum(graph.macs(node) for node in graph.nodes),
+            macs=sum(graph.macs(node) for node in graph.nodes) // graph.batch,
+            batch=graph.batch,
             parameters=sum(math.prod(graph.shape(index)) for index in graph.parameters()),
             weight_bytes=sum(graph.bytes(index) for index in graph.parameters()),
             moved_bytes=sum(graph.moved(node) for node in graph.nodes),
@@ -103,6 +104,12 @@ class _Graph:
         self.outputs = [int(index) for index in graph.outputs]
         self.producer = {index: node for node in self.nodes for index in node.outputs}
         self._others = [node for other in model.subgraphs[1:] for node in other.operators]
+
+    @property
+    def batch(self) -> int:
+        """Images an inference."""
+        shape = self.shape(self.inputs[0]) if self.inputs else ()
+        return max(1, shape[0]) if len(shape) == 4 else 1
 
     def all_ops(self) -> Iterator[str]:
         """Of control flow's inner graphs, too."""

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 from small_models import run
 
 from edgeshuffle.converter.sensitivity.layers import noise
+from edgeshuffle.runner.inspect import inspect_file
 
 RANDOM = np.random.default_rng(1)
 
@@ -50,3 +51,23 @@ def test_a_model_of_two_outputs(tmp_path, capsys):
     assert "agree" not in shown
     assert run("evaluate", out, "--data", tmp_path / "x.npz") == 0
     assert run("compare", out, "--data", tmp_path / "x.npz") == 0
+
+
+def test_a_file_with_a_batch_is_ranked_as_one_without(tmp_path, capsys):
+    graph = Graph(size=32)
+    x = graph.relu(graph.conv("input", 8, 3, 2))
+    onnx.save(graph.classifier(graph.relu(graph.conv(x, 8))), tmp_path / "given.onnx")
+    np.savez(tmp_path / "x.npz", x=RANDOM.integers(0, 256, (20, 32, 32, 3), dtype=np.uint8))
+    calib = ("--int8", "--calib", tmp_path / "x.npz", "--recipe", "fast", "--format", "onnx")
+    found = []
+    for batch in (1, 3):
+        out = tmp_path / f"out{batch}"
+        given = ("--onnx", tmp_path / "given.onnx", "--batch", batch)
+        assert run("export", *given, *calib, "-o", out) == 0
+        capsys.readouterr()
+        assert run("sensitivity", out, "--data", tmp_path / "x.npz", "--json") == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert found[0] == found[1]
+    one, three = (inspect_file(tmp_path / f"out{batch}" / "given_fp32.onnx") for batch in (1, 3))
+    assert (one.batch, three.batch) == (1, 3)
+    assert one.macs == three.macs > 0
