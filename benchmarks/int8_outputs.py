@@ -5,7 +5,8 @@ All start from the same model and the same calibration images, and run on the sa
 SQNR of an output is that against the given float model in ONNX Runtime.
 
     python benchmarks/int8_outputs.py --onnx FILE --calib FILE.npz --test FILE.npz \
-        [--mean r,g,b --std r,g,b] [--recipe accurate] [--limit N] [--json]
+        [--channels bgr] [--mean b,g,r --std b,g,r] \
+        [--recipe accurate] [--limit N] [--json]
 
 Also told: by how many steps of an output's scale our ONNX and TFLite files differ at most.
 """
@@ -39,7 +40,7 @@ Array = np.ndarray
 
 def main() -> int:
     options = _options()
-    given = {"mean": options.mean, "std": options.std}
+    given = {"mean": options.mean, "std": options.std, "channels": options.channels}
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         artifact = export(
@@ -94,6 +95,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--onnx", type=Path, required=True, help="float model")
     parser.add_argument("--calib", type=Path, required=True, help=".npz or folder")
     parser.add_argument("--test", type=Path, required=True, help=".npz or folder")
+    parser.add_argument("--channels", help="bgr, gray or rgba")
     parser.add_argument("--mean", type=_numbers)
     parser.add_argument("--std", type=_numbers)
     parser.add_argument("--recipe", default="accurate")

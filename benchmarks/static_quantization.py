@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import onnx
+import onnx.version_converter
 import onnxsim
 from onnxruntime.quantization import (
     CalibrationDataReader,
@@ -29,6 +30,7 @@ METHODS = {
     "entropy": (CalibrationMethod.Entropy, {}),
 }
 MOST_BYTES = 8e9
+CHANNELS_OPSET = 13
 # What one image's activations take, in floats, for a network of this many MACs.
 FLOATS_A_MAC = 0.06
 
@@ -44,6 +46,9 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
 
 def simplify(model: onnx.ModelProto, path: Path) -> Path:
     """Write the model as users simplify it."""
+    # Weights with a scale a channel are not in older opsets.
+    if model.opset_import[0].version < CHANNELS_OPSET:
+        model = onnx.version_converter.convert_version(model, CHANNELS_OPSET)
     simple, proven = onnxsim.simplify(model)
     if not proven:
         raise RuntimeError("onnxsim changed the network's results")

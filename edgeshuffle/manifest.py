@@ -156,9 +156,10 @@ class LabelsFile:
 class ProvedFile:
     """A written file in the runtime that runs it, against the source model.
 
-    `largest_difference` is that of a logit, over the root mean square of the source's logits for
-    the same image: of all images for float, of the real ones for INT8, which was calibrated for no
-    others. None where the source's logits are all zero and the file's are not.
+    `largest_difference` is that of a value, over its size in the source or, where that is larger,
+    the root mean square of its output for the same image: of all images for float, of the real ones
+    for INT8, which was calibrated for no others. None where the source's values are all zero and
+    the file's are not.
     """
 
     path: str

@@ -109,7 +109,7 @@ def prove(
             _check_together(file, session, compared, found)
         counted = slice(0 if file.precision == "fp32" else RANDOM_IMAGES, None)
         apart = [
-            _largest(np.abs(values - wanted).max(axis=1)[counted], scale[counted])
+            _largest(values[counted], wanted[counted], scale[counted])
             for values, wanted, scale in zip(found, expected, scales, strict=True)
         ]
         largest = max(apart)
@@ -217,11 +217,17 @@ def _open(file: ModelFile, path: Path) -> Session:
         ) from err
 
 
-def _largest(differences: np.ndarray, scale: np.ndarray) -> float:
-    """Relative to the scale; without one, no difference is small. NaN counts as infinite."""
+def _largest(found: np.ndarray, wanted: np.ndarray, scale: np.ndarray) -> float:
+    """The largest difference, over the value's size, or its output's where that is larger.
+
+    Without a size, no difference is small. NaN counts as infinite.
+    """
+    differences = np.abs(found - wanted)
     if not np.isfinite(differences).all():
         return float("inf")
+    # Boxes of a detector are many times the size of its scores, and rounded as coarsely.
+    sizes = np.maximum(np.abs(wanted), scale[:, None])
     ratios = np.divide(
-        differences, scale, out=np.where(differences > 0, np.inf, 0.0), where=scale > 0
+        differences, sizes, out=np.where(differences > 0, np.inf, 0.0), where=sizes > 0
     )
     return float(ratios.max(initial=0))
