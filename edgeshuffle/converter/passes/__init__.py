@@ -44,6 +44,7 @@ PASSES: Table[Pass] = Table(
     "keepdims_mean",
     "gemm_to_conv",
     "permutation_conv",
+    "part_heads",
     "dissolve_shuffle",
 )
 
