@@ -25,8 +25,9 @@ CONSTRAINTS = ROOT / "tools" / "constraints.txt"
 CPU_TORCH = ("--extra-index-url", "https://download.pytorch.org/whl/cpu")
 EXTRAS = {"demo": "export", "test": "dev", "campaign": "dev"}
 CAMPAIGN_MINUTES = "30"
-# Tests of one file share a device, an emulator or a container engine: one process has them all.
-TESTS = ["-m", "pytest", "-n", "2", "--dist", "loadfile"]
+# Tests of one file share a device, an emulator or a container engine: one process has them all. In
+# their own order, files that take long come first, and not last as those with few tests.
+TESTS = ["-m", "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 COMMANDS = {
     "demo": [
         ["-m", "edgeshuffle", "export", "--width", "1.0", "--int8", "--overwrite"],

@@ -169,6 +169,7 @@ def _hold(options: argparse.Namespace, lock: IO[str]) -> int:
 
 def _goes_on(seconds: float, *, silent: bool) -> bool:
     """Wait for so long; whether there is somebody at the other end, who may be `silent`."""
+    _end.waits = True
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         try:
@@ -177,6 +178,7 @@ def _goes_on(seconds: float, *, silent: bool) -> bool:
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     except Ended:
         return False
+    _end.waits = False
     return bool(os.read(0, 4096)) if heard else silent
 
 
@@ -275,8 +277,20 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _end(number: int, _: object) -> None:
-    raise Ended(number)
+class _End:
+    """What a signal does: it ends this process's wait, once, and nothing at other times."""
+
+    def __init__(self) -> None:
+        self.waits = False
+
+    def __call__(self, number: int, _: object) -> None:
+        # Of several that came at once, Python would raise the others from whatever follows.
+        if self.waits:
+            self.waits = False
+            raise Ended(number)
+
+
+_end = _End()
 
 
 if __name__ == "__main__":

@@ -240,12 +240,14 @@ class TestRefusals:
         assert run("export", "--format", "coreml") == 2
         assert "coreml" in capsys.readouterr().err
 
-    def test_an_unsupported_operator_is_named_with_its_node(self, tmp_path, capsys):
+    def test_an_operator_that_no_tflite_file_can_have_is_named_with_its_node(
+        self, tmp_path, capsys
+    ):
         graph = Graph()
         x = graph.add("Softplus", graph.conv("input", 4))[0]
         graph.nodes[-1].name = "odd_one"
         onnx.save(graph.classifier(graph._like(x, "input", 4)), tmp_path / "odd.onnx")
-        code = run("export", "--onnx", "odd.onnx")
+        code = run("export", "--onnx", "odd.onnx", "--format", "tflite")
         line = capsys.readouterr().err
         assert code == ModelError.exit_code
         assert "Softplus" in line

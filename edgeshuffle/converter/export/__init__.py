@@ -25,11 +25,12 @@ from edgeshuffle.packaged import CALIBRATION_IMAGES
 from edgeshuffle.progress import silent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from edgeshuffle.converter.export.quantization import Int8
     from edgeshuffle.converter.export.request import ExportRequest
+    from edgeshuffle.converter.passes import PassLog
     from edgeshuffle.progress import Progress
 
 __all__ = ["ExportOptions", "Exported", "export"]
@@ -108,8 +109,16 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
     if kept:
         without = "" if formats == request.formats else "; there is no TFLite file without them"
         notes = (*notes, f"kept in float, as they are: {'; '.join(kept)}{without}")
-    left = tuple(f"{log.name}: {reason}" for log in logs for reason in log.outcome.left)
-    return Exported(artifact, (*notes, *left))
+    return Exported(artifact, (*notes, *_left(logs)))
+
+
+def _left(logs: Sequence[PassLog]) -> Iterator[str]:
+    """A line a pass on what it left as it was."""
+    for log in logs:
+        if log.outcome.left:
+            first, *others = log.outcome.left
+            more = f" (and {len(others)} more: see {MANIFEST})" if others else ""
+            yield f"{log.name}: {first}{more}"
 
 
 def _formats(

@@ -23,7 +23,7 @@ class Pass(Protocol):
     """Rewrites the model in place; a second run finds nothing left to do.
 
     `ensures` is the postcondition: None where it holds, or else where it does not. No later pass
-    may break it.
+    may break it, unless the module says `LASTING = False`.
     """
 
     def run(self, model: ir.Model) -> Outcome: ...
@@ -106,7 +106,8 @@ def _name_outputs(graph: ir.Graph, names: Sequence[str | None]) -> None:
 
 def _check_ensured(model: ir.Model, name: str, before: list[str]) -> None:
     so_far = ", ".join(before) or "no other pass"
-    for known in (*before, name):
+    lasting = [known for known in before if getattr(PASSES[known], "LASTING", True)]
+    for known in (*lasting, name):
         reason = PASSES[known].ensures(model)
         if reason is not None:
             promise = "its postcondition" if known == name else f"that of {known}"

@@ -16,6 +16,9 @@ from edgeshuffle.converter.operators import where
 from edgeshuffle.converter.operators.sign import is_non_negative
 from edgeshuffle.converter.passes.outcome import Outcome
 
+# Dissolving a shuffle may join what a Relu reads, or show that it is never negative.
+LASTING = False
+
 
 def run(model: ir.Model) -> Outcome:
     """Until every Relu is needed where it is."""

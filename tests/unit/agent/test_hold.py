@@ -93,6 +93,13 @@ def test_a_signal_or_two_set_it_back(board, state, number):
     assert governors(board) == {"ondemand"}
 
 
+def test_of_several_signals_one_ends_the_wait_and_no_other_disturbs_what_follows():
+    hold._end.waits = True
+    with pytest.raises(hold.Ended):
+        hold._end(signal.SIGTERM, None)
+    hold._end(signal.SIGTERM, None)
+
+
 def test_a_second_holder_is_told_who_the_first_is(board, state):
     with holding(board, state):
         with holding(board, state) as (second, reply):

@@ -176,9 +176,10 @@ def test_a_pass_that_does_nothing_breaks_its_postcondition(monkeypatch, name):
     graph.nodes[0].attribute.append(helper.make_attribute("auto_pad", "SAME_UPPER"))
     turned = np.eye(6, dtype=np.float32)[::-1, :, None, None].copy()
     x = graph._like(graph.add("Conv", x, graph.constant(turned))[0], x)
+    heads = [graph.add("Sigmoid", part)[0] for part in graph.split(graph.conv(x, 5), 2, 3)]
     mean = graph.add("ReduceMean", graph.shuffle(x), graph.ints(2, 3), keepdims=0)[0]
     out = graph.add("Gemm", mean, graph.constant(np.ones((6, 4), np.float32)))[0]
-    model = ir.from_proto(onnx.shape_inference.infer_shapes(graph.model(out)))
+    model = ir.from_proto(onnx.shape_inference.infer_shapes(graph.model(out, *heads)))
     run_passes(model.clone())
     before = ", ".join(list(PASSES)[: list(PASSES).index(name)]) or "no other pass"
     monkeypatch.setattr(PASSES[name], "run", lambda model: Outcome(0))
