@@ -341,19 +341,29 @@ def measure(contenders: list[Contender], options: argparse.Namespace) -> NDArray
     return times
 
 
-def count(contenders: list[Contender], address: str) -> list[int]:
-    """Instructions an inference of every contender on an emulated board, the least of five."""
-    found = []
+def count(contenders: list[Contender], address: str) -> list[int | None]:
+    """Instructions an inference of every contender on an emulated board, the least of five.
+
+    None where its runtime does not run a stock model, which is told.
+    """
+    found: list[int | None] = []
     with open_device(address) as device:
         for contender in contenders:
             _say(f"counting on {address}: {contender.maker} {contender.path.name}")
-            session = open_agent(device, contender, contender.path)
-            session.samples(1)
+            try:
+                session = open_agent(device, contender, contender.path)
+                session.samples(1)
+            except EdgeShuffleError as err:
+                if contender.maker == "edgeshuffle":
+                    raise
+                _say(f"skipped: {contender.maker}: {err}")
+                found.append(None)
+                continue
             found.append(min(counts["instructions"] for counts in session.count(5)))
     return found
 
 
-def _as_plain(contenders: list[Contender], counts: dict[str, list[int]]) -> dict[str, Any]:
+def _as_plain(contenders: list[Contender], counts: dict[str, list[int | None]]) -> dict[str, Any]:
     return {
         "instructions": [
             {
@@ -367,7 +377,7 @@ def _as_plain(contenders: list[Contender], counts: dict[str, list[int]]) -> dict
     }
 
 
-def _show_counts(contenders: list[Contender], counts: dict[str, list[int]]) -> None:
+def _show_counts(contenders: list[Contender], counts: dict[str, list[int | None]]) -> None:
     print("millions of instructions an inference")
     print(f"{'':36}" + "".join(f"{address:>18}" for address in counts))
     order = sorted(
@@ -377,8 +387,12 @@ def _show_counts(contenders: list[Contender], counts: dict[str, list[int]]) -> N
         one = contenders[index]
         print(
             f"{one.runtime:8}{one.precision:6}{one.maker:22}"
-            + "".join(f"{found[index] / 1e6:18.2f}" for found in counts.values())
+            + "".join(f"{_millions(found[index]):>18}" for found in counts.values())
         )
+
+
+def _millions(number: int | None) -> str:
+    return "-" if number is None else f"{number / 1e6:.2f}"
 
 
 def compare(contenders: list[Contender], times: NDArray[np.float64]) -> list[Ratio]:
