@@ -52,7 +52,10 @@ class Exported:
 def export(options: ExportOptions, progress: Progress | None = None) -> Exported:
     """Make the artifact folder; nothing is left behind if anything fails.
 
-    `progress(stage, done, total)` is called as the work goes on. Raises EdgeShuffleError.
+    `progress(stage, done, total)` is called as the work goes on. Raises UnknownNameError for
+    options that do not fit, WeightsError, ModelError and DataError for files, MissingExtraError,
+    RuntimeUnavailableError, PassError where a written file does not compute what it was made from,
+    GateError where a limit is missed, and ArtifactError where the folder cannot be written.
     """
     request = resolve(options)
     with needs_extra("Exporting", "export"):

@@ -16,16 +16,28 @@ class ExportOptions:
     """What to export. None means: what the checkpoint, the model file or the card says, or the
     default recipe.
 
-    `resolution` is a side of a square or (height, width) in pixels; `mean` and `std` have a number
-    for each of the `channels`, in their order, or one for all. They are of values in 0..1, or with
-    `scale`, such as 255, of values in 0..`scale`, and 0 and 1 where they are not given.
+    Which model: `weights` is `demo`, `imagenet`, `random` or a checkpoint's path; `variant` (`v2`,
+    `v2-se`, `v1`, `v2plus-small` and so on), `width` and `groups` name a card, and must agree with
+    a checkpoint; `layout` tells whose keys it has, `key` which of its sets of weights is meant,
+    `activation` and `stem` (`imagenet` or `cifar`) how it was trained. `num_classes` is checked.
+    `features` gives the stages' outputs, (1, C, H, W) each, instead of logits (1, classes). Or
+    `onnx`, a float model with one input (N, C, H, W), of which `logits` leaves out what it makes of
+    logits at its end. `labels` is a file of class names, one a line.
 
-    `batch` is how many images the files read at once; "dynamic" leaves it open in ONNX files.
-    `logits` leaves out what an `onnx` file makes probabilities or a class of at its end.
+    Which input: `resolution` is a side of a square or (height, width) in pixels, from 32 to 4096;
+    `channels` is `rgb`, `bgr`, `gray` or `rgba`; `mean` and `std` have a number for each channel,
+    in their order, or one for all. They are of values in 0..1, or with `scale`, such as 255, of values
+    in 0..`scale`, and 0 and 1 where they are not given. `batch` is how many images the files read
+    at once; "dynamic" leaves it open in ONNX files.
 
-    `max_drop` is in points, `min_sqnr` in dB and `min_agreement` in percent: limits of INT8 files,
-    with GateError where one is missed. `class_order` (`index` or `sorted`) tells how the class
-    folders of `evaluation` are told apart.
+    Which files: `formats` of `onnx` and `tflite`; INT8 ONNX in `onnx_style` `qdq` or `qoperator`
+    with `onnx_activations` of `uint8` or `int8`. `output` is the folder, which `overwrite`
+    replaces.
+
+    INT8: `int8` quantizes, with `calib_limit` images at most of `calib` (a folder or .npz), by a
+    `recipe` (a name or .toml file), whose `calibrator` may be replaced. `max_drop` is in points of
+    top-1 on the images of `evaluation`, `min_sqnr` in dB and `min_agreement` in percent: limits of
+    INT8 files. `class_order` (`index` or `sorted`) tells how class folders are told apart.
     """
 
     variant: str | None = None
