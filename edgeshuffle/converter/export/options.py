@@ -26,9 +26,9 @@ class ExportOptions:
 
     Which input: `resolution` is a side of a square or (height, width) in pixels, from 32 to 4096;
     `channels` is `rgb`, `bgr`, `gray` or `rgba`; `mean` and `std` have a number for each channel,
-    in their order, or one for all. They are of values in 0..1, or with `scale`, such as 255, of values
-    in 0..`scale`, and 0 and 1 where they are not given. `batch` is how many images the files read
-    at once; "dynamic" leaves it open in ONNX files.
+    in their order, or one for all. They are of values in 0..1, or with `scale`, such as 255, of
+    values in 0..`scale`, and 0 and 1 where they are not given. `batch` is how many images the files
+    read at once; "dynamic" leaves it open in ONNX files.
 
     Which files: `formats` of `onnx` and `tflite`; INT8 ONNX in `onnx_style` `qdq` or `qoperator`
     with `onnx_activations` of `uint8` or `int8`. `output` is the folder, which `overwrite`
