@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeshuffle.converter import graph as g
+from edgeshuffle.converter.operators.max_pool import write_pool
 from edgeshuffle.converter.operators.operator import Channels, Operator, Scale
 from edgeshuffle.converter.plan import QMAX
 
@@ -78,25 +79,13 @@ class AveragePool(Operator):
         if whole and params is not None:
             _write_convolution(writer, node, source, params)
             return
-        down, across = g.ints(node, "strides", (1, 1))
         exact = whole or padding == writer.same
         made = (
             writer.value(result)
             if exact
             else writer.like(result, g.shape_of(result)[1], f"{result.name}_mean")
         )
-        writer.operator(
-            "AVERAGE_POOL_2D",
-            [source],
-            [made],
-            "Pool2DOptions",
-            padding=padding,
-            strideH=down,
-            strideW=across,
-            filterHeight=kernel[0],
-            filterWidth=kernel[1],
-            version=writer.version(2),
-        )
+        write_pool(writer, "AVERAGE_POOL_2D", node, source, made, padding)
         if not exact:
             factor = writer.constant(f"{result.name}_factor", correction, 4)
             writer.operator(

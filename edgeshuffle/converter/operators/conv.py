@@ -9,6 +9,7 @@ import numpy as np
 
 from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.operators.fused import clamp_is_implied, fused
+from edgeshuffle.converter.operators.move import argument
 from edgeshuffle.converter.operators.operator import Channels, Cost, Operator, Scale
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Conv(Operator):
 
         weight = g.constant(node.inputs[1])
         assert weight is not None
-        bias = g.constant(node.inputs[2]) if len(node.inputs) > 2 else None
+        bias = argument(node, 2)
         offset = None if bias is None else torch.from_numpy(np.array(bias, np.float32))
         return [convolve(node, inputs[0], torch.from_numpy(np.array(weight, np.float32)), offset)]
 
@@ -116,7 +117,7 @@ class Conv(Operator):
         axes, channel_axis = ((1, 2, 3, 0), 3) if depthwise else ((0, 2, 3, 1), 0)
         name = node.outputs[0].name or ""
         if writer.plan is None:
-            bias = g.constant(node.inputs[2]) if len(node.inputs) > 2 else None
+            bias = argument(node, 2)
             offset = np.zeros(len(weight), np.float32) if bias is None else bias.astype(np.float32)
             weight_index = writer.buffer.constant(f"{name}_weight", weight.transpose(axes))
             bias_index = writer.buffer.constant(f"{name}_bias", offset)

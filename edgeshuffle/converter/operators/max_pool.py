@@ -47,19 +47,27 @@ class MaxPool(Operator):
         """MAX_POOL_2D."""
         kernel = g.ints(node, "kernel_shape", ())
         index, padding = writer.window(node, kernel, node.outputs[0], lowest=True)
-        down, across = g.ints(node, "strides", (1, 1))
-        writer.operator(
-            "MAX_POOL_2D",
-            [index],
-            [writer.value(node.outputs[0])],
-            "Pool2DOptions",
-            padding=padding,
-            strideH=down,
-            strideW=across,
-            filterHeight=kernel[0],
-            filterWidth=kernel[1],
-            version=writer.version(2),
-        )
+        write_pool(writer, "MAX_POOL_2D", node, index, writer.value(node.outputs[0]), padding)
+
+
+def write_pool(
+    writer: NhwcWriter, kind: str, node: ir.Node, source: int, result: int, padding: int
+) -> None:
+    """Write a pool of the node's windows, from one tensor to another."""
+    down, across = g.ints(node, "strides", (1, 1))
+    height, width = g.ints(node, "kernel_shape", ())
+    writer.operator(
+        kind,
+        [source],
+        [result],
+        "Pool2DOptions",
+        padding=padding,
+        strideH=down,
+        strideW=across,
+        filterHeight=height,
+        filterWidth=width,
+        version=writer.version(2),
+    )
 
 
 OPERATOR: Final = MaxPool()

@@ -9,6 +9,7 @@ import numpy as np
 from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.operators import is_conv, operator_of
 from edgeshuffle.converter.operators.fused import fused
+from edgeshuffle.converter.operators.move import argument
 from edgeshuffle.converter.plan import QMAX, QConv, QParams, QuantPlan, params_of_range
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def assign(
         source = node.inputs[0]
         assert weight is not None
         assert source is not None
-        bias = g.constant(node.inputs[2]) if len(node.inputs) > 2 else None
+        bias = argument(node, 2)
         convs[node.outputs[0].name or ""] = quantize_conv(
             weight,
             np.zeros(len(weight)) if bias is None else bias.astype(np.float64),

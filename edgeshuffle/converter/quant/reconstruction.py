@@ -18,6 +18,7 @@ from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.operators import is_conv, operator_of
 from edgeshuffle.converter.operators.conv import convolve
 from edgeshuffle.converter.operators.fused import fused, is_fused, results
+from edgeshuffle.converter.operators.move import argument
 from edgeshuffle.converter.operators.relu import activate
 from edgeshuffle.converter.plan import QConv, QuantPlan
 from edgeshuffle.converter.quant.simulate import fake_quantize, rounds
@@ -177,7 +178,7 @@ class _SideBySide:
         result, source, name = fused(node), node.inputs[0], node.outputs[0].name or ""
         assert source is not None
         weight = torch.from_numpy(np.array(g.constant(node.inputs[1]), np.float32))
-        given = g.constant(node.inputs[2]) if len(node.inputs) > 2 else None
+        given = argument(node, 2)
         bias = torch.zeros(len(weight)) if given is None else torch.from_numpy(np.array(given))
         old = self.plan.convs[name]
         scales = torch.from_numpy(old.scales.astype(np.float64))

@@ -24,6 +24,7 @@ import numpy as np
 from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.operators import is_conv, operator_of
 from edgeshuffle.converter.operators.fused import fused
+from edgeshuffle.converter.operators.move import argument
 from edgeshuffle.converter.passes.dissolve_shuffle.trace import channel_count
 from edgeshuffle.converter.quant.channels import Flow, by_groups, flow
 
@@ -198,7 +199,7 @@ def _rescale(
     factor, moved = (flowing.gathered(reading, arrays) for arrays in (scales, offsets))
     result, shift = scales[number], offsets[number]
     weight = np.asarray(g.constant(node.inputs[1]), np.float64)
-    given = g.constant(node.inputs[2]) if len(node.inputs) > 2 else None
+    given = argument(node, 2)
     bias = np.zeros(len(weight)) if given is None else given.astype(np.float64)
     if g.is_depthwise(node):
         bias = bias + weight.sum((1, 2, 3)) * moved

@@ -5,12 +5,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from networks import Graph, noise, relative_error, run_ir, run_onnx
+from random_graphs import FORMS, unit
 
 from edgeshuffle.converter.frontend import to_ir
 from edgeshuffle.converter.passes import PASSES, run_passes
 from edgeshuffle.converter.passes.dissolve_shuffle.trace import is_move
-
-FORMS = ("5d", "4d", "3d", "gather")
 
 
 def dissolve(proto):
@@ -20,18 +19,6 @@ def dissolve(proto):
 
 def ops(model):
     return [node.op_type for node in model.graph]
-
-
-def unit(graph, x, form, *, down=False):
-    half = graph.channels[x] // 2
-    if down:
-        kept = graph.relu(graph.conv(graph.depthwise(x, stride=2), half))
-        y = graph.depthwise(graph.relu(graph.conv(x, half)), stride=2)
-    else:
-        kept, y = graph.split(x, half, half)
-        y = graph.depthwise(graph.relu(graph.conv(y, half)))
-    y = graph.relu(graph.conv(y, half))
-    return graph.shuffle(graph.concat(kept, y), form)
 
 
 @pytest.mark.parametrize("form", FORMS)
