@@ -31,8 +31,8 @@ from edgeshuffle.converter.export.resolve import resolve
 from edgeshuffle.converter.export.source import open_source
 from edgeshuffle.converter.quant.recipe import recipe_names
 from edgeshuffle.dataset import open_images
+from edgeshuffle.host.packaged import CALIBRATION_IMAGES, TEST_IMAGES
 from edgeshuffle.metrics import decibels, energies, standard_error
-from edgeshuffle.packaged import CALIBRATION_IMAGES, TEST_IMAGES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,8 +10,9 @@ ARG DEBIAN_MIRROR
 WORKDIR /src
 COPY tools/build_root.py tools/
 COPY docker/runner-*.lock docker/
-COPY edgeshuffle/__init__.py edgeshuffle/atomic.py edgeshuffle/errors.py edgeshuffle/packaged.py \
-     edgeshuffle/signals.py edgeshuffle/untrusted.py edgeshuffle/
+COPY edgeshuffle/__init__.py edgeshuffle/errors.py edgeshuffle/
+COPY edgeshuffle/host edgeshuffle/host
+COPY edgeshuffle/untrusted edgeshuffle/untrusted
 COPY edgeshuffle/payload edgeshuffle/payload
 RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf \
     python3 tools/build_root.py --bundle arm64 /out

@@ -10,8 +10,9 @@ ARG TARGETARCH
 WORKDIR /src
 COPY tools/build_root.py tools/
 COPY docker/runner-*.lock docker/
-COPY edgeshuffle/__init__.py edgeshuffle/atomic.py edgeshuffle/errors.py edgeshuffle/packaged.py \
-     edgeshuffle/signals.py edgeshuffle/untrusted.py edgeshuffle/
+COPY edgeshuffle/__init__.py edgeshuffle/errors.py edgeshuffle/
+COPY edgeshuffle/host edgeshuffle/host
+COPY edgeshuffle/untrusted edgeshuffle/untrusted
 COPY edgeshuffle/payload edgeshuffle/payload
 # A pip.conf with a password stays out of every layer as a secret.
 RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf \

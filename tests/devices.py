@@ -15,7 +15,7 @@ from standins import docker, images, phone, pi
 from edgeshuffle.device import open_device
 from edgeshuffle.device.emulated.boards import BOARDS
 from edgeshuffle.errors import DeviceError
-from edgeshuffle.packaged import cache_folder
+from edgeshuffle.host.folders import cache_folder
 from edgeshuffle.payload.rootfs import root_filesystem
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from networks import Graph, noise, relative_error, run_ir, run_onnx
 
+from edgeshuffle.artifact.runtimes import RUNTIMES
 from edgeshuffle.converter.emit import EMITTERS
 from edgeshuffle.converter.frontend import to_ir
 from edgeshuffle.converter.operators.check import check_core
@@ -12,7 +13,6 @@ from edgeshuffle.converter.passes import run_passes
 from edgeshuffle.converter.quant import quantize
 from edgeshuffle.converter.quant.recipe import load_recipe
 from edgeshuffle.metrics import sqnr_db
-from edgeshuffle.runtimes import RUNTIMES
 
 SIZE = 16
 IMAGES = [noise(SIZE, seed) for seed in range(12)]

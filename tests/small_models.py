@@ -18,9 +18,9 @@ from edgeshuffle.artifact import (
     TensorInfo,
     sha256,
 )
-from edgeshuffle.class_names import class_names_text
+from edgeshuffle.artifact.class_names import class_names_text
+from edgeshuffle.artifact.manifest import LabelsFile
 from edgeshuffle.cli import main
-from edgeshuffle.manifest import LabelsFile
 
 BUILTIN = schema.BuiltinOperator
 OPTIONS = schema.BuiltinOptions

@@ -23,8 +23,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from edgeshuffle.atomic import atomic_file  # noqa: E402
 from edgeshuffle.errors import EdgeShuffleError  # noqa: E402
+from edgeshuffle.host.atomic import atomic_file  # noqa: E402
 from edgeshuffle.payload.bundle import pack  # noqa: E402
 from edgeshuffle.payload.rootfs import GLIBC, PYTHON, SITE, assemble  # noqa: E402
 from edgeshuffle.payload.wheels import RUNTIMES, WITHOUT_NUMPY, download_wheels  # noqa: E402

@@ -19,7 +19,7 @@ from train_demo import read_idx
 
 from edgeshuffle.converter import zoo
 from edgeshuffle.converter.zoo.demo import demo_labels
-from edgeshuffle.packaged import CALIBRATION_IMAGES, DEMO, TEST_IMAGES
+from edgeshuffle.host.packaged import CALIBRATION_IMAGES, DEMO, TEST_IMAGES
 
 TEST_PER_CLASS = 100
 CALIBRATION_PER_CLASS = 20

@@ -14,7 +14,7 @@ from edgeshuffle.cli.flags import with_flags
 from edgeshuffle.cli.output import say
 from edgeshuffle.cli.terminal import safe_streams
 from edgeshuffle.errors import ArtifactError, EdgeShuffleError
-from edgeshuffle.signals import ending_once
+from edgeshuffle.host.signals import ending_once
 from edgeshuffle.untrusted import quoted
 
 COMMANDS: Final = {

@@ -10,7 +10,7 @@ import click
 from edgeshuffle.cli import shared
 from edgeshuffle.cli.devices import device_options, wait_option
 from edgeshuffle.cli.numbers import FiniteFloat
-from edgeshuffle.device.inventory import inventory_file, resolve
+from edgeshuffle.device.inventory import find_address, inventory_file
 from edgeshuffle.errors import GateError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def command(
     mode = _mode(quick=quick, full=full, sustained=minutes is not None)
     options = BenchOptions(
         artifact=shared.load_artifact(artifact),
-        device=resolve(device, inventory or inventory_file()),
+        device=find_address(device, inventory or inventory_file()),
         runtimes=tuple(dict.fromkeys(runtimes)),
         threads=threads,
         cores=cores,

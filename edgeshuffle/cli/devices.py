@@ -10,10 +10,10 @@ from edgeshuffle.cli import shared
 from edgeshuffle.cli.output import echo_json
 from edgeshuffle.device.inventory import (
     add_device,
+    find_address,
     inventory_file,
     read_inventory,
     remove_device,
-    resolve,
 )
 
 
@@ -96,7 +96,7 @@ def test_command(file: Path, name: str, *, as_json: bool) -> None:
     from edgeshuffle.cli.progress import stages
     from edgeshuffle.device import DeviceInfo, open_device
 
-    with stages() as progress, open_device(resolve(name, file), progress) as device:
+    with stages() as progress, open_device(find_address(name, file), progress) as device:
         info = DeviceInfo.of(device.describe())
     if as_json:
         echo_json({**asdict(info), "label": info.label})

@@ -28,10 +28,10 @@ def command(device: str, inventory: Path | None, *, as_json: bool) -> None:
     from edgeshuffle.cli.progress import stages
     from edgeshuffle.device import open_device
     from edgeshuffle.device.doctor import examine
-    from edgeshuffle.device.inventory import inventory_file, resolve
+    from edgeshuffle.device.inventory import find_address, inventory_file
     from edgeshuffle.errors import DeviceError, GateError
 
-    address = resolve(device, inventory or inventory_file())
+    address = find_address(device, inventory or inventory_file())
     with stages() as progress, open_device(address, progress) as opened:
         described = opened.describe()
         offered: Choice | str | None

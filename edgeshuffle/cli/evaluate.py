@@ -17,7 +17,7 @@ from edgeshuffle.cli.flags import with_own_flags
 from edgeshuffle.cli.output import echo_json
 from edgeshuffle.cli.progress import stages
 from edgeshuffle.dataset.labels import CLASS_ORDERS
-from edgeshuffle.device.inventory import inventory_file, resolve
+from edgeshuffle.device.inventory import find_address, inventory_file
 from edgeshuffle.runner.evaluate import EvaluateOptions, Evaluation, Result, evaluate
 
 
@@ -68,7 +68,7 @@ def command(
     options = EvaluateOptions(
         artifact=shared.load_artifact(artifact),
         data=data,
-        device=resolve(device, inventory or inventory_file()),
+        device=find_address(device, inventory or inventory_file()),
         labelled=labelled,
         class_order=class_order,
         runtimes=tuple(dict.fromkeys(runtimes)),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgeshuffle.artifact.preprocess import CHANNELS
 from edgeshuffle.cli import shared
 from edgeshuffle.cli.flags import with_own_flags
 from edgeshuffle.cli.numbers import Batch, FiniteFloat, PerChannel, Size
@@ -19,11 +20,10 @@ from edgeshuffle.converter.quant.recipe import DEFAULT, recipe_names
 from edgeshuffle.converter.zoo.cards import variants
 from edgeshuffle.converter.zoo.layouts import layout_names
 from edgeshuffle.dataset.labels import CLASS_ORDERS
-from edgeshuffle.preprocess import CHANNELS
 
 if TYPE_CHECKING:
+    from edgeshuffle.artifact.manifest import Manifest
     from edgeshuffle.converter.export import Exported
-    from edgeshuffle.manifest import Manifest
 
 
 @click.command("export")

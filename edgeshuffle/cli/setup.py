@@ -26,10 +26,10 @@ def command(device: str, inventory: Path | None, wait: int, *, as_json: bool) ->
     """
     from edgeshuffle.cli.progress import stages
     from edgeshuffle.device import open_device
-    from edgeshuffle.device.inventory import inventory_file, resolve
+    from edgeshuffle.device.inventory import find_address, inventory_file
 
     with stages() as progress:
-        address = resolve(device, inventory or inventory_file())
+        address = find_address(device, inventory or inventory_file())
         with open_device(address, progress) as opened:
             place = opened.set_up(wait)
     if as_json:

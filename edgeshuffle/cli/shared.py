@@ -39,7 +39,7 @@ def limit_option(
 
 def runtime_options(command: click.decorators.FC) -> click.decorators.FC:
     """Add --runtime and --threads, of commands that run model files."""
-    from edgeshuffle.runtimes import RUNTIMES
+    from edgeshuffle.artifact.runtimes import RUNTIMES
 
     runtimes = click.option(
         "--runtime",

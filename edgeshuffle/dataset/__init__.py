@@ -12,7 +12,7 @@ import numpy as np
 from edgeshuffle.dataset.folder import open_folder
 from edgeshuffle.dataset.npz import open_npz
 from edgeshuffle.dataset.pictures import PictureSubset
-from edgeshuffle.dataset.preprocess import MODES, preprocess_picture
+from edgeshuffle.dataset.prepare import MODES, preprocess_picture
 from edgeshuffle.errors import DataError
 
 if TYPE_CHECKING:

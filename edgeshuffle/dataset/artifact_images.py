@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgeshuffle.dataset import ImageSet, open_images
 from edgeshuffle.errors import DataError
-from edgeshuffle.packaged import CALIBRATION_IMAGES, TEST_IMAGES
+from edgeshuffle.host.packaged import CALIBRATION_IMAGES, TEST_IMAGES
 
 if TYPE_CHECKING:
     from pathlib import Path

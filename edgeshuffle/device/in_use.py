@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Self
 
-from edgeshuffle.signals import deferred
+from edgeshuffle.host.signals import deferred
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from edgeshuffle.atomic import atomic_file
 from edgeshuffle.device import DEVICES, check_address
 from edgeshuffle.errors import ArtifactError, UnknownNameError
-from edgeshuffle.packaged import config_folder, private_folder
+from edgeshuffle.host.atomic import atomic_file
+from edgeshuffle.host.folders import config_folder, private_folder
 from edgeshuffle.untrusted import UntrustedError, decode_toml, quoted, read_bounded
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def remove_device(file: Path, name: str) -> None:
         del document[name]
 
 
-def resolve(text: str, file: Path) -> str:
+def find_address(text: str, file: Path) -> str:
     """The address of a name, or the address itself; raises UnknownNameError."""
     if "://" in text or text in DEVICES:
         return text

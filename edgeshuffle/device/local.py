@@ -13,7 +13,7 @@ from edgeshuffle.device import hold, replies
 from edgeshuffle.device.in_use import InUse
 from edgeshuffle.device.process import JsonProcess
 from edgeshuffle.errors import DeviceError, UnknownNameError
-from edgeshuffle.packaged import cache_folder
+from edgeshuffle.host.folders import cache_folder
 from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:

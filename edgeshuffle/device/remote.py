@@ -19,8 +19,8 @@ from edgeshuffle.device.in_use import InUse
 from edgeshuffle.device.process import JsonProcess
 from edgeshuffle.device.transport import shell_line
 from edgeshuffle.errors import DeviceError
+from edgeshuffle.host.signals import deferred
 from edgeshuffle.payload.wheels import choose, download_wheels, wanted
-from edgeshuffle.signals import deferred
 from edgeshuffle.untrusted import last_line
 
 if TYPE_CHECKING:

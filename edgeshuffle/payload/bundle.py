@@ -11,8 +11,8 @@ import io
 import tarfile
 from typing import TYPE_CHECKING, Final
 
-from edgeshuffle.atomic import atomic_file
-from edgeshuffle.packaged import cache_folder
+from edgeshuffle.host.atomic import atomic_file
+from edgeshuffle.host.folders import cache_folder
 from edgeshuffle.payload.rootfs import PYTHON, SITE, alone, root_filesystem
 
 if TYPE_CHECKING:

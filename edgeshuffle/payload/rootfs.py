@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edgeshuffle.atomic import atomic_folder
 from edgeshuffle.errors import ArtifactError, DeviceError
+from edgeshuffle.host.atomic import atomic_folder
 from edgeshuffle.payload.wheels import download_wheels, installed_here, run_tool
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgeshuffle.artifact.runtimes import RUNTIMES
 from edgeshuffle.dataset.artifact_images import evaluation_images
 from edgeshuffle.device import DeviceInfo, open_device
 from edgeshuffle.device.session import open_agent
@@ -16,7 +17,6 @@ from edgeshuffle.progress import silent
 from edgeshuffle.runner.batches import chunks, in_batches
 from edgeshuffle.runner.files import files_for, float_reference
 from edgeshuffle.runner.tally import Result, Tallies
-from edgeshuffle.runtimes import RUNTIMES
 
 __all__ = ["EvaluateOptions", "Evaluation", "Result", "evaluate"]
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeshuffle.artifact import Artifact, ModelFile
+    from edgeshuffle.artifact.runtimes import Session
     from edgeshuffle.device.session import AgentSession
     from edgeshuffle.progress import Progress
-    from edgeshuffle.runtimes import Session
 
 
 @dataclass(frozen=True, kw_only=True)

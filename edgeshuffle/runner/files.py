@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
+from edgeshuffle.artifact.manifest import files_by_format
+from edgeshuffle.artifact.runtimes import RUNTIMES
 from edgeshuffle.errors import ArtifactError
-from edgeshuffle.manifest import files_by_format
-from edgeshuffle.runtimes import RUNTIMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

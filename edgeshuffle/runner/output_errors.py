@@ -12,7 +12,7 @@ from edgeshuffle.metrics import decibels, energies, none_if_equal
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgeshuffle.manifest import Manifest, ModelFile, TensorInfo
+    from edgeshuffle.artifact.manifest import Manifest, ModelFile, TensorInfo
 
     Array = NDArray[np.float32]
 

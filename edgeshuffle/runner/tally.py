@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeshuffle.manifest import files_by_format
+from edgeshuffle.artifact.manifest import files_by_format
 from edgeshuffle.metrics import none_if_equal, ranks, standard_error
 from edgeshuffle.runner.output_errors import OutputResult, OutputTally, steps
 

@@ -29,9 +29,9 @@ def main() -> None:
 
 def _hurry() -> None:
     """A full run of two seconds a file instead of sixty."""
-    from edgeshuffle.runner.bench.plan import BUDGETS
+    from edgeshuffle.runner.bench.plan import SAMPLINGS
 
-    BUDGETS["full"] = dataclasses.replace(BUDGETS["full"], seconds=2)
+    SAMPLINGS["full"] = dataclasses.replace(SAMPLINGS["full"], seconds=2)
 
 
 def _watch(log: int) -> None:

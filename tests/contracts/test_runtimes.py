@@ -13,9 +13,9 @@ import pytest
 from small_models import onnx_classifier, tflite_classifier
 
 from edgeshuffle.artifact import RUNTIME_OF_FORMAT
+from edgeshuffle.artifact.runtimes import RUNTIMES
 from edgeshuffle.device import DEVICES, DeviceInfo, open_device
 from edgeshuffle.errors import DeviceError, UnknownNameError
-from edgeshuffle.runtimes import RUNTIMES
 
 pytestmark = pytest.mark.device
 

@@ -11,8 +11,8 @@ from random_graphs import gated, unit, unit_v1
 from small_models import run
 
 from edgeshuffle.artifact import Artifact
+from edgeshuffle.artifact.runtimes import RUNTIMES
 from edgeshuffle.errors import ModelError, UnknownNameError
-from edgeshuffle.runtimes import RUNTIMES
 
 SIZE = 16
 

@@ -22,7 +22,7 @@ from edgeshuffle.errors import (
     UnknownNameError,
 )
 from edgeshuffle.runner import bench as bench_module
-from edgeshuffle.runner.bench.plan import BUDGETS
+from edgeshuffle.runner.bench.plan import SAMPLINGS
 from edgeshuffle.runner.bench.reading import read_measured
 
 pytestmark = pytest.mark.slow
@@ -111,7 +111,7 @@ def test_the_table_of_the_newest_artifact_and_one_runtime(folder, capsys, monkey
 
 def test_full_measures_longer(folder, capsys, monkeypatch):
     make(folder, THREE_MODELS[2:])
-    monkeypatch.setitem(BUDGETS, "full", replace(BUDGETS["full"], seconds=0.001))
+    monkeypatch.setitem(SAMPLINGS, "full", replace(SAMPLINGS["full"], seconds=0.001))
     assert run("bench", folder, "--full", "--json", "--allow-invalid") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["mode"] == "full"

@@ -16,7 +16,7 @@ from running import start
 from small_models import run, three_models
 
 from edgeshuffle.errors import DeviceError
-from edgeshuffle.runner.bench.plan import BUDGETS
+from edgeshuffle.runner.bench.plan import SAMPLINGS
 from edgeshuffle.runner.bench.reading import read_measured
 
 pytestmark = pytest.mark.slow
@@ -148,7 +148,7 @@ def test_every_block_that_was_timed_is_kept(folder, telling, end, status):
 def test_what_was_cut_off_goes_on_in_the_same_file_and_never_loses_a_block(
     folder, telling, capsys, monkeypatch
 ):
-    monkeypatch.setitem(BUDGETS, "full", replace(BUDGETS["full"], seconds=0.001))
+    monkeypatch.setitem(SAMPLINGS, "full", replace(SAMPLINGS["full"], seconds=0.001))
     measuring(telling)
     telling.process.kill()
     telling.ended()

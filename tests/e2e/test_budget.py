@@ -11,7 +11,7 @@ from small_models import run
 
 from edgeshuffle.artifact import Artifact
 from edgeshuffle.errors import DataError, GateError, UnknownNameError
-from edgeshuffle.packaged import TEST_IMAGES
+from edgeshuffle.host.packaged import TEST_IMAGES
 from edgeshuffle.runner.evaluate import EvaluateOptions, evaluate
 
 pytestmark = pytest.mark.slow

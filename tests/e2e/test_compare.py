@@ -19,7 +19,7 @@ from edgeshuffle.errors import (
     ModelError,
     RuntimeUnavailableError,
 )
-from edgeshuffle.packaged import CALIBRATION_IMAGES
+from edgeshuffle.host.packaged import CALIBRATION_IMAGES
 from edgeshuffle.runner.compare import CompareOptions, compare
 from edgeshuffle.runner.compare.layers import LayerErrors
 from edgeshuffle.runner.compare.quantization_error import QuantizationError

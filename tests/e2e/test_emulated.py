@@ -130,8 +130,8 @@ def test_two_boards_at_once_do_not_disturb_each_other(demo):
 
 def test_an_image_arrives_there_whole(demo):
     from edgeshuffle.artifact import Artifact
+    from edgeshuffle.artifact.runtimes import RUNTIMES
     from edgeshuffle.device.session import open_agent
-    from edgeshuffle.runtimes import RUNTIMES
 
     artifact = Artifact.load(demo)
     file = next(

@@ -19,12 +19,12 @@ from PIL import Image
 from small_models import run
 
 from edgeshuffle.artifact import Artifact
+from edgeshuffle.artifact.runtimes import RUNTIMES
 from edgeshuffle.converter.frontend import torch_module
 from edgeshuffle.dataset import open_images
 from edgeshuffle.errors import ArtifactError, DataError, ModelError, UnknownNameError, WeightsError
 from edgeshuffle.runner.evaluate import EvaluateOptions, evaluate
 from edgeshuffle.runner.inspect import inspect_file
-from edgeshuffle.runtimes import RUNTIMES
 
 pytestmark = pytest.mark.slow
 

@@ -10,9 +10,9 @@ from importlib import metadata
 import pytest
 from small_models import run
 
-from edgeshuffle.converter.export.manifest import version_of
+from edgeshuffle.artifact.runtimes import RUNTIMES
+from edgeshuffle.converter.export.describe import version_of
 from edgeshuffle.errors import MissingExtraError
-from edgeshuffle.runtimes import RUNTIMES
 
 pytestmark = pytest.mark.slow
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from edgeshuffle.device.emulated import QEMU
 from edgeshuffle.device.emulated.boards import BOARDS, write_board
-from edgeshuffle.packaged import cache_folder
+from edgeshuffle.host.folders import cache_folder
 from edgeshuffle.payload.rootfs import root_filesystem
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"

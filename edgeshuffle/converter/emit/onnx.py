@@ -10,11 +10,11 @@ import onnx
 from onnx import helper
 
 from edgeshuffle.artifact import TensorInfo
+from edgeshuffle.artifact.manifest import layout_of
 from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.emit.emitted import Emitted
 from edgeshuffle.converter.emit.onnx_float import float_proto
 from edgeshuffle.converter.emit.onnx_int8 import Int8Writer
-from edgeshuffle.manifest import layout_of
 
 if TYPE_CHECKING:
     import onnx_ir as ir

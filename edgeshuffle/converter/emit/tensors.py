@@ -14,13 +14,13 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgeshuffle.artifact import TensorInfo
+from edgeshuffle.artifact.manifest import layout_of
 from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.emit.flatbuffer import FlatBuffer
 from edgeshuffle.converter.emit.rearrange import Step, rearrangement
 from edgeshuffle.converter.operators import operator_of
 from edgeshuffle.converter.operators.fused import fused
 from edgeshuffle.converter.precision import float_values
-from edgeshuffle.manifest import layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from edgeshuffle.artifact import MANIFEST, Artifact, refuse_target
-from edgeshuffle.atomic import atomic_folder
+from edgeshuffle.converter.export.describe import make_manifest, quantization_entry
 from edgeshuffle.converter.export.files import Form, write_labels, write_models
 from edgeshuffle.converter.export.labels import find_names
-from edgeshuffle.converter.export.manifest import make_manifest, quantization_entry
 from edgeshuffle.converter.export.options import ExportOptions
 from edgeshuffle.converter.export.proof import prove
 from edgeshuffle.converter.export.quality import check_limits, measure, warnings
@@ -21,7 +20,8 @@ from edgeshuffle.converter.export.source import Source, open_source
 from edgeshuffle.converter.passes import run_passes
 from edgeshuffle.dataset import ImageSet, open_images
 from edgeshuffle.errors import ModelError, needs_extra
-from edgeshuffle.packaged import CALIBRATION_IMAGES
+from edgeshuffle.host.atomic import atomic_folder
+from edgeshuffle.host.packaged import CALIBRATION_IMAGES
 from edgeshuffle.progress import silent
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeshuffle.artifact import LABELS, ModelFile, Precision
-from edgeshuffle.class_names import class_names_text
+from edgeshuffle.artifact.class_names import class_names_text
+from edgeshuffle.artifact.manifest import LabelsFile
 from edgeshuffle.converter.emit import EMITTERS
 from edgeshuffle.converter.export.batch import Batch, opened, with_batch
 from edgeshuffle.errors import WeightsError
-from edgeshuffle.manifest import LabelsFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

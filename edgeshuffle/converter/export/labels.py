@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from edgeshuffle.class_names import parse_class_names
+from edgeshuffle.artifact.class_names import parse_class_names
 from edgeshuffle.dataset.folder import class_folders
 from edgeshuffle.dataset.labels import are_wordnet_ids
 from edgeshuffle.errors import DataError

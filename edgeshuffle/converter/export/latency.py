@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgeshuffle.runtimes import RUNTIMES
+from edgeshuffle.artifact.runtimes import RUNTIMES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edgeshuffle.preprocess import Channels
+    from edgeshuffle.artifact.preprocess import Channels
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from edgeshuffle.artifact.preprocess import CHANNELS, Channels, Preprocess
 from edgeshuffle.converter import zoo
 from edgeshuffle.errors import ModelError, UnknownNameError
-from edgeshuffle.preprocess import CHANNELS, Channels, Preprocess
 
 if TYPE_CHECKING:
     from edgeshuffle.converter.export.request import InputChoice

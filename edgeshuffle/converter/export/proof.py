@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from edgeshuffle.artifact.manifest import Proof, ProvedFile
+from edgeshuffle.artifact.runtimes import RUNTIMES
 from edgeshuffle.converter.export.batch import TRIED
 from edgeshuffle.errors import ModelError, PassError, RuntimeUnavailableError
-from edgeshuffle.manifest import Proof, ProvedFile
-from edgeshuffle.runtimes import RUNTIMES
 from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from edgeshuffle.artifact.manifest import ModelFile
+    from edgeshuffle.artifact.runtimes import Session
     from edgeshuffle.converter.export.reference import Reference
     from edgeshuffle.dataset import ImageSet
-    from edgeshuffle.manifest import ModelFile
     from edgeshuffle.progress import Progress
-    from edgeshuffle.runtimes import Session
 
 # Of a value, relative to the root mean square of its output for the image. Adding floats up in
 # another order gives up to 6e-6 on ShuffleNetV2 x0.5 to x2.0, trained and random, in both runtimes;

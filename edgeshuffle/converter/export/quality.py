@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from edgeshuffle.artifact.manifest import files_by_format
 from edgeshuffle.errors import GateError, ModelError
-from edgeshuffle.manifest import files_by_format
 from edgeshuffle.metrics import agreement, none_if_equal, sqnr_db
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from edgeshuffle.artifact.manifest import ModelFile
     from edgeshuffle.converter.export.request import Gates
     from edgeshuffle.dataset import ImageSet
-    from edgeshuffle.manifest import ModelFile
 
 # Every quantization measured for the README that loses less than a point of top-1 has 20 dB or
 # more and 98.6 % agreement or more. Of few images, and of a thousand classes that are often near

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeshuffle.artifact.manifest import files_by_format
 from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.export.files import Form, write_models
 from edgeshuffle.converter.export.proof import MIXED_STEPS, WHOLE_STEPS, Steps
@@ -18,7 +19,6 @@ from edgeshuffle.converter.precision import conv_names, float_values
 from edgeshuffle.converter.quant import quantize
 from edgeshuffle.dataset import ImageSet, open_images
 from edgeshuffle.errors import ModelError
-from edgeshuffle.manifest import files_by_format
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from edgeshuffle.artifact.preprocess import Channels
     from edgeshuffle.converter.export.batch import Batch
     from edgeshuffle.converter.quant.recipe import Recipe
     from edgeshuffle.converter.zoo import Wanted
-    from edgeshuffle.preprocess import Channels
 
 
 @dataclass(frozen=True, kw_only=True)

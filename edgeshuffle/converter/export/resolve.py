@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.artifact import RUNTIME_OF_FORMAT, refuse_target
+from edgeshuffle.artifact.runtimes import RUNTIMES
 from edgeshuffle.converter.emit import EMITTERS, ONNX_ACTIVATIONS, ONNX_STYLES
 from edgeshuffle.converter.export.batch import check_batch
 from edgeshuffle.converter.export.labels import read_labels_file
@@ -31,10 +32,9 @@ from edgeshuffle.converter.zoo import Wanted
 from edgeshuffle.converter.zoo.cards import find_card
 from edgeshuffle.dataset.labels import CLASS_ORDERS
 from edgeshuffle.errors import DataError, MissingExtraError, Obstacles, UnknownNameError
-from edgeshuffle.limits import check_limit
-from edgeshuffle.memory import MAX_SIDE
-from edgeshuffle.packaged import CALIBRATION_IMAGES, TEST_IMAGES
-from edgeshuffle.runtimes import RUNTIMES
+from edgeshuffle.host.packaged import CALIBRATION_IMAGES, TEST_IMAGES
+from edgeshuffle.untrusted.bounds import MAX_INPUT_SIDE
+from edgeshuffle.untrusted.gates import check_gate
 
 if TYPE_CHECKING:
     from edgeshuffle.converter.export.options import ExportOptions
@@ -227,9 +227,9 @@ def _check_resolution(options: ExportOptions) -> None:
         raise UnknownNameError(
             f"`resolution={shown}` is below {_STRIDE}, ShuffleNetV2's total stride."
         )
-    if max(sides) > MAX_SIDE:
+    if max(sides) > MAX_INPUT_SIDE:
         raise UnknownNameError(
-            f"`resolution={shown}` is above {MAX_SIDE}, the most that is supported."
+            f"`resolution={shown}` is above {MAX_INPUT_SIDE}, the most that is supported."
         )
 
 
@@ -261,9 +261,9 @@ def _check_quantization(options: ExportOptions) -> None:
 
 
 def _check_limits(options: ExportOptions) -> None:
-    check_limit("`max_drop`", options.max_drop, 0)
-    check_limit("`min_sqnr`", options.min_sqnr, -math.inf)
-    check_limit("`min_agreement`", options.min_agreement, 0, 100)
+    check_gate("`max_drop`", options.max_drop, 0)
+    check_gate("`min_sqnr`", options.min_sqnr, -math.inf)
+    check_gate("`min_agreement`", options.min_agreement, 0, 100)
     if not options.int8 and (options.min_sqnr, options.min_agreement) != (None, None):
         raise UnknownNameError(
             "`min_sqnr` and `min_agreement` are limits of `int8`: give it, too, or leave them out."

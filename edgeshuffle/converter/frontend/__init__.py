@@ -7,9 +7,9 @@ import io
 from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.errors import ModelError
-from edgeshuffle.memory import bounded_memory
-from edgeshuffle.quiet import quiet_stderr
+from edgeshuffle.host.quiet import quiet_stderr
 from edgeshuffle.untrusted import quoted
+from edgeshuffle.untrusted.bounds import bounded_memory
 
 if TYPE_CHECKING:
     import onnx

@@ -10,8 +10,8 @@ from onnx import checker, external_data_helper, shape_inference, version_convert
 
 from edgeshuffle.converter.operators import OPSET
 from edgeshuffle.errors import ModelError
-from edgeshuffle.memory import MAX_SIDE
 from edgeshuffle.untrusted import quoted
+from edgeshuffle.untrusted.bounds import MAX_INPUT_SIDE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,10 +113,10 @@ def _fix_input(
                 "`resolution` out or export the model anew."
             )
         side.dim_value = side.dim_value or wanted
-        if side.dim_value > MAX_SIDE:
+        if side.dim_value > MAX_INPUT_SIDE:
             raise ModelError(
-                f"{path} reads images of {side.dim_value} pixels a side, more than {MAX_SIDE}. "
-                "Export it for smaller ones."
+                f"{path} reads images of {side.dim_value} pixels a side, more than "
+                f"{MAX_INPUT_SIDE}. Export it for smaller ones."
             )
     for output in proto.graph.output:
         output.type.tensor_type.ClearField("shape")

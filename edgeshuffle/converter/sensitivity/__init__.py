@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgeshuffle.artifact.manifest import files_by_format
 from edgeshuffle.converter.quant.recipe import DEFAULT, Recipe, load_recipe, read_recipe
 from edgeshuffle.dataset.artifact_images import calibration_images
 from edgeshuffle.errors import ArtifactError, ModelError, Obstacles, needs_extra
-from edgeshuffle.manifest import files_by_format
 from edgeshuffle.progress import silent
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
     from edgeshuffle.artifact import Artifact
+    from edgeshuffle.artifact.manifest import ModelFile
     from edgeshuffle.converter.sensitivity.layers import LayerSensitivity
     from edgeshuffle.dataset import ImageSet
-    from edgeshuffle.manifest import ModelFile
     from edgeshuffle.progress import Progress
 
 

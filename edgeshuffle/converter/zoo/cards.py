@@ -9,9 +9,9 @@ from functools import cache
 from typing import Any, Final
 
 from edgeshuffle.artifact import Preprocess
-from edgeshuffle.class_names import parse_class_names
+from edgeshuffle.artifact.class_names import parse_class_names
 from edgeshuffle.errors import UnknownNameError
-from edgeshuffle.packaged import MODELS
+from edgeshuffle.host.packaged import MODELS
 
 DEFAULT_VARIANT: Final = "v2"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from edgeshuffle.artifact import Preprocess
 from edgeshuffle.converter.zoo.cards import Card, read_labels
 from edgeshuffle.errors import WeightsError
-from edgeshuffle.packaged import DEMO
+from edgeshuffle.host.packaged import DEMO
 
 if TYPE_CHECKING:
     from pathlib import Path

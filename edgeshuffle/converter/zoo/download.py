@@ -9,9 +9,9 @@ import urllib.request
 from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.artifact import sha256
-from edgeshuffle.atomic import atomic_file
 from edgeshuffle.errors import WeightsError
-from edgeshuffle.packaged import cache_folder
+from edgeshuffle.host.atomic import atomic_file
+from edgeshuffle.host.folders import cache_folder
 from edgeshuffle.untrusted import UntrustedError, quoted, read_bounded
 
 if TYPE_CHECKING:

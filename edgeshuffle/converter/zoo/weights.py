@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 from safetensors import safe_open
 
 from edgeshuffle.artifact import sha256
-from edgeshuffle.converter.zoo.containers import choose
+from edgeshuffle.converter.zoo.checkpoint import choose
 from edgeshuffle.converter.zoo.inert import left_out, read_torch
 from edgeshuffle.converter.zoo.layouts import translate
 from edgeshuffle.converter.zoo.paddle import read_paddle
 from edgeshuffle.errors import WeightsError
-from edgeshuffle.memory import bounded_memory
 from edgeshuffle.untrusted import quoted
+from edgeshuffle.untrusted.bounds import bounded_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

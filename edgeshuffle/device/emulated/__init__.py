@@ -19,7 +19,7 @@ from edgeshuffle.device.emulated.plugin import compiled, read_counts
 from edgeshuffle.device.in_use import InUse
 from edgeshuffle.device.process import JsonProcess
 from edgeshuffle.errors import DeviceError, UnknownNameError
-from edgeshuffle.packaged import cache_folder
+from edgeshuffle.host.folders import cache_folder
 from edgeshuffle.payload.rootfs import PYTHON, SITE, root_filesystem
 from edgeshuffle.untrusted import quoted
 

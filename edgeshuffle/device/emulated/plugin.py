@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from edgeshuffle.atomic import atomic_file
 from edgeshuffle.errors import DeviceError
+from edgeshuffle.host.atomic import atomic_file
 from edgeshuffle.payload.rootfs import alone
 from edgeshuffle.untrusted import UntrustedError, decode, last_line, read_bounded
 

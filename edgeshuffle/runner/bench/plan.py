@@ -58,7 +58,7 @@ class Case:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Budget:
+class Sampling:
     """How long to measure a case: blocks of `block` inferences until both limits or one is met.
 
     With `either`, `samples` or `seconds` (of inference) is enough, but `minimum` samples are taken
@@ -87,13 +87,13 @@ class Budget:
         return 1.0 if samples >= self.most else min(1.0, share, samples / self.minimum)
 
 
-BUDGETS: Final[dict[Mode, Budget]] = {
-    "quick": Budget(block=8, samples=128, seconds=10, either=True, minimum=30, warmup_seconds=2),
-    "full": Budget(
+SAMPLINGS: Final[dict[Mode, Sampling]] = {
+    "quick": Sampling(block=8, samples=128, seconds=10, either=True, minimum=30, warmup_seconds=2),
+    "full": Sampling(
         block=32, samples=1024, seconds=60, either=False, minimum=1024, warmup_seconds=10
     ),
-    # Its seconds are the user's where `budget` is asked.
-    "sustained": Budget(
+    # Its seconds are the user's where `sampling` is asked.
+    "sustained": Sampling(
         block=32,
         samples=512,
         seconds=600,
@@ -105,9 +105,9 @@ BUDGETS: Final[dict[Mode, Budget]] = {
 }
 
 
-def budget(options: BenchOptions, cases: int) -> Budget:
+def sampling(options: BenchOptions, cases: int) -> Sampling:
     """How long to measure each of so many cases."""
-    chosen = replace(BUDGETS[options.mode], most=MAX_SAMPLES // cases)
+    chosen = replace(SAMPLINGS[options.mode], most=MAX_SAMPLES // cases)
     if options.mode == "sustained":
         return replace(chosen, seconds=60 * options.minutes / cases)
     return chosen

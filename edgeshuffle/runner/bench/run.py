@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.device.session import AgentSession, open_agent
 from edgeshuffle.runner.bench.events import Block, Finished, Loaded, WarmedUp
-from edgeshuffle.runner.bench.plan import budget, rounds
+from edgeshuffle.runner.bench.plan import rounds, sampling
 from edgeshuffle.runner.bench.record import Energy, OperatorTime, State
 from edgeshuffle.runner.bench.stats import variation
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from edgeshuffle.progress import Progress
     from edgeshuffle.runner.bench.events import Event
     from edgeshuffle.runner.bench.history import FileHistory
-    from edgeshuffle.runner.bench.plan import BenchOptions, Budget, Case
+    from edgeshuffle.runner.bench.plan import BenchOptions, Case, Sampling
     from edgeshuffle.runner.bench.recording import Recording
 
     Keep = Callable[[Event], None]
@@ -91,7 +91,7 @@ def measure(
     alone.
     Raises DeviceError.
     """
-    limit = budget(options, len(loaded))
+    limit = sampling(options, len(loaded))
     history, keep = recording.history, recording.keep
     running = {
         index: _Running(index=index, session=one.session, past=history.files[index], keep=keep)
@@ -141,7 +141,7 @@ class _Running:
             )
         )
 
-    def warm_up(self, budget: Budget) -> None:
+    def warm_up(self, sampling: Sampling) -> None:
         """Run until the last samples hardly vary or the time is over."""
         warmup: list[int] = []
         settled = False
@@ -150,7 +150,7 @@ class _Running:
             warmup += last
             settled = (
                 variation(last) < SETTLED_VARIATION
-                or sum(warmup) >= budget.warmup_seconds * 1e9
+                or sum(warmup) >= sampling.warmup_seconds * 1e9
                 or len(warmup) >= WARMUP_SAMPLES
             )
         state, _ = self._now()
@@ -167,8 +167,8 @@ class _Running:
             )
         )
 
-    def share(self, budget: Budget) -> float:
-        return budget.share(len(self.past.blocks) * budget.block, self.past.spent_ns / 1e9)
+    def share(self, sampling: Sampling) -> float:
+        return sampling.share(len(self.past.blocks) * sampling.block, self.past.spent_ns / 1e9)
 
     def finish(self, *, profile: bool, has_power: bool) -> None:
         state, peak_rss_bytes = self._now()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeshuffle.device.throttled import THROTTLED
-from edgeshuffle.runner.bench.plan import BUDGETS
+from edgeshuffle.runner.bench.plan import SAMPLINGS
 from edgeshuffle.runner.bench.stats import PERCENTILES, SAMPLES_BEYOND
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def judge_count(count: Count) -> Verdict:
 
 def steady_state(record: Record) -> tuple[tuple[int, ...], ...]:
     """The blocks that statistics are taken from: a sustained run's second half, else all."""
-    if not BUDGETS[record.mode].steady_state:
+    if not SAMPLINGS[record.mode].steady_state:
         return record.blocks
     return record.blocks[len(record.blocks) // 2 :]
 
@@ -100,7 +100,7 @@ def _throttling(before: State, seen: Sequence[State]) -> Iterator[str]:
 def _reasons(record: Record, statistics: Statistics) -> Iterator[str]:
     if not record.finished:
         yield "the device failed before the end; run it again"
-    minimum = BUDGETS[record.mode].counted
+    minimum = SAMPLINGS[record.mode].counted
     if statistics.n < minimum:
         yield f"only {statistics.n} samples where {minimum} are needed; run it again"
     seen = (*record.during, *((record.after,) if record.after else ()))

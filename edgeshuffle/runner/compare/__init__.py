@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 import numpy as np
 
+from edgeshuffle.artifact.manifest import files_by_format
 from edgeshuffle.dataset.artifact_images import calibration_images
 from edgeshuffle.errors import ArtifactError, RuntimeUnavailableError, needs_extra
-from edgeshuffle.limits import check_limit
-from edgeshuffle.manifest import files_by_format
 from edgeshuffle.metrics import agreement
 from edgeshuffle.progress import silent
 from edgeshuffle.runner.batches import chunks
 from edgeshuffle.runner.compare.layers import ComparedLayer, LayerErrors
 from edgeshuffle.untrusted import quoted
+from edgeshuffle.untrusted.gates import check_gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -88,8 +88,8 @@ def compare(options: CompareOptions, progress: Progress | None = None) -> Compar
     float ONNX or no INT8 file), ModelError (values that are no finite numbers), DataError,
     MissingExtraError, and UnknownNameError for a limit that is no number.
     """
-    check_limit("`min_sqnr`", options.min_sqnr, -math.inf)
-    check_limit("`max_steps`", options.max_steps, 0)
+    check_gate("`min_sqnr`", options.min_sqnr, -math.inf)
+    check_gate("`max_steps`", options.max_steps, 0)
     with needs_extra("Comparing", "export"):
         return _compare(options, progress or silent)
 

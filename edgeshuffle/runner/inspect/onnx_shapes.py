@@ -9,8 +9,8 @@ from typing import Final
 import onnx
 from onnx import shape_inference
 
-from edgeshuffle.memory import bounded_memory
-from edgeshuffle.quiet import quiet_stderr
+from edgeshuffle.host.quiet import quiet_stderr
+from edgeshuffle.untrusted.bounds import bounded_memory
 
 Shapes = dict[str, tuple[int, ...]]
 

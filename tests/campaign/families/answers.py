@@ -70,7 +70,7 @@ def _source_outputs(source: Path) -> tuple[Any, list[Any]]:
 
 
 def _outputs(path: Path, image: Any) -> Any:
-    from edgeshuffle.runtimes import RUNTIMES
+    from edgeshuffle.artifact.runtimes import RUNTIMES
 
     session = RUNTIMES["ort" if path.suffix == ".onnx" else "litert"].open_session(str(path), 1)
     (output,) = session.run(image)

@@ -13,7 +13,7 @@ import pytest
 from small_models import OnnxGraph, onnx_classifier, tflite_classifier
 
 from edgeshuffle.agent import agent_files
-from edgeshuffle.runtimes import RUNTIMES
+from edgeshuffle.artifact.runtimes import RUNTIMES
 
 AGENT = agent_files()[-1]
 WEIGHT = np.arange(6, dtype=np.float32).reshape(2, 3)

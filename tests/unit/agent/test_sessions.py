@@ -13,7 +13,7 @@ from small_detectors import DETECTORS, GRID, expected_outputs
 
 from edgeshuffle.agent import agent_files
 from edgeshuffle.artifact import RUNTIME_OF_FORMAT
-from edgeshuffle.runtimes import RUNTIMES
+from edgeshuffle.artifact.runtimes import RUNTIMES
 
 IMAGES = np.random.default_rng(1).standard_normal((2, 3, 4, 5), dtype=np.float32)
 

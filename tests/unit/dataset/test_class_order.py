@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgeshuffle.artifact.preprocess import Preprocess
 from edgeshuffle.dataset import open_images
 from edgeshuffle.dataset.labels import class_indices
 from edgeshuffle.errors import DataError, UnknownNameError
-from edgeshuffle.preprocess import Preprocess
 
 NUMBERS = [str(number) for number in range(12)]
 PREPROCESS = Preprocess(resize=4, crop=(4, 4), mean=(0.0,) * 3, std=(1.0,) * 3)

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from edgeshuffle.artifact.preprocess import CHANNELS, Preprocess
 from edgeshuffle.dataset import open_images
-from edgeshuffle.dataset.preprocess import preprocess_picture
+from edgeshuffle.dataset.prepare import preprocess_picture
 from edgeshuffle.errors import DataError
-from edgeshuffle.preprocess import CHANNELS, Preprocess
 
 SIDES = st.integers(1, 40)
 

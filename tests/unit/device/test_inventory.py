@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from running import start
 from small_models import run
 
-from edgeshuffle.device.inventory import add_device, inventory_file, read_inventory, resolve
+from edgeshuffle.device.inventory import add_device, find_address, inventory_file, read_inventory
 from edgeshuffle.errors import UnknownNameError
 
 
@@ -26,9 +26,9 @@ def test_without_a_file_there_are_defaults():
         "pi": "ssh://raspberrypi.local",
         "android": "adb://",
     }
-    assert resolve("pi", inventory_file()) == "ssh://raspberrypi.local"
-    assert resolve("local", inventory_file()) == "local"
-    assert resolve("ssh://me@there:22", inventory_file()) == "ssh://me@there:22"
+    assert find_address("pi", inventory_file()) == "ssh://raspberrypi.local"
+    assert find_address("local", inventory_file()) == "local"
+    assert find_address("ssh://me@there:22", inventory_file()) == "ssh://me@there:22"
 
 
 def test_names_are_added_listed_and_forgotten(capsys):
@@ -51,7 +51,7 @@ def test_names_are_added_listed_and_forgotten(capsys):
 def test_a_file_of_ones_own(tmp_path, capsys):
     file = tmp_path / "mine.toml"
     assert run("devices", "--devices", file, "add", "here", "local") == 0
-    assert resolve("here", file) == "local"
+    assert find_address("here", file) == "local"
     assert not inventory_file().exists()
 
 
@@ -136,7 +136,7 @@ def test_a_bad_file_is_named(tmp_path, text):
     file = tmp_path / "devices.toml"
     file.write_text(text)
     with pytest.raises(UnknownNameError, match=r"devices.toml cannot be read|no device's address"):
-        resolve("pi", file)
+        find_address("pi", file)
 
 
 def not_utf8(file):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import Graph, noise, relative_error, run_onnx
 
+from edgeshuffle.artifact.runtimes import RUNTIMES
 from edgeshuffle.converter.emit import EMITTERS
 from edgeshuffle.converter.frontend import to_ir
 from edgeshuffle.converter.operators.check import check_core
@@ -17,7 +18,6 @@ from edgeshuffle.converter.plan import QParams
 from edgeshuffle.converter.quant import quantize
 from edgeshuffle.converter.quant.recipe import load_recipe
 from edgeshuffle.runner.inspect import inspect_file
-from edgeshuffle.runtimes import RUNTIMES
 
 
 def prepared(proto):

@@ -8,13 +8,13 @@ import pytest
 from networks import Graph, noise
 from onnx import TensorProto, helper
 
+from edgeshuffle.artifact.runtimes import RUNTIMES
 from edgeshuffle.converter.emit import EMITTERS
 from edgeshuffle.converter.frontend import to_ir
 from edgeshuffle.converter.passes import run_passes
 from edgeshuffle.converter.quant.assign import assign
 from edgeshuffle.converter.quant.ties import tie
 from edgeshuffle.metrics import sqnr_db
-from edgeshuffle.runtimes import RUNTIMES
 
 SIZE = 8
 IMAGE = noise(SIZE)

@@ -9,9 +9,9 @@ from onnx import helper, numpy_helper
 from small_models import run
 
 from edgeshuffle.artifact import Artifact
+from edgeshuffle.artifact.runtimes import RUNTIMES
 from edgeshuffle.dataset import open_images
 from edgeshuffle.errors import ModelError
-from edgeshuffle.runtimes import RUNTIMES
 
 RNG = np.random.default_rng(7)
 SIDE, WIDTH, CLASSES = 32, 8, 5

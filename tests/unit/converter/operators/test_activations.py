@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from networks import Graph, noise, relative_error, run_ir, run_onnx
 from operator_check import SIZE, check_model, check_operator
 
+from edgeshuffle.artifact.runtimes import RUNTIMES
 from edgeshuffle.converter.emit import EMITTERS
 from edgeshuffle.converter.frontend import to_ir
 from edgeshuffle.converter.operators import operator_of
 from edgeshuffle.converter.passes import run_passes
-from edgeshuffle.runtimes import RUNTIMES
 
 
 @pytest.mark.parametrize(

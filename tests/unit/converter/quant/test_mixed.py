@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import Graph, noise, relative_error, run_ir, run_onnx
 
+from edgeshuffle.artifact.runtimes import RUNTIMES
 from edgeshuffle.converter.emit import EMITTERS
 from edgeshuffle.converter.frontend import to_ir
 from edgeshuffle.converter.operators.check import check_core
@@ -20,7 +21,6 @@ from edgeshuffle.converter.quant.recipe import load_recipe
 from edgeshuffle.converter.quant.simulate import quantized_outputs
 from edgeshuffle.converter.quant.ties import tie
 from edgeshuffle.runner.inspect import inspect_file
-from edgeshuffle.runtimes import RUNTIMES
 
 SIZE = 17
 IMAGES = [noise(SIZE, seed) for seed in range(20)]

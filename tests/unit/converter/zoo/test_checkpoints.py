@@ -17,7 +17,7 @@ from small_models import run
 from edgeshuffle.converter import zoo
 from edgeshuffle.converter.zoo.weights import read_checkpoint
 from edgeshuffle.errors import WeightsError
-from edgeshuffle.memory import bounded_memory
+from edgeshuffle.untrusted.bounds import bounded_memory
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from networks import network
 from edgeshuffle.converter.zoo.cards import load_card
 from edgeshuffle.converter.zoo.download import download
 from edgeshuffle.errors import WeightsError
-from edgeshuffle.packaged import cache_folder
+from edgeshuffle.host.folders import cache_folder
 
 
 @pytest.fixture

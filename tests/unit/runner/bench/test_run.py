@@ -22,7 +22,7 @@ from edgeshuffle.errors import (
 from edgeshuffle.runner.bench import _run
 from edgeshuffle.runner.bench.history import History
 from edgeshuffle.runner.bench.journal import Journal
-from edgeshuffle.runner.bench.plan import BUDGETS, BenchOptions, plan, rounds
+from edgeshuffle.runner.bench.plan import SAMPLINGS, BenchOptions, plan, rounds
 from edgeshuffle.runner.bench.reading import read_measured
 from edgeshuffle.runner.bench.recording import Recording
 from edgeshuffle.runner.bench.run import (
@@ -193,19 +193,21 @@ class TestRounds:
     ],
 )
 def test_a_budget(mode, samples, seconds, enough):
-    assert (BUDGETS[mode].share(samples, seconds) == 1) == enough
+    assert (SAMPLINGS[mode].share(samples, seconds) == 1) == enough
 
 
 @settings(max_examples=50, deadline=None)
 @given(
-    mode=st.sampled_from(list(BUDGETS)), samples=st.integers(0, 10**6), seconds=st.floats(0, 10**4)
+    mode=st.sampled_from(list(SAMPLINGS)),
+    samples=st.integers(0, 10**6),
+    seconds=st.floats(0, 10**4),
 )
 def test_a_share_never_shrinks(mode, samples, seconds):
-    budget = BUDGETS[mode]
-    share = budget.share(samples, seconds)
+    sampling = SAMPLINGS[mode]
+    share = sampling.share(samples, seconds)
     assert 0 <= share <= 1
-    assert budget.share(samples + 1, seconds) >= share
-    assert budget.share(samples, seconds + 1) >= share
+    assert sampling.share(samples + 1, seconds) >= share
+    assert sampling.share(samples, seconds + 1) >= share
 
 
 @pytest.mark.parametrize(
@@ -220,7 +222,7 @@ def test_a_share_never_shrinks(mode, samples, seconds):
 )
 def test_measuring_stops_when_the_budget_is_met(small, mode, time, blocks):
     (record,), _ = run(small, FakeDevice(Script(time)), mode=mode)
-    assert record.blocks == ((time,) * BUDGETS[mode].block,) * blocks
+    assert record.blocks == ((time,) * SAMPLINGS[mode].block,) * blocks
 
 
 def test_a_record_has_what_the_agent_and_the_manifest_said(small):
@@ -251,7 +253,7 @@ def test_agents_are_started_with_what_they_need(small):
 def test_cases_take_turns_as_the_seed_says(small):
     device = FakeDevice(Script(), Script(), Script())
     run(small, device, seed=4)
-    timed = BUDGETS["quick"].block + SWITCH_SAMPLES
+    timed = SAMPLINGS["quick"].block + SWITCH_SAMPLES
     turns = [index for index, *what in device.log if what == ["run", timed]]
     expected = itertools.chain.from_iterable(itertools.islice(rounds(3, 4), 16))
     assert turns == list(expected)
@@ -262,7 +264,7 @@ def test_inferences_right_after_a_switch_are_not_kept(small):
         yield from [5 * MS] * SETTLED_SAMPLES
         while True:
             yield from [9 * MS] * SWITCH_SAMPLES
-            yield from [5 * MS] * BUDGETS["quick"].block
+            yield from [5 * MS] * SAMPLINGS["quick"].block
 
     (record,), _ = run(small, FakeDevice(Script(times())))
     assert set(itertools.chain.from_iterable(record.blocks)) == {5 * MS}
@@ -431,7 +433,7 @@ class TestSustained:
         (record,), _ = run(small, FakeDevice(Script(time)), mode="sustained", minutes=0.001)
         verdict = judge(record, summarize(steady_state(record)))
         assert verdict.reasons == ()
-        assert sum(map(len, steady_state(record))) == BUDGETS["sustained"].counted == 256
+        assert sum(map(len, steady_state(record))) == SAMPLINGS["sustained"].counted == 256
 
     def test_one_takes_the_time_that_it_was_given(self, small):
         (record,), _ = run(small, FakeDevice(Script(10 * MS)), mode="sustained", minutes=1)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from small_models import artifact, named, onnx_classifier, run
 
 from edgeshuffle.artifact import Artifact
-from edgeshuffle.class_names import class_names_text, parse_class_names
+from edgeshuffle.artifact.class_names import class_names_text, parse_class_names
 from edgeshuffle.errors import ArtifactError, DataError
 from edgeshuffle.untrusted import clean
 

@@ -9,10 +9,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from edgeshuffle.atomic import refuse_existing
-from edgeshuffle.class_names import parse_class_names
-from edgeshuffle.errors import ArtifactError
-from edgeshuffle.manifest import (
+from edgeshuffle.artifact.class_names import parse_class_names
+from edgeshuffle.artifact.manifest import (
     LABELS,
     RUNTIME_OF_FORMAT,
     SCHEMA_VERSION,
@@ -21,7 +19,9 @@ from edgeshuffle.manifest import (
     Precision,
     TensorInfo,
 )
-from edgeshuffle.preprocess import Preprocess
+from edgeshuffle.artifact.preprocess import Preprocess
+from edgeshuffle.errors import ArtifactError
+from edgeshuffle.host.atomic import refuse_existing
 from edgeshuffle.untrusted import UntrustedError, read_bounded
 
 if TYPE_CHECKING:

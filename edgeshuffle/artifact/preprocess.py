@@ -8,7 +8,7 @@ from typing import Final, Literal
 Channels = Literal["rgb", "bgr", "gray", "rgba"]
 CHANNELS: Final[dict[Channels, int]] = {"rgb": 3, "bgr": 3, "gray": 1, "rgba": 4}
 # Sides of pictures in pixels.
-MAX_SIDE: Final = 4096
+MAX_PICTURE_SIDE: Final = 4096
 _MAX_VALUE: Final = 1e6
 
 
@@ -36,8 +36,8 @@ class Preprocess:
 
     def check(self) -> None:
         """Raise ValueError for what no image can be prepared with."""
-        if not all(0 < side <= MAX_SIDE for side in (self.resize, *self.crop)):
-            raise ValueError(f"`resize` and `crop` must be from 1 to {MAX_SIDE} pixels")
+        if not all(0 < side <= MAX_PICTURE_SIDE for side in (self.resize, *self.crop)):
+            raise ValueError(f"`resize` and `crop` must be from 1 to {MAX_PICTURE_SIDE} pixels")
         count = CHANNELS[self.channels]
         if (len(self.mean), len(self.std)) != (count, count):
             raise ValueError(

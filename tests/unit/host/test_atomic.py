@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from edgeshuffle.atomic import atomic_file, atomic_folder
 from edgeshuffle.errors import ArtifactError
+from edgeshuffle.host.atomic import atomic_file, atomic_folder
 
 
 def artifact(folder, text):
@@ -148,7 +148,7 @@ def killed(script, folder):
     """Run a script up to where it kills itself."""
     start = (
         "import os, signal\nfrom pathlib import Path\n"
-        "from edgeshuffle import atomic\n"
+        "from edgeshuffle.host import atomic\n"
         "def die(*_): os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run([sys.executable, "-c", start + script], cwd=folder, check=False)
@@ -191,7 +191,7 @@ def test_a_kill_between_the_old_and_the_new_loses_neither(tmp_path):
 def test_a_second_signal_does_not_leave_anything(tmp_path):
     script = (
         "import os, signal, shutil, sys\nfrom pathlib import Path\n"
-        "from edgeshuffle import atomic\nfrom edgeshuffle.signals import ending_once\n"
+        "from edgeshuffle.host import atomic\nfrom edgeshuffle.host.signals import ending_once\n"
         "remove = shutil.rmtree\n"
         "def slow(*given, **more):\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n    remove(*given, **more)\n"

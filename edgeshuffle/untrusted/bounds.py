@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Pixels a side of a network's input; memory grows with its square.
-MAX_SIDE: Final = 2048
+MAX_INPUT_SIDE: Final = 2048
 _STATM: Final = Path("/proc/self/statm")
 _DATA: Final = 5
 

@@ -12,7 +12,7 @@ from edgeshuffle.errors import DataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgeshuffle.preprocess import Channels, Preprocess
+    from edgeshuffle.artifact.preprocess import Channels, Preprocess
 
 # Pillow's modes. One with alpha is resized channel by channel.
 MODES: Final[dict[Channels, str]] = {"rgb": "RGB", "bgr": "RGB", "gray": "L", "rgba": "RGBA"}

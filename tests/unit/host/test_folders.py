@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from small_models import run
 
-from edgeshuffle import packaged
-from edgeshuffle.packaged import cache_folder, config_folder, private_folder
+from edgeshuffle.host import folders
+from edgeshuffle.host.folders import cache_folder, config_folder, private_folder
 
 
 @pytest.fixture(autouse=True)
 def no_folders(tmp_path, monkeypatch):
     for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "HOME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(packaged.tempfile, "tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setattr(folders.tempfile, "tempdir", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
     private_folder.cache_clear()
     yield
@@ -38,7 +38,7 @@ def no_entry():
 
 
 def test_without_a_home_there_is_a_private_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(packaged.Path, "home", no_entry)
+    monkeypatch.setattr(folders.Path, "home", no_entry)
     private = tmp_path / "tmp" / f"edgeshuffle-{os.getuid()}"
     assert cache_folder() == private / "cache"
     assert config_folder() == private / "config"
@@ -50,13 +50,13 @@ def test_a_home_that_cannot_be_written_is_as_none(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "file"))
     assert cache_folder().is_relative_to(tmp_path / "tmp")
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(packaged.os, "access", lambda *_: False)
+    monkeypatch.setattr(folders.os, "access", lambda *_: False)
     assert cache_folder().is_relative_to(tmp_path / "tmp")
 
 
 @pytest.mark.parametrize("made", [lambda p: p.symlink_to("/"), lambda p: p.touch(), Path.mkdir])
 def test_somebody_elses_folder_is_not_used(tmp_path, monkeypatch, made):
-    monkeypatch.setattr(packaged.Path, "home", no_entry)
+    monkeypatch.setattr(folders.Path, "home", no_entry)
     theirs = tmp_path / "tmp" / f"edgeshuffle-{os.getuid()}"
     made(theirs)
     if theirs.is_dir() and not theirs.is_symlink():
@@ -97,6 +97,6 @@ def test_a_user_without_an_entry_lists_and_names_devices(home):
 
 
 def test_commands_work_without_a_home(monkeypatch, capsys):
-    monkeypatch.setattr(packaged.Path, "home", no_entry)
+    monkeypatch.setattr(folders.Path, "home", no_entry)
     assert run("devices") == 0
     assert "local" in capsys.readouterr().out

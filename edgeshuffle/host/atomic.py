@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.errors import ArtifactError
-from edgeshuffle.signals import deferred
+from edgeshuffle.host.signals import deferred
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

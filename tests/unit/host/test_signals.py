@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from edgeshuffle.signals import deferred, ending_once
+from edgeshuffle.host.signals import deferred, ending_once
 
 
 def send(name):
@@ -75,7 +75,7 @@ def test_a_second_signal_does_not_break_the_cleaning_up():
 
 
 def test_a_signal_counts_again_when_the_first_ones_exception_was_lost(monkeypatch):
-    monkeypatch.setattr("edgeshuffle.signals.UNWINDING_S", 0.0)
+    monkeypatch.setattr("edgeshuffle.host.signals.UNWINDING_S", 0.0)
     with ending_once():
         for _ in range(2):
             with pytest.raises(SystemExit):

@@ -1,4 +1,4 @@
-"""Where data lies: what ships with edgeshuffle (cards, labels, the demo) and what it keeps."""
+"""Where this user's downloads, settings and temporary files lie."""
 
 from __future__ import annotations
 
@@ -9,15 +9,6 @@ import stat
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import Final
-
-_PACKAGE: Final = Path(__file__).resolve().parent
-# A wheel has `models/` inside; in a checkout, it stands beside the package.
-_INSIDE: Final = _PACKAGE / "models"
-MODELS: Final = _INSIDE if _INSIDE.is_dir() else _PACKAGE.parent / "models"
-DEMO: Final = MODELS / "demo"
-TEST_IMAGES: Final = DEMO / "fashion_mnist_test.npz"
-CALIBRATION_IMAGES: Final = DEMO / "fashion_mnist_calib.npz"
 
 
 def cache_folder() -> Path:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from small_models import artifact, onnx_classifier
 
 from edgeshuffle.artifact import Artifact
+from edgeshuffle.artifact.manifest import Manifest
+from edgeshuffle.artifact.preprocess import MAX_PICTURE_SIDE
 from edgeshuffle.errors import ArtifactError
-from edgeshuffle.manifest import Manifest
-from edgeshuffle.preprocess import MAX_SIDE
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +71,11 @@ def test_files_have_plain_names_with_their_formats_ending(made, name):
         (("files", 0, "input", "zero_point"), [999, 0.5]),
         (("files", 0, "outputs"), [[], None, [{}], "logits", [[]]]),
         (("files", 0, "outputs", 0, "shape"), [[], [1, 5], [0, 4], [2, 2], [1, 4.0], None]),
-        (("preprocess", "resize"), [0, -1, MAX_SIDE + 1, 10**12, 4.0, True, None]),
-        (("preprocess", "crop"), [4, [0, 4], [4, 8], [4], [4, 4, 4], [4, MAX_SIDE + 1], [4.0, 4]]),
+        (("preprocess", "resize"), [0, -1, MAX_PICTURE_SIDE + 1, 10**12, 4.0, True, None]),
+        (
+            ("preprocess", "crop"),
+            [4, [0, 4], [4, 8], [4], [4, 4, 4], [4, MAX_PICTURE_SIDE + 1], [4.0, 4]],
+        ),
         (("preprocess", "mean"), [[0, 0], [0, 0, 0, 0], 0.5, ["0", 0, 0], [1e300, 0, 0]]),
         (("preprocess", "channels"), ["gray", "rgba", "yuv", None, 3]),
         (("preprocess", "std"), [[0, 1, 1], [-1, 1, 1], [1e300, 1, 1], None]),

@@ -1,4 +1,4 @@
-"""Limits that a result has to meet: NaN would pass each of them, so none may be one."""
+"""Gates, the limits that a result has to meet: NaN would pass each of them, so none may be one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from edgeshuffle.errors import UnknownNameError
 from edgeshuffle.untrusted import quoted
 
 
-def check_limit(name: str, limit: float | None, low: float, high: float = math.inf) -> None:
+def check_gate(name: str, limit: float | None, low: float, high: float = math.inf) -> None:
     """Raise UnknownNameError unless a limit, where one is given, is finite and in low..high."""
     # Compared, as an integer may be too large for a float. NaN is in no order.
     if limit is None or (low <= limit <= high and abs(limit) != math.inf):

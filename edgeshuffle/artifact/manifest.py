@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from edgeshuffle.preprocess import Preprocess  # noqa: TC001 - the decoder needs it
+from edgeshuffle.artifact.preprocess import Preprocess  # noqa: TC001 - the decoder needs it
 from edgeshuffle.untrusted import UntrustedError, decode
 
 if TYPE_CHECKING:
