@@ -5,6 +5,7 @@ Nothing is blocked in the kernel, so child processes start with their signals as
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
 ENDING: Final = tuple(
     signal.Signals[name]
@@ -33,19 +35,27 @@ def ending_once() -> Iterator[None]:
 
     The exit status is 128 and the signal's number. Those that follow within `UNWINDING_S` do
     nothing, as the cleaning-up is under way. Signals that were ignored (nohup) stay so. Where
-    native code makes another error of the exception (an extension that is being imported says
-    ImportError), the block still ends with the signal's. Where it is raised in a destructor, which
-    lets nothing out, the signal is delivered again a moment later.
+    native code makes another error of the exception, the block still ends with the signal's.
+    Where it is raised in a destructor, which lets nothing out, the signal is delivered again a
+    moment later. While a module is being imported, it waits for the import's end, `UNWINDING_S` at
+    most: the code that initializes an extension may abort the process on an exception.
     """
     unwinding_until = 0.0
+    import_until = 0.0
     ending: BaseException | None = None
     came: int | None = None
 
-    def end(number: int, _: object) -> None:
-        nonlocal unwinding_until, ending, came
-        if time.monotonic() < unwinding_until:
+    def end(number: int, frame: FrameType | None) -> None:
+        nonlocal unwinding_until, import_until, ending, came
+        now = time.monotonic()
+        if now < unwinding_until:
             return
-        unwinding_until, came = time.monotonic() + UNWINDING_S, number
+        if _imports(frame):
+            import_until = import_until or now + UNWINDING_S
+            if now < import_until:
+                _deliver_again(number)
+                return
+        unwinding_until, came = now + UNWINDING_S, number
         ending = KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
         raise ending
 
@@ -55,7 +65,7 @@ def ending_once() -> Iterator[None]:
             before(lost)
             return
         unwinding_until = 0.0
-        threading.Timer(_AGAIN_S, os.kill, (os.getpid(), came)).start()
+        _deliver_again(came)
 
     before, sys.unraisablehook = sys.unraisablehook, swallowed
     with _handled(end):
@@ -81,8 +91,25 @@ def deferred() -> Iterator[None]:
             signal.raise_signal(came[0])
 
 
+def _imports(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _deliver_again(number: int) -> None:
+    def deliver() -> None:
+        time.sleep(_AGAIN_S)
+        os.kill(os.getpid(), number)
+
+    # Not a Timer: what was interrupted may hold the lock that starting a `Thread` takes.
+    _thread.start_new_thread(deliver, ())
+
+
 @contextmanager
-def _handled(handler: Callable[[int, object], None]) -> Iterator[None]:
+def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     # Only the main thread may set handlers, and only it is interrupted by them.
     if threading.current_thread() is not threading.main_thread():
         yield

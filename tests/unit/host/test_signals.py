@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import importlib
 import os
 import signal
+import sys
 import threading
 
 import pytest
@@ -56,6 +58,36 @@ def test_a_signal_that_a_destructor_swallows_still_ends(name, kind, capsys):
     with pytest.raises(kind), ending_once():
         waiting()
     assert capsys.readouterr().err == ""
+
+
+def test_a_signal_waits_for_the_end_of_an_import(tmp_path, monkeypatch):
+    (tmp_path / "interrupted.py").write_text(
+        "import os, signal, time\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+        "time.sleep(0.1)\n"
+        "whole = True\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def waiting():
+        importlib.import_module("interrupted")
+        threading.Event().wait(20)
+        pytest.fail("nothing ended it")
+
+    with pytest.raises(SystemExit), ending_once():
+        waiting()
+    assert sys.modules.pop("interrupted").whole
+
+
+def test_an_import_that_does_not_end_is_interrupted(tmp_path, monkeypatch):
+    monkeypatch.setattr("edgeshuffle.signals.UNWINDING_S", 0.1)
+    (tmp_path / "endless.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGTERM)\ntime.sleep(20)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SystemExit), ending_once():
+        importlib.import_module("endless")
+    assert "endless" not in sys.modules
 
 
 def test_a_second_signal_does_not_break_the_cleaning_up():
