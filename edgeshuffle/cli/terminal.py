@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # What ASCII and Windows code pages lack of what we print.
-_PLAIN: Final = {"±": "+-", "→": "->", "…": "...", "━": "-", "─": "-", "█": "#", "µ": "u"}
+_PLAIN: Final = dict(zip("→…━─│├┤└┴█·µ", ("->", "...", *"--|[]++#.u"), strict=True), **{"±": "+-"})
 _ERRORS: Final = "edgeshuffle.plain"
 
 

@@ -10,14 +10,19 @@ if TYPE_CHECKING:
 
 def number(value: float) -> str:
     """Four digits that count, zeros too, and never an exponent for large values."""
-    return f"{value:.0f}" if value >= 1000 else f"{value:#.4g}".rstrip(".")
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:#.4g}".rstrip(".")
 
 
 def interval(estimate: Estimate, unit: float = 1) -> str:
     """From low to high, or a dash where there is none."""
-    if estimate.low is None or estimate.high is None:
+    return interval_of(estimate.low, estimate.high, unit)
+
+
+def interval_of(low: float | None, high: float | None, unit: float = 1) -> str:
+    """The same, of its ends."""
+    if low is None or high is None:
         return "-"
-    return f"{number(estimate.low / unit)}-{number(estimate.high / unit)}"
+    return f"{number(low / unit)}-{number(high / unit)}"
 
 
 def percent(ratio: float) -> str:
