@@ -39,6 +39,7 @@ __all__ = [
     "Precision",
     "Preprocess",
     "TensorInfo",
+    "check_file",
     "refuse_target",
     "sha256",
 ]
@@ -66,10 +67,7 @@ class Artifact:
     def check_files(self, files: Iterable[ModelFile]) -> None:
         """Raise ArtifactError unless these files are still what the manifest says."""
         for file in files:
-            if not self.path(file).is_file():
-                raise ArtifactError(f"{self.path(file)} is missing. Export it again.")
-            if sha256(self.path(file)) != file.sha256:
-                raise ArtifactError(f"{self.path(file)} was changed. Export it again.")
+            check_file(self.path(file), file)
 
     @classmethod
     def load(cls, folder: Path) -> Artifact:
@@ -151,6 +149,14 @@ def refuse_target(target: Path, *, overwrite: bool) -> None:
             f"{target} also holds '{others[0]}', which no export wrote, so it is not replaced. "
             "Move it away, or choose another `output`."
         )
+
+
+def check_file(path: Path, file: ModelFile) -> None:
+    """Raise ArtifactError unless a model file is still what was written."""
+    if not path.is_file():
+        raise ArtifactError(f"{path} is missing. Export it again.")
+    if sha256(path) != file.sha256:
+        raise ArtifactError(f"{path} was changed. Export it again.")
 
 
 def sha256(path: Path) -> str:

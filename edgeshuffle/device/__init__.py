@@ -75,6 +75,10 @@ class Process(Protocol):
         """Send a line and wait for its reply; at most `timeout` seconds."""
         ...
 
+    def close(self) -> None:
+        """End it, which holds nothing worth saving; once more does no harm."""
+        ...
+
     def count(self, n: int, timeout: float) -> tuple[dict[str, int], ...]:
         """Have an agent run `n` inferences and return each one's instructions by class.
 

@@ -38,6 +38,10 @@ class AgentSession:
     process: Process
     ready: replies.Ready
 
+    def close(self) -> None:
+        """End the process, before the device is let go, which ends all."""
+        self.process.close()
+
     def samples(self, n: int) -> replies.Ran:
         """Times of exactly `n` inferences on the staged image, and the state after them."""
         ran = self._ask({"cmd": "run", "n": n}, replies.Ran, n)

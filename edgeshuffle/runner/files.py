@@ -21,15 +21,18 @@ Batch = Annotated[int, Meta(ge=1, le=2**16)]
 
 
 class NamedFile:
-    """Of a model file, whatever is said of it."""
+    """Of a model file, whatever is said of it; `variant` tells it from others of its runtime and
+    precision, where there are any.
+    """
 
     runtime: str
     precision: str
+    variant: str
 
     @property
     def name(self) -> str:
         """As people read it: `ort int8`."""
-        return f"{self.runtime} {self.precision}"
+        return " ".join(filter(None, (self.runtime, self.precision, self.variant)))
 
 
 def files_for(artifact: Artifact, runtimes: Sequence[str]) -> tuple[ModelFile, ...]:

@@ -21,7 +21,7 @@ from edgeshuffle.errors import (
     RuntimeUnavailableError,
     UnknownNameError,
 )
-from edgeshuffle.runner import bench as bench_module
+from edgeshuffle.runner.bench import protocol
 from edgeshuffle.runner.bench.plan import SAMPLINGS
 from edgeshuffle.runner.bench.reading import read_measured
 
@@ -231,7 +231,7 @@ class TestErrors:
         assert run("bench", folder, "--runtime", "litert", "--allow-invalid") == 0
         capsys.readouterr()
         path, _ = kept(folder)
-        monkeypatch.setattr("edgeshuffle.runner.bench.load", pytest.fail)
+        monkeypatch.setattr("edgeshuffle.runner.bench.protocol.load", pytest.fail)
         other = (folder, "--threads", 2, "--against", path)
         self.refused(capsys, ArtifactError, "cannot be compared: threads is 2 in one", *other)
         (tmp_path / "bad.jsonl").write_text("{}\n")
@@ -240,14 +240,14 @@ class TestErrors:
 
 
 def test_a_file_that_changes_while_it_is_loaded_is_not_measured(folder, monkeypatch, capsys):
-    load = bench_module.load
+    load = protocol.load
 
     def load_and_change(*given, **named):
         loaded = load(*given, **named)
         (folder / "model_int8.onnx").write_bytes(b"another model")
         return loaded
 
-    monkeypatch.setattr(bench_module, "load", load_and_change)
+    monkeypatch.setattr(protocol, "load", load_and_change)
     assert run("bench", folder) == ArtifactError.exit_code
     assert "was changed" in capsys.readouterr().err
     assert left(folder) == ["small"]

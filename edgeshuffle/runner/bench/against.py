@@ -38,6 +38,7 @@ class Change(NamedFile):
     precision: str
     same_file: bool
     then: Verdict
+    variant: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +90,7 @@ def time_changes(now: Sequence[Record], then: Measured) -> tuple[TimeChange, ...
             TimeChange(
                 runtime=record.runtime,
                 precision=record.precision,
+                variant=record.variant,
                 same_file=record.file_sha256 == other.file_sha256,
                 then=judge(other, summarize(before)),
                 ratio=ratio_of_medians(steady_state(record), before, paired=False),
@@ -106,6 +108,7 @@ def count_changes(now: Sequence[Count], then: Measured) -> tuple[CountChange, ..
             CountChange(
                 runtime=count.runtime,
                 precision=count.precision,
+                variant=count.variant,
                 same_file=count.file_sha256 == other.file_sha256,
                 then=judge_count(other),
                 ratio=count.instructions / other.instructions,
@@ -126,8 +129,8 @@ def refuse_incomparable(run: Run, then: Measured) -> None:
         raise ArtifactError(
             f"This run is of {kinds[0]}, the one to compare with of {kinds[1]}: not comparable."
         )
-    files = {(file.runtime, file.precision) for file in run.files}
-    common = [other for other in found if (other.runtime, other.precision) in files]
+    files = {file.name for file in run.files}
+    common = [other for other in found if other.name in files]
     for other in common:
         theirs = _conditions(other)
         _refuse_other_conditions(known, {name: theirs[name] for name in known if name in theirs})
@@ -163,8 +166,7 @@ def _refuse_other_conditions(now: Mapping[str, Any], then: Mapping[str, Any]) ->
 def _pairs(now: Sequence[Kept], then: Sequence[Kept]) -> Iterator[tuple[Kept, Kept]]:
     """Measurements of the same runtime and precision, under the same conditions."""
     for one in now:
-        key = (one.runtime, one.precision)
-        for other in [other for other in then if (other.runtime, other.precision) == key][:1]:
+        for other in [other for other in then if other.name == one.name][:1]:
             _refuse_other_conditions(_conditions(one), _conditions(other))
             yield one, other
 

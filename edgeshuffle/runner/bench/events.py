@@ -44,6 +44,7 @@ class MeasuredFile(NamedFile):
     sha256: str
     bytes: Natural
     batch: Batch = 1
+    variant: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -174,6 +174,7 @@ class History:
             "file": file.file.path,
             "file_sha256": file.file.sha256,
             "batch": file.file.batch,
+            "variant": file.file.variant,
         }
 
     def _run(self) -> Run:

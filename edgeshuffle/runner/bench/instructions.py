@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from edgeshuffle.device import Device, DeviceInfo
     from edgeshuffle.progress import Progress
-    from edgeshuffle.runner.bench.plan import BenchOptions, Case
+    from edgeshuffle.runner.bench.plan import Case, Conditions
 
 INFERENCES: Final = 5
 # The first inference of a process has things to set up, and was run when it loaded the model.
@@ -25,7 +25,7 @@ WARMUP: Final = 1
 
 
 def count(
-    options: BenchOptions,
+    options: Conditions,
     device: Device,
     info: DeviceInfo,
     cases: Sequence[Case],
@@ -41,8 +41,10 @@ def count(
         progress("count", index, len(cases))
         session = open_agent(device, case.file, case.path, seed=options.seed)
         session.samples(WARMUP)
+        inferences = session.count(INFERENCES) if info.counted else ()
+        session.close()
         yield Counted(
             file=index,
             runtime_version=session.ready.runtime_version,
-            inferences=session.count(INFERENCES) if info.counted else (),
+            inferences=inferences,
         )

@@ -125,14 +125,13 @@ def records_folder(artifact: Artifact) -> Path:
 
 
 @contextmanager
-def writable_folder(artifact: Artifact) -> Iterator[Path]:
-    """Yield the records' folder, which can be written, and is gone again if it stays empty.
+def writable_folder(home: Path) -> Iterator[Path]:
+    """Yield the folder, which can be written, and is gone again if it stays empty.
 
     Raises ArtifactError.
     """
-    home = records_folder(artifact)
     try:
-        home.mkdir(exist_ok=True)
+        home.mkdir(exist_ok=True, parents=True)
         # Only writing tells; better now than after minutes of measuring.
         tempfile.TemporaryFile(dir=home).close()
     except OSError as err:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
+from edgeshuffle.artifact import check_file
 from edgeshuffle.runner.files import files_for
 
 if TYPE_CHECKING:
@@ -21,18 +22,15 @@ MAX_SAMPLES: Final = 8_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchOptions:
-    """What to measure and where; with `profile`, each operator's time, too.
+class Conditions:
+    """Where and how model files are measured; with `profile`, each operator's time, too.
 
-    `runtimes` () is all of them, `cores` is read by `choose_cores`. `minutes` is how long all cases
-    together run in the mode `sustained`. Unless `fresh`, a run that was cut off is continued.
-    A device that somebody else uses is waited for `wait` seconds. `against` are the records of a
-    run to compare with.
+    `cores` is read by `choose_cores`. `minutes` is how long all cases together run in the mode
+    `sustained`. Unless `fresh`, a run that was cut off is continued. A device that somebody else
+    uses is waited for `wait` seconds.
     """
 
-    artifact: Artifact
     device: str = "local"
-    runtimes: tuple[str, ...] = ()
     threads: int = 1
     cores: str = "fast"
     mode: Mode = "quick"
@@ -40,21 +38,47 @@ class BenchOptions:
     profile: bool = False
     fresh: bool = False
     wait: float = 0.0
-    against: Path | None = None
     seed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
+class BenchOptions(Conditions):
+    """What to measure, and how: `runtimes` () is all of them, `against` are the records of a run to
+    compare with.
+    """
+
+    artifact: Artifact
+    runtimes: tuple[str, ...] = ()
+    against: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Case:
-    """One model file and where it lies."""
+    """One model file and where it lies; `variant` tells it from others of its runtime and
+    precision.
+    """
 
     file: ModelFile
     path: Path
+    variant: str = ""
 
     @property
     def name(self) -> str:
         """As people read it: `ort/int8`."""
-        return f"{self.file.runtime}/{self.file.precision}"
+        return "/".join(filter(None, (self.file.runtime, self.file.precision, self.variant)))
+
+    def check(self) -> None:
+        """Raise ArtifactError unless the file is still what it was."""
+        check_file(self.path, self.file)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What takes turns; `manifest_sha256` is the identity of all of it."""
+
+    model: str
+    manifest_sha256: str
+    cases: tuple[Case, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +129,7 @@ SAMPLINGS: Final[dict[Mode, Sampling]] = {
 }
 
 
-def sampling(options: BenchOptions, cases: int) -> Sampling:
+def sampling(options: Conditions, cases: int) -> Sampling:
     """How long to measure each of so many cases."""
     chosen = replace(SAMPLINGS[options.mode], most=MAX_SAMPLES // cases)
     if options.mode == "sustained":
@@ -113,14 +137,19 @@ def sampling(options: BenchOptions, cases: int) -> Sampling:
     return chosen
 
 
-def plan(options: BenchOptions) -> tuple[Case, ...]:
+def plan(options: BenchOptions) -> Subject:
     """A case for every model file of the chosen runtimes.
 
     Raises UnknownNameError, and ArtifactError where no file is for these runtimes.
     """
     artifact = options.artifact
-    return tuple(
-        Case(file=file, path=artifact.path(file)) for file in files_for(artifact, options.runtimes)
+    return Subject(
+        model=artifact.manifest.model,
+        manifest_sha256=artifact.manifest_sha256,
+        cases=tuple(
+            Case(file=file, path=artifact.path(file))
+            for file in files_for(artifact, options.runtimes)
+        ),
     )
 
 

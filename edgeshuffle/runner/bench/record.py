@@ -72,6 +72,7 @@ class Measurement(NamedFile):
     file: str
     file_sha256: str
     batch: Batch = 1
+    variant: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

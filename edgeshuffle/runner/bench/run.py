@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from edgeshuffle.progress import Progress
     from edgeshuffle.runner.bench.events import Event
     from edgeshuffle.runner.bench.history import FileHistory
-    from edgeshuffle.runner.bench.plan import BenchOptions, Case, Sampling
+    from edgeshuffle.runner.bench.plan import Case, Conditions, Sampling
     from edgeshuffle.runner.bench.recording import Recording
 
     Keep = Callable[[Event], None]
@@ -50,7 +50,7 @@ class Loading:
 
 
 def load(
-    options: BenchOptions,
+    options: Conditions,
     device: Device,
     cases: Sequence[Case],
     progress: Progress,
@@ -78,7 +78,7 @@ def load(
 
 
 def measure(
-    options: BenchOptions,
+    options: Conditions,
     loaded: Sequence[Loading],
     recording: Recording,
     progress: Progress,

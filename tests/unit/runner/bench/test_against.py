@@ -47,6 +47,16 @@ def test_a_change_is_the_ratio_of_medians():
     assert change.then.valid
 
 
+def test_variants_are_compared_each_with_itself():
+    slow, fast = (replace(RECORD, variant=name) for name in ("slow", "fast"))
+    slow = replace(slow, blocks=tuple(tuple(3 * x for x in b) for b in RECORD.blocks))
+    changes = time_changes([fast, slow], Measured(records=(slow, fast)))
+    assert [(change.name.split()[-1], change.ratio.value) for change in changes] == [
+        ("fast", 1),
+        ("slow", 1),
+    ]
+
+
 def test_equal_runs_show_no_difference():
     (change,) = time_changes([RECORD], Measured(records=(RECORD,)))
     assert change.ratio.value == 1

@@ -153,7 +153,10 @@ class TestFullDisk:
 
 class TestFolder:
     def test_it_lies_beside_the_artifact_and_says_when(self, small):
-        with writable_folder(small) as folder, new_journal(folder, "small", NOW) as made:
+        with (
+            writable_folder(records_folder(small)) as folder,
+            new_journal(folder, "small", NOW) as made,
+        ):
             made.append(HEAD[0], sample=True)
         assert made.path.parent == small.folder.parent / "bench"
         assert made.path.name.startswith("small-20260102T030405.000006Z-")
@@ -171,12 +174,12 @@ class TestFolder:
         assert records_folder(replace(small, folder=folder)).name == "bench-records"
 
     def test_without_records_the_folder_goes(self, small):
-        with pytest.raises(KeyboardInterrupt), writable_folder(small):
+        with pytest.raises(KeyboardInterrupt), writable_folder(records_folder(small)):
             raise KeyboardInterrupt
         assert content(small.folder.parent) == ["small"]
 
     def test_a_run_is_kept_although_another_one_removed_the_empty_folder(self, small):
-        with writable_folder(small) as folder:
+        with writable_folder(records_folder(small)) as folder:
             folder.rmdir()
             with new_journal(folder, "small", NOW) as made:
                 made.append(HEAD[0], sample=True)
@@ -185,13 +188,13 @@ class TestFolder:
     def test_a_place_that_cannot_be_written_is_refused_at_once(self, small):
         (small.folder.parent / "bench").write_text("")
         with pytest.raises(ArtifactError, match=r"Cannot write .*bench: "):
-            writable_folder(small).__enter__()
+            writable_folder(records_folder(small)).__enter__()
         assert content(small.folder.parent) == ["bench", "small"]
 
     def test_a_folder_that_cannot_be_written_is_refused_at_once(self, small):
         (small.folder.parent / "bench").symlink_to("/proc")
         with pytest.raises(ArtifactError, match=r"Cannot write .*bench: .*move the artifact"):
-            writable_folder(small).__enter__()
+            writable_folder(records_folder(small)).__enter__()
 
 
 def test_the_lines_of_these_tests_are_events():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
@@ -19,10 +19,10 @@ from edgeshuffle.errors import (
     RuntimeUnavailableError,
     UnknownNameError,
 )
-from edgeshuffle.runner.bench import _run
 from edgeshuffle.runner.bench.history import History
 from edgeshuffle.runner.bench.journal import Journal
 from edgeshuffle.runner.bench.plan import SAMPLINGS, BenchOptions, plan, rounds
+from edgeshuffle.runner.bench.protocol import run_of
 from edgeshuffle.runner.bench.reading import read_measured
 from edgeshuffle.runner.bench.recording import Recording
 from edgeshuffle.runner.bench.run import (
@@ -120,10 +120,12 @@ def small(tmp_path):
 def bench(small, device, progress=lambda *_: None, history=None, **options):
     """Measure a case for each of the device's scripts; the history, also of what fails."""
     chosen = BenchOptions(artifact=small, **options)
-    cases = plan(chosen)[: len(device.scripts)]
+    subject = plan(chosen)
+    cases = subject.cases[: len(device.scripts)]
+    subject = replace(subject, cases=cases)
     recording = Recording(history=history or History(), journal=Journal(small.folder / "none"))
     if history is None:
-        recording.keep(_run(chosen, INFO, cases, ()))
+        recording.keep(run_of(chosen, subject, INFO, ()))
     try:
         loaded = load(chosen, device, cases, progress)
         measure(chosen, loaded, recording, progress)
@@ -142,12 +144,12 @@ def run(small, device, **options):
 
 class TestPlan:
     def test_every_file_is_a_case(self, small):
-        cases = plan(BenchOptions(artifact=small))
+        cases = plan(BenchOptions(artifact=small)).cases
         assert [case.name for case in cases] == ["ort/fp32", "ort/int8", "litert/fp32"]
         assert [case.path for case in cases] == [small.folder / name for name, _ in FILES]
 
     def test_runtimes_are_chosen(self, small):
-        (case,) = plan(BenchOptions(artifact=small, runtimes=("litert",)))
+        (case,) = plan(BenchOptions(artifact=small, runtimes=("litert",))).cases
         assert case.name == "litert/fp32"
 
     def test_an_unknown_runtime(self, small):
@@ -161,7 +163,7 @@ class TestPlan:
 
     def test_a_runtime_is_not_imported(self, small, monkeypatch):
         monkeypatch.setattr("edgeshuffle.plugins.import_module", pytest.fail)
-        assert len(plan(BenchOptions(artifact=small, runtimes=("ort",)))) == 2
+        assert len(plan(BenchOptions(artifact=small, runtimes=("ort",))).cases) == 2
 
 
 class TestRounds:
