@@ -59,11 +59,11 @@ def fit(checkpoint: Checkpoint, given: dict[str, Any], *, features: bool) -> Fit
         shape, head = _with_head(checkpoint, shape, form.between)
         state |= head.state
         notes += head.notes
-        taken = set(head.theirs.values())
-        unknown = [key for key in checkpoint.rest if key not in taken]
-        outside = {k: v for k, v in checkpoint.outside.items() if k not in taken}
+        unknown = [key for key in checkpoint.rest if key not in head.taken]
+        outside = [key for key in checkpoint.outside if key not in head.taken]
         notes += _left_out("the network alone", outside) if outside else []
-        _refuse(checkpoint, [_no_weights(checkpoint, sizes.missing), _unknown(unknown)])
+        obstacles = [_no_weights(checkpoint, sizes.missing), _unknown(unknown), _doubtful(head)]
+        _refuse(checkpoint, obstacles)
     _refuse(checkpoint, [_no_weights(checkpoint, sizes.missing)])
     _check_kinds(checkpoint, state)
     _check_chain(checkpoint, shape)
@@ -85,11 +85,13 @@ def fit(checkpoint: Checkpoint, given: dict[str, Any], *, features: bool) -> Fit
 def _with_head(checkpoint: Checkpoint, shape: Shape, between: str) -> tuple[Shape, Head]:
     """The shape with a head, which lies among what the layout does not know."""
     width = shape.last or shape.stages[-1][-1].outputs
-    transposed = checkpoint.layout.transposed
+    layout = checkpoint.layout
+    head = Head({}, {})
     # What follows a detector's backbone may look like a head.
-    places = () if checkpoint.layout.detector else (checkpoint.rest, checkpoint.outside)
-    heads = (find_head(place, width, between, transposed=transposed) for place in places)
-    head = next((head for head in heads if head.state), Head({}, {}, ()))
+    if not layout.detector:
+        head = find_head(
+            checkpoint.rest, checkpoint.outside, width, between, transposed=layout.transposed
+        )
     if not head.state:
         raise WeightsError(
             f"{checkpoint.path} has no classifier: no fully connected layer that takes the "
@@ -117,7 +119,7 @@ def _refuse(checkpoint: Checkpoint, obstacles: Iterable[str]) -> None:
         raise WeightsError(
             f"{checkpoint.path} does not fit a {checkpoint.layout.family} of the layout "
             f"'{checkpoint.layout.name}': {'; '.join(told)}. Give the checkpoint of the whole "
-            "network, or name another `layout`."
+            "network, name another `layout`, or export the network to ONNX and give it with `onnx`."
         )
 
 
@@ -140,6 +142,11 @@ def _no_weights(checkpoint: Checkpoint, missing: Iterable[str]) -> str:
 
 def _unknown(keys: list[str]) -> str:
     return f"nothing is known of {_listed(keys)}" if keys else ""
+
+
+def _doubtful(head: Head) -> str:
+    names = ", ".join(f"'{quoted(key, 60)}'" for key in head.theirs.values())
+    return f"its head may be more than {names}: {_listed(head.doubts)}" if head.doubts else ""
 
 
 def _left_out(what: str, left: Iterable[str]) -> list[str]:
@@ -197,11 +204,12 @@ def _check_chain(checkpoint: Checkpoint, shape: Shape) -> None:
 def _check_values(checkpoint: Checkpoint, state: dict[str, torch.Tensor]) -> None:
     for key, value in state.items():
         name = quoted(checkpoint.theirs(key), 80)
-        if not torch.isfinite(value).all():
+        # Torch has few functions for floats of 8 bits.
+        if not torch.isfinite(value.float()).all():
             raise WeightsError(
                 f"{checkpoint.path} holds NaN or infinity in '{name}'. Use another epoch."
             )
-        if key.endswith("running_var") and (value < 0).any():
+        if key.endswith("running_var") and (value.float() < 0).any():
             raise WeightsError(
                 f"{checkpoint.path} holds a negative variance in '{name}'. Use another epoch."
             )

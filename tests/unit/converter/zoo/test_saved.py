@@ -163,6 +163,75 @@ def test_heads_of_any_name_and_depth(tmp_path, module, name, prefix):
     assert any(note.startswith("head: ") for note in loaded.notes) == (name in ("fc", "deep"))
 
 
+NORMED_HEADS = {
+    "before its activation": (nn.Linear(40, 20), nn.BatchNorm1d(20), nn.ReLU(), nn.Dropout()),
+    "after its activation": (nn.Linear(40, 20), nn.ReLU(), nn.BatchNorm1d(20)),
+    "first of all": (nn.BatchNorm1d(40), nn.Dropout(), nn.Linear(40, 20, bias=False), nn.ReLU()),
+}
+
+
+@pytest.mark.parametrize("where", NORMED_HEADS)
+@pytest.mark.parametrize("prefix", ["", "backbone."])
+def test_a_heads_batch_norm_is_computed_by_the_layer_beside_it(tmp_path, module, where, prefix):
+    head = nn.Sequential(*NORMED_HEADS[where], nn.Linear(20, 5), nn.BatchNorm1d(5, affine=True))
+    settle_head(head)
+    state = {f"{prefix}{k}": v for k, v in module.state_dict().items() if not k.startswith("fc.")}
+    state |= {f"top.{key}": value for key, value in head.state_dict().items()}
+    loaded = load(tmp_path / "a.pth", state, num_classes=5)
+    is_same(lambda x: head(module.conv5(module.stages(x)[-1]).mean([2, 3])), loaded, 1e-4)
+    assert sum(note.startswith("head: ") for note in loaded.notes) == 3
+    assert not [note for note in loaded.notes if "without" in note]
+
+
+def settle_head(head):
+    """Batch norms that do something."""
+    for norm in head.modules():
+        if isinstance(norm, nn.BatchNorm1d):
+            nn.init.uniform_(norm.weight, 0.5, 1.5)
+            nn.init.normal_(norm.bias)
+            nn.init.normal_(norm.running_mean)
+            nn.init.uniform_(norm.running_var, 0.5, 1.5)
+    head.eval()
+
+
+@pytest.mark.parametrize(
+    ("beside", "doubted"),
+    [
+        # The network's own layer is followed by another one.
+        ({"backbone.fc": nn.Linear(40, 20), "head": nn.Linear(20, 5)}, "head.weight"),
+        ({"age": nn.Linear(40, 9), "sex": nn.Linear(40, 2)}, "sex.weight"),
+        ({"norm": nn.BatchNorm1d(40), "top": nn.Linear(40, 5)}, "norm.running_mean"),
+        # An activation may be on either side of it.
+        (
+            {"h.0": nn.Linear(40, 20), "h.2": nn.BatchNorm1d(20), "h.4": nn.Linear(20, 5)},
+            "h.2.weight",
+        ),
+        ({"h.fc": nn.Linear(40, 5), "h.scale": nn.LayerNorm(40)}, "h.scale.weight"),
+    ],
+)
+def test_a_head_that_may_be_more_is_refused(tmp_path, module, beside, doubted):
+    state = {f"backbone.{k}": v for k, v in module.state_dict().items() if k[:3] != "fc."}
+    for name, layer in beside.items():
+        state |= {f"{name}.{key}": value for key, value in layer.state_dict().items()}
+    with pytest.raises(WeightsError, match=rf"head may be more than .*'{doubted}'.* with `onnx`"):
+        load(tmp_path / "a.pth", state)
+
+
+def test_what_lies_beside_a_whole_network_is_left_out(tmp_path, module):
+    state = {f"net.{key}": value for key, value in module.state_dict().items()}
+    criterion = {"criterion.weight": torch.ones(5), "center.weight": torch.ones(5, 40)}
+    loaded = load(tmp_path / "a.pth", {**state, **criterion})
+    is_same(module, loaded)
+    assert any("without 'criterion.weight', 'center.weight'" in note for note in loaded.notes)
+
+
+def test_floats_of_8_bits_are_read(tmp_path, module):
+    state = module.state_dict()
+    state["fc.weight"] = state["fc.weight"].to(torch.float8_e4m3fn)
+    loaded = load(tmp_path / "a.pth", state)
+    assert "weights: float8_e4m3fn, converted to float32" in loaded.notes
+
+
 def test_whole_modules_are_refused_with_what_makes_a_good_file(tmp_path, module):
     good = r'torch.load\("a.pth", weights_only=False\)(\["model"\])?; torch.save\(module.state_dict'
     with pytest.raises(WeightsError, match=rf"a whole pickled \S*Staged, .*{good}"):
