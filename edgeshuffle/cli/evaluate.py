@@ -6,19 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from edgeshuffle.cli import shared
-from edgeshuffle.cli.console import Console
 from edgeshuffle.cli.devices import device_options, wait_option
-from edgeshuffle.cli.evaluated_outputs import show_outputs
 from edgeshuffle.cli.flags import with_own_flags
 from edgeshuffle.cli.output import echo_json
 from edgeshuffle.cli.progress import stages
+from edgeshuffle.cli.results import show_tables
 from edgeshuffle.dataset.labels import CLASS_ORDERS
 from edgeshuffle.device.inventory import find_address, inventory_file
-from edgeshuffle.runner.evaluate import EvaluateOptions, Evaluation, Result, evaluate
+from edgeshuffle.report.evaluation import evaluation_table
+from edgeshuffle.runner.evaluate import EvaluateOptions, evaluate
 
 
 @click.command("evaluate")
@@ -84,58 +82,4 @@ def command(
     if as_json:
         echo_json(evaluation.as_json())
     else:
-        _show(evaluation)
-
-
-def _show(evaluation: Evaluation) -> None:
-    if all(result.agreement is None for result in evaluation.results):
-        show_outputs(evaluation)
-        return
-    console = Console()
-    title = f"{evaluation.model} on {evaluation.n} images of {evaluation.data}"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("Model", no_wrap=True)
-    for heading in ("Top-1 %", "Drop", "Top-5 %", "Agree %", "SQNR dB"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for result in evaluation.results:
-        table.add_row(*_row(result, evaluation))
-    console.print(table)
-    console.print(
-        f"Drop (points of top-1), agreement and SQNR are against {evaluation.reference}; "
-        "± is one standard error.",
-        highlight=False,
-    )
-    if evaluation.device is not None:
-        console.print(f"Run on {evaluation.device.cpu}; against the same file here:")
-        for result in evaluation.results:
-            unit = "quantization steps" if result.precision == "int8" else "in a logit"
-            console.print(
-                f"  {result.runtime} {result.precision}: {result.device_agreement:.2f} % equal "
-                f"labels, largest difference {result.device_difference:.3g} {unit}",
-                highlight=False,
-            )
-
-
-def _row(result: Result, evaluation: Evaluation) -> tuple[str, ...]:
-    is_reference = f"{result.runtime}/{result.precision}" == evaluation.reference
-    if is_reference and evaluation.device is None:
-        compared = ("-", "-", "ref")
-    else:
-        compared = (
-            _with_error(result.drop, result.drop_se),
-            _with_error(result.agreement, result.agreement_se),
-            "equal" if result.sqnr_db is None else f"{result.sqnr_db:.1f}",
-        )
-    drop, agreement, sqnr = compared
-    return (
-        f"{result.runtime} {result.precision}",
-        _with_error(result.top1, result.top1_se),
-        drop,
-        "-" if result.top5 is None else f"{result.top5:.2f}",
-        agreement,
-        sqnr,
-    )
-
-
-def _with_error(value: float | None, error: float | None) -> str:
-    return "-" if value is None or error is None else f"{value:.2f} ±{error:.2f}"
+        show_tables(evaluation_table(evaluation))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,6 @@ from edgeshuffle.converter.zoo.layouts import layout_names
 from edgeshuffle.dataset.labels import CLASS_ORDERS
 
 if TYPE_CHECKING:
-    from edgeshuffle.artifact.manifest import Manifest
     from edgeshuffle.converter.export import Exported
 
 
@@ -189,7 +187,9 @@ if TYPE_CHECKING:
 def command(*, as_json: bool, formats: tuple[str, ...], **given: Any) -> None:
     """Make fp32 and int8 ONNX and TFLite models without a channel shuffle."""
     from edgeshuffle.cli.progress import stages
+    from edgeshuffle.cli.results import show_tables
     from edgeshuffle.converter.export import ExportOptions, export
+    from edgeshuffle.report.exported import exported_table
 
     options = ExportOptions(formats=tuple(dict.fromkeys(formats)) or tuple(EMITTERS), **given)
     with stages() as progress:
@@ -199,7 +199,10 @@ def command(*, as_json: bool, formats: tuple[str, ...], **given: Any) -> None:
     if as_json:
         echo_json(_as_json(exported))
     else:
-        _show(exported)
+        for note in exported.notes:
+            click.echo(with_own_flags(note))
+        show_tables(exported_table(exported.artifact))
+        click.echo(f"Wrote {exported.artifact.folder}/")
 
 
 def _as_json(exported: Exported) -> dict[str, Any]:
@@ -209,49 +212,3 @@ def _as_json(exported: Exported) -> dict[str, Any]:
         "notes": list(map(with_own_flags, exported.notes)),
         **dataclasses.asdict(artifact.manifest),
     }
-
-
-def _show(exported: Exported) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    from edgeshuffle.cli.console import Console
-
-    manifest = exported.artifact.manifest
-    for note in exported.notes:
-        click.echo(with_own_flags(note))
-    checked = manifest.metrics.get("files", {})
-    title = f"{manifest.model}: {manifest.macs / 1e6:.0f} M MACs"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("file")
-    table.add_column("MiB", justify="right")
-    table.add_column("operators", justify="right")
-    if checked:
-        table.add_column("agreement %", justify="right")
-        table.add_column("SQNR dB", justify="right")
-    for file in manifest.files:
-        row = [file.path, f"{file.bytes / 2**20:.2f}", str(sum(file.ops.values()))]
-        if checked:
-            found = checked[file.path]
-            sqnr = "equal" if found["sqnr_db"] is None else f"{found['sqnr_db']:.1f}"
-            agreed = found["agreement"]
-            row += ["-" if agreed is None else f"{agreed:.1f}", sqnr]
-        table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 100).print(table)
-    if checked:
-        images = manifest.metrics["calibration_images"]
-        click.echo(f"Checked on {images} calibration images; measure with: edgeshuffle evaluate")
-    if manifest.proof is not None:
-        click.echo(_of_proof(manifest))
-    click.echo(f"Wrote {exported.artifact.folder}/")
-
-
-def _of_proof(manifest: Manifest) -> str:
-    proof = manifest.proof
-    assert proof is not None
-    floats = {file.path for file in manifest.files if file.precision == "fp32"}
-    largest = max(file.largest_difference or 0.0 for file in proof.files if file.path in floats)
-    return (
-        f"Float files equal {proof.source} on {proof.images} real and {proof.random_images} random "
-        f"images (largest difference {largest:.0e} of the logits, {proof.tolerance:.0e} allowed)"
-    )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from edgeshuffle.cli import shared
+from edgeshuffle.cli.flags import with_own_flags
 from edgeshuffle.cli.output import echo_json
 
 if TYPE_CHECKING:
@@ -20,6 +21,16 @@ if TYPE_CHECKING:
 
 # No file has this name, as it has no suffix.
 _TERMINAL: Final = Path("-")
+
+
+def show_tables(*tables: ResultTable) -> None:
+    """Print tables as wide as the terminal, with what stands below them in the words of options."""
+    from edgeshuffle.cli.console import Console
+    from edgeshuffle.report.table.text import text
+
+    width = Console().width
+    shown = (replace(table, notes=tuple(map(with_own_flags, table.notes))) for table in tables)
+    click.echo("\n\n".join(text(table, width) for table in shown))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,16 +53,14 @@ class Output:
         """
         from edgeshuffle.cli.console import Console
         from edgeshuffle.report.plot import text as plot_text
-        from edgeshuffle.report.table import text as table_text
 
         if self.as_json:
             echo_json(data)
         else:
-            width = Console().width
-            shown = [table_text.text(table, width) for table in tables]
+            show_tables(*tables)
             if self.plot == _TERMINAL:
-                shown += [plot_text.text(plot, width) for plot in plots]
-            click.echo("\n\n".join(shown))
+                for plot in plots:
+                    click.echo(f"\n{plot_text.text(plot, Console().width)}")
         self._write(tables, plots)
 
     def _write(self, tables: Sequence[ResultTable], plots: Sequence[Plot]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,10 +12,6 @@ from edgeshuffle.converter.quant.recipe import recipe_names
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from edgeshuffle.converter.sensitivity import Sensitivity
-
-_BAR: Final = 24
 
 
 @click.command("sensitivity")
@@ -44,7 +40,9 @@ def command(
     noisiest layers in float.
     """
     from edgeshuffle.cli.progress import stages
+    from edgeshuffle.cli.results import show_tables
     from edgeshuffle.converter.sensitivity import SensitivityOptions, sensitivity
+    from edgeshuffle.report.sensitivity import sensitivity_table
 
     options = SensitivityOptions(
         artifact=shared.load_artifact(artifact), data=data, recipe=recipe, limit=limit
@@ -54,50 +52,4 @@ def command(
     if as_json:
         echo_json(found.as_json())
     else:
-        _show(found, top)
-
-
-def _show(found: Sensitivity, top: int | None) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    from edgeshuffle.cli.console import Console
-
-    console = Console()
-    recipe = f"{found.recipe} ({found.calibrator})"
-    title = f"{found.model}, recipe {recipe}, on {found.n} images of {found.data}"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("INT8 layer", overflow="fold")
-    table.add_column("kind", no_wrap=True)
-    agrees = ("agree %",) if found.agreement is not None else ()
-    for heading in ("M MACs", "SQNR dB", *agrees, "noise %"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    shown = found.layers[:top]
-    widest = max((layer.noise_share for layer in shown), default=0) or 1
-    for layer in shown:
-        table.add_row(
-            layer.name,
-            layer.kind,
-            f"{layer.macs / 1e6:.2f}",
-            _db(layer.sqnr_db),
-            *([f"{layer.agreement:.1f}"] if layer.agreement is not None else ()),
-            f"{layer.noise_share:.1f}",
-            "#" * round(_BAR * layer.noise_share / widest),
-        )
-    console.print(table)
-    rest = len(found.layers) - len(shown)
-    if rest:
-        console.print(f"and {rest} layers with less noise (all without --top)")
-    console.print(
-        f"All {len(found.layers)} together: SQNR {_db(found.sqnr_db)} dB"
-        f"{'' if found.agreement is None else f', agreement {found.agreement:.1f} %'}. Noise is "
-        "each layer's share of the sum of all."
-    )
-    if len(found.outputs) > 1:
-        each = ", ".join(f"{name} {_db(value)}" for name, value in found.outputs.items())
-        console.print(f"Each output's SQNR in dB: {each}.", markup=False)
-
-
-def _db(value: float | None) -> str:
-    return "equal" if value is None else f"{value:.1f}"
+        show_tables(sensitivity_table(found, top))

@@ -147,7 +147,7 @@ def test_why_nothing_could_be_dissolved_is_told(tmp_path, capsys):
     assert (found.shuffles, found.dissolved.shuffles) == (1, None)
     assert "has 2 channels" in found.dissolved.reason
     assert run("inspect", tmp_path / "a.onnx") == 0
-    assert "its shuffles cannot be dissolved: " in capsys.readouterr().out
+    assert "its shuffles cannot be dissolved: " in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("spelling", ["5d", "gather", "split", "slices"])
