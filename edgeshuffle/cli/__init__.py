@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "export": "Make fp32 and int8 ONNX and TFLite models without a channel shuffle.",
     "evaluate": "Compare every model file's accuracy with the float model's.",
     "bench": "Time an artifact's model files side by side.",
+    "guidelines": "Measure the ShuffleNetV2 paper's guidelines on a device of your own.",
     "report": "Show an earlier bench again, or compare two.",
     "devices": "List, name and test devices.",
     "doctor": "Check whether a device can run and be measured well.",

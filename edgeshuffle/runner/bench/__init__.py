@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edgeshuffle.device import open_device
-from edgeshuffle.errors import ArtifactError
 from edgeshuffle.progress import silent
 from edgeshuffle.runner.bench.journal import records_folder, writable_folder
 from edgeshuffle.runner.bench.plan import BenchOptions, plan
@@ -64,12 +63,4 @@ def bench(options: BenchOptions, progress: Progress | None = None) -> BenchRepor
         recording = record(options, subject, device, folder, report, then)
     path = recording.journal.path
     made = report_of(measured_of(recording.history), path, then, recording.notes)
-    if recording.journal.problem is None:
-        return made
-    return replace(
-        made,
-        problem=ArtifactError(
-            f"Cannot write all records to {path}: {recording.journal.problem}. What was measured "
-            "is shown but not kept. Make room and measure again."
-        ),
-    )
+    return made if recording.problem is None else replace(made, problem=recording.problem)

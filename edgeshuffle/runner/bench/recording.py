@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from edgeshuffle.errors import DeviceError
+from edgeshuffle.errors import ArtifactError, DeviceError
 from edgeshuffle.runner.bench.events import (
     Block,
     Counted,
@@ -36,6 +36,16 @@ class Recording:
     history: History
     journal: Journal
     notes: tuple[str, ...] = ()
+
+    @property
+    def problem(self) -> ArtifactError | None:
+        """That not all of it could be written, if so."""
+        if self.journal.problem is None:
+            return None
+        return ArtifactError(
+            f"Cannot write all records to {self.journal.path}: {self.journal.problem}. What was "
+            "measured is shown but not kept. Make room and measure again."
+        )
 
     def keep(self, event: Event) -> None:
         """Add what happened; raises DeviceError for what no reader would take.

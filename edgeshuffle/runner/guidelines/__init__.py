@@ -1,0 +1,1 @@
+"""The ShuffleNetV2 paper's guidelines, measured."""
