@@ -49,11 +49,14 @@ class Output:
     ) -> None:
         """Print `data` as JSON or the tables and plots, and write the files that were asked for.
 
-        Raises ArtifactError where a file cannot be written.
+        Raises ArtifactError where a file cannot be written, and click.UsageError for a plot of
+        nothing.
         """
         from edgeshuffle.cli.console import Console
         from edgeshuffle.report.plot import text as plot_text
 
+        if self.plot is not None and not plots:
+            raise click.UsageError("There is nothing to plot: leave out --plot.")
         if self.as_json:
             echo_json(data)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
@@ -32,7 +33,7 @@ def bar_lines(plot: Bars, width: int) -> list[str]:
     told = max(map(len, values.values()), default=0)
     length = width - groups - own - told - _GAP * (3 if own else 2)
     scale = Scale(plot.values(), zero=True)
-    lines = [f"{clean(plot.title)}: {plot.value.label}"]
+    lines = textwrap.wrap(f"{clean(plot.title)}: {plot.value.label}", width)
     for index, group in enumerate(plot.groups):
         rows: list[str] = []
         for one in plot.series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -51,7 +52,7 @@ def curve_lines(plot: Curves, width: int) -> list[str]:
             below.put(first + index, 1, letter)
     axis, numbers = below.lines()
     return [
-        f"{clean(plot.title)}: {plot.y.label} over {plot.x.label}",
+        *textwrap.wrap(f"{clean(plot.title)}: {plot.y.label} over {plot.x.label}", width),
         *(
             f"{rows.get(row, ''):>{margin}} {'┤' if row in rows else '│'}{line}"
             for row, line in enumerate(canvas.lines())

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _STEPS: Final = (1.0, 2.0, 5.0, 10.0)
+# Values that differ by less than this share of their size are one.
+_SAME: Final = 1e-9
+_NOTHING: Final = 1e-200
 # Steps of more or fewer digits are told by their power of ten.
 _DECIMALS: Final = 6
 
@@ -21,9 +24,12 @@ class Scale:
         found = [*values, *((0.0,) if zero else ())] or [1.0]
         self._log = log
         self.low, self.high = min(found), max(found)
-        if self.low == self.high:
-            # One value stands in the middle.
-            apart = abs(self.low) / 2 or 1.0
+        size = max(abs(self.low), abs(self.high))
+        # One value stands in the middle.
+        if log and self.high <= self.low * (1 + _SAME):
+            self.low, self.high = self.low / 2, self.high * 2
+        elif not log and self.high - self.low <= max(_SAME * size, _NOTHING):
+            apart = size / 2 if size > _NOTHING else 1.0
             self.low, self.high = self.low - apart, self.high + apart
 
     def place(self, value: float) -> float:

@@ -89,7 +89,8 @@ class _Measured:
         widest = max(map(cell_len, lines), default=0)
         self.natural = max(widest, cell_len(column.label))
         word = max(map(cell_len, column.label.split()), default=0)
-        self.least = max(word, widest if column.kind == "number" else min(widest, _NAME))
+        # A column takes room even without a word.
+        self.least = max(1, word, widest if column.kind == "number" else min(widest, _NAME))
 
 
 def _blocks(columns: Sequence[_Measured], width: int) -> list[list[_Measured]]:
@@ -100,10 +101,12 @@ def _blocks(columns: Sequence[_Measured], width: int) -> list[list[_Measured]]:
             break
         names.append(column)
     room = width - sum(column.least + _GAP for column in names)
+    whole = sum(column.least + _GAP for column in columns[len(names) :]) <= room + _GAP
     blocks: list[list[_Measured]] = [[]]
     used = 0
     for column in columns[len(names) :]:
-        if blocks[-1] and used + column.least > room:
+        full = used + column.least > room or (column.column.apart and not whole)
+        if blocks[-1] and full:
             blocks.append([])
             used = 0
         blocks[-1].append(column)
