@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "sensitivity": "Rank an artifact's layers by what their quantization does.",
     "compare": "Show layer by layer where the INT8 files part from float, and from each other.",
     "image": "Build and run container images.",
+    "zoo": "Compare the family's members: cost, published accuracy and your measurements.",
     "inspect": "Show operators, MACs, parameters, bytes moved and requantizations.",
 }
 INTERRUPTED: Final = "interrupted; nothing half-written is left."

@@ -6,14 +6,19 @@ import hashlib
 import tomllib
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from edgeshuffle.artifact import Preprocess
 from edgeshuffle.artifact.class_names import parse_class_names
 from edgeshuffle.errors import UnknownNameError
 from edgeshuffle.host.packaged import MODELS
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 DEFAULT_VARIANT: Final = "v2"
+# Who trained what `[weights.imagenet]` is.
+WEIGHTS_BY: Final = "torchvision"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,13 +33,34 @@ class PublicWeights:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Published:
+    """What somebody says of a network of this name, which is not always of exactly this size.
+
+    `by` is who trained it: the `paper` that describes it, or a code base. Accuracies are in percent
+    on ImageNet-1k's validation images, 100 less the error where that is what is said; `mflops` is
+    what the source counts. The speeds are the paper's, on a GTX 1080 Ti and on one thread of a
+    Snapdragon 810.
+    """
+
+    by: str
+    source: str
+    top1: float
+    top5: float | None = None
+    mflops: float | None = None
+    gpu_batches_per_second: float | None = None
+    arm_images_per_second: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Card:
-    """One member of the family. `macs` and `parameters` hold for `num_classes` at
+    """One member of the family. `macs`, `parameters` and `memory_access` hold for `num_classes` at
     `preprocess.crop` pixels.
 
     `width` is None where members are not told apart by it, `groups` 1 where there are none.
     `blocks` are V2+'s units, `reduction` squeeze and excitation's (0 without), `form` what
     `network.Form` has to know. `weights` are None where nobody published any for ImageNet.
+    `memory_access` is the sum of `memory_access_cost` over convolutions and fully connected layers,
+    in elements. `published` is of everybody who says something, the paper first.
     """
 
     name: str
@@ -49,9 +75,11 @@ class Card:
     num_classes: int
     parameters: int
     macs: int
+    memory_access: int
     labels: tuple[str, ...]
     preprocess: Preprocess
     weights: PublicWeights | None
+    published: tuple[Published, ...]
     sha256: str
 
 
@@ -69,6 +97,7 @@ def load_card(name: str) -> Card:
     data: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
     entry = data.pop("input")
     public = data.get("weights", {}).get("imagenet")
+    weights = PublicWeights(**public) if public else None
     return Card(
         name=name,
         family=data["family"],
@@ -82,6 +111,7 @@ def load_card(name: str) -> Card:
         num_classes=data["num_classes"],
         parameters=data["parameters"],
         macs=data["macs"],
+        memory_access=data["memory_access"],
         labels=read_labels(data["labels"]),
         preprocess=Preprocess(
             resize=entry["resize"],
@@ -89,9 +119,16 @@ def load_card(name: str) -> Card:
             mean=tuple(entry["mean"]),
             std=tuple(entry["std"]),
         ),
-        weights=PublicWeights(**public) if public else None,
+        weights=weights,
+        published=tuple(_published(data.get("published", []), weights)),
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
     )
+
+
+def _published(entries: list[dict[str, Any]], weights: PublicWeights | None) -> Iterator[Published]:
+    yield from (Published(**entry) for entry in entries)
+    if weights is not None:
+        yield Published(by=WEIGHTS_BY, source=weights.source, top1=weights.top1, top5=weights.top5)
 
 
 def cards() -> tuple[Card, ...]:

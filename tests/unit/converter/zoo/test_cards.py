@@ -11,22 +11,32 @@ from edgeshuffle.converter.zoo.cards import card_names, cards, find_card, load_c
 from edgeshuffle.converter.zoo.families import FAMILIES
 from edgeshuffle.converter.zoo.network import Form
 from edgeshuffle.errors import UnknownNameError
+from edgeshuffle.memory_access import memory_access_cost
 
 
 def counted(module, side):
-    """Multiply-accumulates of convolutions and fully connected layers, without computing them."""
-    total = 0
+    """Multiply-accumulates and memory access cost of convolutions and fully connected layers."""
+    macs, access = 0, 0
 
-    def count(layer, _, output):
-        nonlocal total
-        places = output.shape[2:].numel() if isinstance(layer, nn.Conv2d) else 1
-        total += places * layer.weight.numel()
+    def count(layer, inputs, output):
+        nonlocal macs, access
+        conv = isinstance(layer, nn.Conv2d)
+        read, written = (one.shape[2:].numel() if conv else 1 for one in (*inputs, output))
+        macs += written * layer.weight.numel()
+        access += memory_access_cost(
+            read=read,
+            written=written,
+            inputs=inputs[0].shape[1],
+            outputs=output.shape[1],
+            taps=layer.weight.shape[2:].numel(),
+            groups=layer.groups if conv else 1,
+        )
 
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             layer.register_forward_hook(count)
     module.eval()(torch.zeros(1, module.shape.inputs, side, side, device="meta"))
-    return total
+    return macs, access
 
 
 def built(card):
@@ -40,7 +50,7 @@ def test_a_card_counts_what_its_network_has(name):
     card = load_card(name)
     module = built(card)
     assert sum(value.numel() for value in module.parameters()) == card.parameters
-    assert counted(module, card.preprocess.crop[0]) == card.macs
+    assert counted(module, card.preprocess.crop[0]) == (card.macs, card.memory_access)
     assert module.shape.channels == card.channels
     assert find_card(card.variant, card.width, card.groups) == card
 
@@ -52,6 +62,54 @@ V1 = {1: 143, 2: 140, 3: 137, 4: 133, 8: 137}
 V1_NARROW = {0.5: 38, 0.25: 13}
 # Megvii's README: MFLOPs and millions of parameters.
 V2PLUS = {"small": (156, 5.1), "medium": (222, 5.6), "large": (360, 6.7)}
+
+
+# arXiv:1807.11164, table 8: top-1 error, GPU batches and ARM images a second.
+SPEEDS = {
+    "shufflenet_v2_x0_5": (39.7, 417, 57.0),
+    "shufflenet_v2_x1_0": (30.6, 341, 24.4),
+    "shufflenet_v2_x1_5": (27.4, 255, 11.8),
+    "shufflenet_v2_x2_0": (25.1, 217, 6.7),
+    "shufflenet_v2_se_x2_0": (24.6, 161, 5.6),
+    "shufflenet_v1_g3_x1_0": (32.6, 213, 21.8),
+}
+# arXiv:1707.01083, table 2: top-1 error by groups.
+V1_ERRORS = {
+    1.0: {1: 33.6, 2: 32.7, 3: 32.6, 4: 32.8, 8: 32.4},
+    0.5: {1: 45.1, 2: 44.4, 3: 43.2, 4: 41.6, 8: 42.3},
+    0.25: {1: 57.1, 2: 56.8, 3: 55.0, 4: 54.2, 8: 52.7},
+}
+
+
+def test_speeds_are_the_papers():
+    timed = {
+        card.name: (one.top1, one.gpu_batches_per_second, one.arm_images_per_second)
+        for card in cards()
+        for one in card.published
+        if one.arm_images_per_second is not None
+    }
+    assert timed == {
+        name: (pytest.approx(100 - error), gpu, arm) for name, (error, gpu, arm) in SPEEDS.items()
+    }
+
+
+@pytest.mark.parametrize("width", V1_ERRORS)
+def test_v1s_accuracies_are_the_papers(width):
+    for groups, error in V1_ERRORS[width].items():
+        (said,) = [one for one in find_card("v1", width, groups).published if one.by == "paper"]
+        assert said.top1 == pytest.approx(100 - error)
+
+
+@pytest.mark.parametrize("name", card_names())
+def test_what_is_published_is_of_a_network_of_this_size(name):
+    card = load_card(name)
+    for one in card.published:
+        assert 40 < one.top1 < (one.top5 or 100)
+        # 13 MFLOPs of the V1 paper's narrowest are 11 here, whose bottlenecks are its quarter.
+        assert card.macs / 1e6 == pytest.approx(one.mflops or card.macs / 1e6, rel=0.16)
+    by = [one.by for one in card.published]
+    assert len(set(by)) == len(by)
+    assert ("torchvision" in by) == (card.weights is not None)
 
 
 @pytest.mark.parametrize("width", V2)
