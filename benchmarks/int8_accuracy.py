@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnx_ir as ir
 import onnxruntime
 from static_quantization import affordable, quantize, simplify
 
@@ -72,7 +73,7 @@ def main() -> int:
         manifest = artifact.manifest
         request = resolve(ExportOptions(**given, output=place / "stock"))
         source = open_source(request.model, request.input)
-        stock = simplify(source.proto, place / "stock.onnx")
+        stock = simplify(ir.to_proto(source.model), place / "stock.onnx")
         images = open_images(calib, manifest.preprocess)
         methods = affordable(manifest.macs, len(images))
         paths |= quantize(stock, images, place, methods)

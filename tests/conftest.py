@@ -22,20 +22,6 @@ def state_of_its_own(tmp_path_factory):
     os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
 
 
-@pytest.fixture(scope="session")
-def traced_once(request):
-    """Every network is traced once; the real `to_onnx` is the fixture's `trace`."""
-    from sharing import common_folder
-    from tracing import Tracer, torch_module
-
-    folder = common_folder(request) / "traced"
-    folder.mkdir(exist_ok=True)
-    tracer = Tracer(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch_module, "to_onnx", tracer)
-        yield tracer
-
-
 def missing_packages(lines):
     """Packages whose program or file is not on this machine."""
     pairs = [line.split() for line in lines if line.strip() and not line.startswith("#")]

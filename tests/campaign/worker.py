@@ -83,7 +83,7 @@ def warm_up() -> None:
         ),
         *("edgeshuffle.agent.ort", "edgeshuffle.agent.litert", "edgeshuffle.converter.zoo.weights"),
         *("torch", "onnx", "onnxsim", "onnxruntime", "ai_edge_litert.interpreter", "rich.console"),
-        *("onnxscript", "safetensors", "onnx.reference", "rich.progress", "rich.table"),
+        *("safetensors", "onnx.reference", "rich.progress", "rich.table"),
     ):
         import_module(name)
     gc.collect()

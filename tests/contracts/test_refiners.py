@@ -18,7 +18,7 @@ from edgeshuffle.converter.quant.recipe import load_recipe, recipe_names
 from edgeshuffle.converter.quant.refiners import REFINERS
 from edgeshuffle.errors import DataError, ModelError, UnknownNameError
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("traced_once")]
+pytestmark = pytest.mark.slow
 
 SIZE = 64
 IMAGES = [noise(SIZE, seed) for seed in range(200)]

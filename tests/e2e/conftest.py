@@ -43,8 +43,3 @@ def small(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("build") / "small"
     shutil.copytree(once(request, "small", make) / "made", folder)
     return folder
-
-
-@pytest.fixture(scope="session", autouse=True)
-def networks_are_traced_once(traced_once):
-    """Also by the commands that tests run in this process."""

@@ -17,6 +17,7 @@ from edgeshuffle.converter.export.quality import check_limits, measure, warnings
 from edgeshuffle.converter.export.quantization import budget_notes, make_int8
 from edgeshuffle.converter.export.resolve import BUILD, resolve
 from edgeshuffle.converter.export.source import Source, open_source
+from edgeshuffle.converter.graph import shape_of
 from edgeshuffle.converter.passes import run_passes
 from edgeshuffle.dataset import ImageSet, open_images
 from edgeshuffle.errors import ModelError, needs_extra
@@ -63,7 +64,6 @@ def export(options: ExportOptions, progress: Progress | None = None) -> Exported
 
 
 def _export(request: ExportRequest, report: Progress) -> Exported:
-    from edgeshuffle.converter.frontend import to_ir
     from edgeshuffle.converter.operators.check import keep
     from edgeshuffle.converter.quant.float_run import check_finite
 
@@ -71,8 +71,7 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
     source = _with_labels(open_source(request.model, request.input), request)
     target = request.target or _named(source, overwrite=request.overwrite)
     report("rewrite", 0, 1)
-    model = to_ir(source.proto)
-    source = dataclasses.replace(source, proto=None)
+    model = source.model
     logs = run_passes(model)
     kept = keep(model)
     formats = _formats(request.formats, kept)
@@ -143,8 +142,8 @@ def _with_labels(source: Source, request: ExportRequest) -> Source:
         return dataclasses.replace(source, labels=request.labels)
     if source.labels is not None:
         return source
-    outputs = source.proto.graph.output
-    shape = [dim.dim_value for dim in outputs[0].type.tensor_type.shape.dim]
+    outputs = source.model.graph.outputs
+    shape = shape_of(outputs[0])
     count = shape[1] if len(outputs) == 1 and len(shape) == 2 else None
     labels, notes = find_names(source.classes, request.class_folders, count)
     return dataclasses.replace(source, labels=labels, notes=(*source.notes, *notes))

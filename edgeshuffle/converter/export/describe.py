@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.passes import PassLog
 
 # What every export needs, and what only some do.
-_TOOLS: Final = ("numpy", "onnx", "onnx-ir", "onnxruntime", "onnxsim", "torch")
+_TOOLS: Final = ("numpy", "onnx", "onnx-ir", "onnxruntime", "torch")
 _TOOLS_OF_FORMAT: Final = {"onnx": (), "tflite": ("ai-edge-litert", "flatbuffers")}
-_TOOLS_OF_TORCH: Final = ("onnxscript",)
+_TOOLS_OF_ONNX: Final = ("onnxsim",)
 
 
 def quantization_entry(made: Int8) -> dict[str, Any]:
@@ -70,17 +70,17 @@ def make_manifest(
         metrics={},
         macs=macs,
         parameters=parameters,
-        tools=_tools(files, from_torch=source.source["kind"] != "onnx"),
+        tools=_tools(files, from_onnx=source.source["kind"] == "onnx"),
         files=files,
     )
 
 
-def _tools(files: Sequence[ModelFile], *, from_torch: bool) -> dict[str, str]:
+def _tools(files: Sequence[ModelFile], *, from_onnx: bool) -> dict[str, str]:
     """Versions of what made this export."""
     formats = dict.fromkeys(file.format for file in files)
     names = [*_TOOLS, *(name for kind in formats for name in _TOOLS_OF_FORMAT[kind])]
-    if from_torch:
-        names += _TOOLS_OF_TORCH
+    if from_onnx:
+        names += _TOOLS_OF_ONNX
     return {"edgeshuffle": __version__, **{name: version_of(name) for name in names}}
 
 

@@ -1,9 +1,9 @@
-"""The float ONNX model to start from, with all that the manifest says of its origin."""
+"""The float model to start from, with all that the manifest says of its origin."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from edgeshuffle.artifact import Preprocess, sha256
 from edgeshuffle.converter import zoo
@@ -17,18 +17,21 @@ from edgeshuffle.converter.export.reference import (
 from edgeshuffle.converter.export.request import InputChoice, OnnxFile, ZooModel
 from edgeshuffle.converter.zoo.cards import load_card
 
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
 CIFAR_RESOLUTION: Final = (32, 32)
 
 
 @dataclass(frozen=True)
 class Source:
-    """A float ONNX model with everything the manifest says of where it came from.
+    """A float model with everything the manifest says of where it came from.
 
     `reference` runs what was given, as it was given; `classes` are class names in a checkpoint.
     """
 
     name: str
-    proto: Any
+    model: ir.Model
     reference: Reference
     classes: dict[str, Any]
     preprocess: Preprocess
@@ -38,13 +41,14 @@ class Source:
 
 
 def open_source(model: OnnxFile | ZooModel, given: InputChoice) -> Source:
-    """Load a model and make it ONNX; raises ModelError and WeightsError."""
+    """Load a model; raises ModelError and WeightsError."""
     return _from_onnx(model, given) if isinstance(model, OnnxFile) else _from_zoo(model, given)
 
 
 def _from_zoo(model: ZooModel, given: InputChoice) -> Source:
     small = given.resolution is not None and max(given.resolution) <= zoo.SMALL_INPUT
     loaded = zoo.load(replace(model.wanted, small=small))
+    from edgeshuffle.converter.frontend import checked
     from edgeshuffle.converter.frontend.torch_module import to_onnx
 
     resolution = given.resolution
@@ -53,7 +57,7 @@ def _from_zoo(model: ZooModel, given: InputChoice) -> Source:
     preprocess = make_preprocess(given, loaded.preprocess, resolution, loaded.module.shape.inputs)
     return Source(
         loaded.name,
-        to_onnx(loaded.module, preprocess.shape, loaded.module.output_names),
+        checked(to_onnx(loaded.module, preprocess.shape, loaded.module.output_names)),
         TorchReference(loaded.module),
         loaded.classes,
         preprocess,
@@ -64,6 +68,7 @@ def _from_zoo(model: ZooModel, given: InputChoice) -> Source:
 
 
 def _from_onnx(model: OnnxFile, given: InputChoice) -> Source:
+    from edgeshuffle.converter.frontend import to_ir
     from edgeshuffle.converter.frontend.logits import drop_probabilities
     from edgeshuffle.converter.frontend.normalisation import take_normalisation
     from edgeshuffle.converter.frontend.onnx_file import read_onnx
@@ -86,7 +91,7 @@ def _from_onnx(model: OnnxFile, given: InputChoice) -> Source:
         preprocess, notes = own_normalisation(given, preprocess, own.mean, own.std)
     return Source(
         model.name,
-        proto,
+        to_ir(proto),
         reference,
         {},
         preprocess,

@@ -21,12 +21,27 @@ _SIMPLIFYING_BYTES: Final = 1 << 30
 
 def to_ir(proto: onnx.ModelProto) -> ir.Model:
     """Simplify (constants, identities, static shapes) and check; raises ModelError."""
+    return checked(_simplified(proto))
+
+
+def checked(proto: onnx.ModelProto) -> ir.Model:
+    """A model of static shapes, with no node that could be left out; raises ModelError."""
     import onnx_ir as ir
-    import onnxsim
     from onnx_ir.passes.common import LiftConstantsToInitializersPass
 
     from edgeshuffle.converter.operators import IR_VERSION
     from edgeshuffle.converter.operators.check import check_given
+
+    model: ir.Model = ir.from_proto(proto)
+    model.ir_version = IR_VERSION
+    model.functions.clear()
+    LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+    check_given(model)
+    return model
+
+
+def _simplified(proto: onnx.ModelProto) -> onnx.ModelProto:
+    import onnxsim
 
     try:
         # The check reports its progress on stdout. Constants that a model computes of little can
@@ -41,9 +56,5 @@ def to_ir(proto: onnx.ModelProto) -> ir.Model:
         raise ModelError(f"The model cannot be simplified ({quoted(str(err), 200)}).") from err
     if not proven:
         raise ModelError("The simplified model does not compute what the given one does.")
-    model: ir.Model = ir.from_proto(simplified)
-    model.ir_version = IR_VERSION
-    model.functions.clear()
-    LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
-    check_given(model)
-    return model
+    found: onnx.ModelProto = simplified
+    return found

@@ -3,14 +3,12 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-import torch
 from networks import Graph, noise, relative_error, run_ir, run_onnx
 from onnx import TensorProto, helper
 
 from edgeshuffle.converter.export import ExportOptions, export
 from edgeshuffle.converter.frontend import to_ir
 from edgeshuffle.converter.frontend.onnx_file import read_onnx
-from edgeshuffle.converter.frontend.torch_module import to_onnx
 from edgeshuffle.converter.operators.check import check_core
 from edgeshuffle.converter.passes import run_passes
 from edgeshuffle.errors import ModelError
@@ -129,14 +127,3 @@ def test_several_outputs_keep_their_names(tmp_path):
     two.graph.output.append(helper.make_tensor_value_info(inner, TensorProto.FLOAT, [1, 6, 8, 8]))
     model = to_ir(reread(two, tmp_path))
     assert [value.name for value in model.graph.outputs] == [two.graph.output[0].name, inner]
-
-
-def test_a_module_is_exported_for_any_shape_with_names_for_its_outputs():
-    class Two(torch.nn.Module):
-        def forward(self, x):
-            return x.mean((2, 3)), x + 1
-
-    proto = to_onnx(Two(), (4, 6, 8), ("pooled", "raised"))
-    (given,) = proto.graph.input
-    assert [dim.dim_value for dim in given.type.tensor_type.shape.dim] == [1, 4, 6, 8]
-    assert [value.name for value in proto.graph.output] == ["pooled", "raised"]
