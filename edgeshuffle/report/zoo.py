@@ -170,7 +170,7 @@ def plots(zoo: Zoo) -> list[Curves]:
         ),
         Curves(
             title="Accuracy against the paper's latency on ARM",
-            x=Axis(name="latency on its Snapdragon 810", unit="ms", log=True),
+            x=Axis(name="latency on a Snapdragon 810", unit="ms", log=True),
             y=_TOP1,
             series=_series(zoo, _arm_ms),
         ),

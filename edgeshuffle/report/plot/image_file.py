@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from edgeshuffle.errors import needs_extra
 from edgeshuffle.host.atomic import atomic_file
-from edgeshuffle.report.plot import Bars
+from edgeshuffle.report.plot import Bars, Curves
+from edgeshuffle.report.plot.image_labels import label_points
 from edgeshuffle.report.plot.scale import Scale, shown_tick
 from edgeshuffle.untrusted import clean
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from edgeshuffle.report.plot import Axis, Curves, Plot
+    from edgeshuffle.report.plot import Axis, Plot
 
 SUFFIXES: Final = (".svg", ".png")
 # Inches of one plot; several stand below each other.
@@ -62,6 +63,7 @@ def write_image(file: Path, plots: Sequence[Plot]) -> None:
                 _bars(axes, plot)
             else:
                 _curves(axes, plot)
+        label_points(figure, plots)
         with atomic_file(file) as temporary:
             figure.savefig(temporary, format=suffix.removeprefix("."), metadata=_METADATA[suffix])
 
@@ -101,14 +103,6 @@ def _curves(axes: Axes, plot: Curves) -> None:
             capsize=3,
             label=clean(series.name),
         )
-        for point in series.points:
-            axes.annotate(
-                clean(point.label),
-                (point.x, point.y),
-                (5, 4),
-                textcoords="offset points",
-                fontsize=8,
-            )
     axes.margins(0.08)
     _axis(axes, "x", plot.x, plot.xs())
     _axis(axes, "y", plot.y, plot.ys())

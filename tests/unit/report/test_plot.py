@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -165,6 +166,9 @@ def test_what_has_no_place_is_refused(made):
 FILES = (
     bars(Bar(value=1.0, low=0.5, high=1.5), None, groups=("costs $x_1", "_hidden")),
     curves(Point(x=41, y=60, label="$x^$"), Point(x=591, y=75, low=74, high=76), log=True),
+    curves(Point(x=1, y=1, label="--><script>"), Point(x=1, y=1)),
+    Curves(title="None", x=MS, y=MS, series=()),
+    Bars(title="None", value=MS, groups=(), series=()),
 )
 
 
@@ -176,8 +180,23 @@ def test_the_same_plots_give_the_same_bytes(tmp_path, suffix):
     assert first.read_bytes() == second.read_bytes()
     if suffix == ".png":
         with Image.open(first) as image:
-            assert image.size == (1200, 1350)
+            assert image.size == (1200, 675 * len(FILES))
             assert not image.info.keys() & {"Software", "Creation Time"}
     else:
         assert ET.parse(first).getroot().tag.endswith("svg")
         assert "date" not in first.read_text().lower()
+
+
+def test_labels_of_a_file_stand_where_nothing_else_does(tmp_path):
+    apart = curves(*(Point(x=n, y=n % 3, label=f"apart{n}") for n in range(6)))
+    heap = curves(*(Point(x=1, y=1, label=f"heap{n:02}") for n in range(30)))
+    write_image(tmp_path / "made.svg", [apart, heap])
+    # matplotlib draws words as paths and has them in comments.
+    words = re.findall(r"<!-- (apart|heap)\d+ -->", (tmp_path / "made.svg").read_text())
+    assert words.count("apart") == 6
+    assert 1 <= words.count("heap") <= 8
+
+
+@pytest.mark.parametrize("plot", FILES[-2:])
+def test_a_plot_of_nothing_is_empty(plot):
+    assert text(plot).startswith("None: ")
