@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from edgeshuffle.artifact import MANIFEST, Artifact, refuse_target
 from edgeshuffle.converter.export.describe import make_manifest, quantization_entry
 from edgeshuffle.converter.export.files import Form, write_labels, write_models
-from edgeshuffle.converter.export.labels import find_names
+from edgeshuffle.converter.export.labels import check_count, find_names
 from edgeshuffle.converter.export.options import ExportOptions
 from edgeshuffle.converter.export.proof import prove
 from edgeshuffle.converter.export.quality import check_limits, measure, warnings
@@ -137,14 +137,16 @@ def _formats(
 
 
 def _with_labels(source: Source, request: ExportRequest) -> Source:
-    """The class names that were given, or else those that are found."""
-    if request.labels is not None:
-        return dataclasses.replace(source, labels=request.labels)
-    if source.labels is not None:
-        return source
+    """The class names that were given, or else those that are found; raises WeightsError."""
     outputs = source.model.graph.outputs
     shape = shape_of(outputs[0])
     count = shape[1] if len(outputs) == 1 and len(shape) == 2 else None
+    if request.labels is not None:
+        if count is not None:
+            check_count(request.labels, count)
+        return dataclasses.replace(source, labels=request.labels)
+    if source.labels is not None:
+        return source
     labels, notes = find_names(source.classes, request.class_folders, count)
     return dataclasses.replace(source, labels=labels, notes=(*source.notes, *notes))
 

@@ -12,6 +12,7 @@ from edgeshuffle.artifact.class_names import class_names_text
 from edgeshuffle.artifact.manifest import LabelsFile
 from edgeshuffle.converter.emit import EMITTERS
 from edgeshuffle.converter.export.batch import Batch, opened, with_batch
+from edgeshuffle.converter.export.labels import check_count
 from edgeshuffle.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -77,11 +78,7 @@ def write_labels(
             f"There are {len(labels)} class names, but the model is no classifier: it does not "
             "give one number a class. Leave them out."
         )
-    if len(labels) != classes:
-        raise WeightsError(
-            f"There are {len(labels)} class names for {classes} classes. Give the weights that "
-            "they belong to."
-        )
+    check_count(labels, classes)
     raw = class_names_text(labels)
     (folder / LABELS).write_bytes(raw)
     return LabelsFile(path=LABELS, count=classes, sha256=hashlib.sha256(raw).hexdigest())

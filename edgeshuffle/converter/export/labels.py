@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from edgeshuffle.artifact.class_names import parse_class_names
 from edgeshuffle.dataset.folder import class_folders
 from edgeshuffle.dataset.labels import are_wordnet_ids
-from edgeshuffle.errors import DataError
+from edgeshuffle.errors import DataError, WeightsError
 from edgeshuffle.untrusted import UntrustedError, clean, quoted, read_bounded
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def find_names(
 ) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
     """Names of `count` classes, and what to note of where they are from.
 
-    `classes` are entries of a checkpoint: names to indices, indices to names, or names in order.
+    `classes` are entries of a checkpoint: names to indices, indices to names, or names in order;
+    of those that are no names of these classes, the notes tell where there is nothing better.
     `folders` may hold images by class; their names are taken in sorted order, as torchvision's
     ImageFolder numbers them, unless they are numbers or WordNet ids.
     """
@@ -49,9 +50,10 @@ def find_names(
         names = _names_of(value)
         if names is not None and len(names) == count:
             return names, (f"labels: '{entry}' of the checkpoint (`labels` sets them)",)
-        if names is not None:
+        if value:
+            has = "no list of names" if names is None else f"{len(names)} names"
             notes.append(
-                f"labels: '{entry}' of the checkpoint has {len(names)} names for {count} classes, "
+                f"labels: '{entry}' of the checkpoint has {has} for {count} classes, "
                 "and is not used"
             )
     for folder in folders:
@@ -63,12 +65,21 @@ def find_names(
     return None, tuple(notes)
 
 
+def check_count(labels: Sequence[str], count: int) -> None:
+    """Raise WeightsError where there are too few or too many names."""
+    if len(labels) != count:
+        raise WeightsError(
+            f"There are {len(labels)} class names for {count} classes. Give `labels` a file that "
+            "names each class once, or leave it out."
+        )
+
+
 def _names_of(value: Any) -> tuple[str, ...] | None:
     """Names by index, if that is what an entry holds: each once, and all of them."""
     if isinstance(value, Mapping):
         if len(value) > _MOST_NAMES:
             return None
-        pairs = [(b, a) if isinstance(a, str) else (a, b) for a, b in value.items()]
+        pairs = [_index_and_name(a, b) for a, b in value.items()]
         if not all(type(index) is int and isinstance(name, str) for index, name in pairs):
             return None
         by_index = dict(pairs)
@@ -79,3 +90,12 @@ def _names_of(value: Any) -> tuple[str, ...] | None:
         return None
     names = tuple(clean(name) for name in value if isinstance(name, str))
     return names if len(names) == len(value) and all(name.strip() for name in names) else None
+
+
+def _index_and_name(key: Any, value: Any) -> tuple[Any, Any]:
+    """Of an entry in either direction; JSON makes texts of indices that are keys."""
+    if not isinstance(key, str):
+        return key, value
+    if isinstance(value, str) and key.isdecimal() and len(key) < 7:
+        return int(key), value
+    return value, key

@@ -31,6 +31,10 @@ _MOST_BYTES: Final = 512 * 2**20
 _CLASSES: Final = ("class_to_idx", "idx_to_class", "class_names", "classes", "names", "CLASSES")
 
 
+# Beside the weights, where Lightning and OpenMMLab keep them.
+_AROUND_CLASSES: Final = ("hyper_parameters", "datamodule_hyper_parameters", "meta", "dataset_meta")
+
+
 @dataclass(frozen=True)
 class Found:
     """A network's tensors, under which name they lie (`key`), and how they are named there.
@@ -101,7 +105,7 @@ def _search(loaded: Any) -> list[Found]:
         entered.add(id(value))
         named = {key: inner for key, inner in value.items() if isinstance(key, str)}
         said = {**said, **{key: inner for key, inner in named.items() if isinstance(inner, str)}}
-        classes = {**classes, **{key: named[key] for key in _CLASSES if key in named}}
+        classes = {**classes, **_class_entries(named)}
         tensors = {key: inner for key, inner in named.items() if isinstance(inner, torch.Tensor)}
         sets = _sets(tensors)
         for prefix, layout in sets.items():
@@ -124,6 +128,16 @@ def _search(loaded: Any) -> list[Found]:
                 if isinstance(inner, Mapping)
             ]
     return found
+
+
+def _class_entries(named: Mapping[str, Any], depth: int = 2) -> dict[str, Any]:
+    """What may be class names, here or in what lies beside."""
+    found: dict[str, Any] = {}
+    for key in _AROUND_CLASSES:
+        around = named.get(key)
+        if isinstance(around, Mapping) and depth:
+            found |= _class_entries(around, depth - 1)
+    return {**found, **{key: named[key] for key in _CLASSES if key in named}}
 
 
 def _sets(tensors: Mapping[str, torch.Tensor]) -> dict[str, Layout]:

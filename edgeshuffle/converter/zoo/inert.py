@@ -3,13 +3,14 @@
 A pickle names classes and functions, and has them called. Torch's restricted unpickler calls
 those that make tensors and plain containers. Whatever else a file names (`argparse.Namespace`,
 numpy's scalars, classes of a training script) is not imported, and an `Inert` stands in its place,
-which keeps nothing but the name.
+which keeps nothing but the name, or a plain dictionary or list where a file fills it.
 """
 
 from __future__ import annotations
 
 import re
 import zipfile
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 _USUAL: Final = ("argparse.", "numpy.", "pathlib.", "datetime.", "collections.", "_codecs.")
 _UNKNOWN: Final = re.compile(r"GLOBAL ([\w.]+) was not an allowed global")
 _BLOCKED: Final = re.compile(r"GLOBAL ([\w.]+) whose module")
+_FILLED: Final = re.compile(
+    rf"Can only (SETITEM|append|extend).* but got <class '{re.escape(__name__)}\.([^']+)'>"
+)
 _MOST_NAMES: Final = 100
 _DEEPEST: Final = 8
 _MOST_TOLD: Final = 5
@@ -46,12 +50,25 @@ class Inert:
         """Whatever the object was to hold."""
 
 
-def _mapping(*_: Any) -> dict[Any, Any]:
-    """In the place of a defaultdict, whose entries follow."""
-    return {}
+class _Entries:
+    """In the place of a dictionary of some kind, such as a defaultdict."""
+
+    def __new__(cls, *_: Any, **__: Any) -> OrderedDict[Any, Any]:  # type: ignore[misc]
+        """The only kind that torch fills and also gives attributes."""
+        return OrderedDict()
 
 
-_STANDING: Final = {"collections.defaultdict": _mapping}
+class _Items:
+    """In the place of a list of some kind, such as a deque."""
+
+    def __new__(cls, *_: Any, **__: Any) -> list[Any]:  # type: ignore[misc]
+        """Its items follow."""
+        return []
+
+
+def _stand_in(kind: type, name: str) -> type:
+    """One that torch's messages call by that name."""
+    return type(name, (kind,), {"name": name})
 
 
 def read_torch(path: Path) -> Any:
@@ -66,7 +83,7 @@ def read_torch(path: Path) -> Any:
             f'module = torch.jit.load("{path.name}"); '
             'torch.save(module.state_dict(), "weights.pth").'
         )
-    known: dict[str, Any] = {}
+    known: dict[str, type] = {}
     while True:
         standing: list[Any] = [(kind, name) for name, kind in known.items()]
         try:
@@ -79,6 +96,11 @@ def read_torch(path: Path) -> Any:
                     f"{path} names {quoted(blocked[1])}, which has no place in weights and could "
                     "do anything. Do not use the file unless you know where it is from."
                 ) from err
+            filled = _FILLED.search(str(err))
+            if filled and issubclass(known.get(filled[2], object), Inert):
+                kind = _Entries if filled[1] == "SETITEM" else _Items
+                known[filled[2]] = _stand_in(kind, filled[2])
+                continue
             if named is None or len(known) >= _MOST_NAMES:
                 if not known:
                     raise
@@ -90,7 +112,7 @@ def read_torch(path: Path) -> Any:
                 ) from err
             # Torch leaves `builtins.` out where it tells a name.
             name = named[1] if "." in named[1] else f"builtins.{named[1]}"
-            known[name] = _STANDING.get(name) or type("Inert", (Inert,), {"name": name})
+            known[name] = _stand_in(Inert, name)
 
 
 def left_out(loaded: Any) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ NAMES = ("ant", "bee", "cat")
     [
         {"class_to_idx": {"bee": 1, "ant": 0, "cat": 2}},
         {"idx_to_class": {2: "cat", 1: "bee", 0: "ant"}},
+        {"idx_to_class": {"2": "cat", "1": "bee", "0": "ant"}},
         {"names": ["ant", "bee", "cat"]},
         {"names": {0: "ant", 1: "bee", 2: "cat"}},
         {"classes": NAMES},
@@ -38,8 +39,14 @@ def test_names_of_a_checkpoint(entry):
     assert "of the checkpoint (`labels` sets them)" in notes[0]
 
 
-@pytest.mark.parametrize("value", [None, 3, [], {}, "names", [["a"]], {"a": True, "b": 1}, {0: 1}])
-def test_what_is_no_set_of_names(value):
+@pytest.mark.parametrize("value", [3, "names", [["a"]], {"a": True, "b": 1}, {0: 1}])
+def test_what_is_no_set_of_names_is_told_of(value):
+    told = "labels: 'names' of the checkpoint has no list of names for 2 classes, and is not used"
+    assert find_names({"names": value}, (), 2) == (None, (told,))
+
+
+@pytest.mark.parametrize("value", [None, [], {}])
+def test_nothing_is_no_set_of_names(value):
     assert find_names({"names": value}, (), 2) == (None, ())
 
 

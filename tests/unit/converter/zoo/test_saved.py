@@ -46,7 +46,21 @@ class Settings:
 
 
 class AttributeDict(dict):
-    """As of many a configuration's package."""
+    """As of many a configuration's package: its entries are attributes, too."""
+
+    def __setitem__(self, key, value):
+        super().__setitem__(key, value)
+        self.__dict__[key] = value
+
+
+class Filled:
+    """An object with items that a file appends to it, beside its state."""
+
+    def __reduce__(self):
+        return Filled, (), {"a": 1}, iter([1, 2])
+
+    def append(self, item):
+        pass
 
 
 class Calls:
@@ -97,9 +111,21 @@ def test_nothing_that_a_file_names_is_called(tmp_path, module):
     assert not proof.exists()
 
 
+@pytest.mark.parametrize("zipped", [True, False])
+def test_dictionaries_and_lists_of_any_kind_are_read(tmp_path, module, zipped):
+    config = AttributeDict()
+    config["classes"] = ["a", "b"]
+    last = collections.deque([0.1, 0.2], maxlen=2)
+    saved = {"hyper_parameters": config, "losses": last, "model": module.state_dict()}
+    torch.save(saved, tmp_path / "a.pth", _use_new_zipfile_serialization=zipped)
+    loaded = load(tmp_path / "a.pth")
+    is_same(module, loaded)
+    assert loaded.classes == {"classes": ["a", "b"]}
+
+
 def test_a_file_that_does_something_with_an_object_is_refused_with_its_names(tmp_path, module):
-    saved = {"cfg": AttributeDict(a=1), "model": module.state_dict()}
-    with pytest.raises(WeightsError, match=r"without what it names \(\S*AttributeDict\)"):
+    saved = {"cfg": Filled(), "model": module.state_dict()}
+    with pytest.raises(WeightsError, match=r"without what it names \(\S*Filled\)"):
         load(tmp_path / "a.pth", saved)
 
 
@@ -277,3 +303,16 @@ def test_other_paddle_files_are_refused_with_advice(tmp_path, spoil):
     (tmp_path / "a.pdparams").write_bytes(raw[:-20])
     with pytest.raises(WeightsError, match=r"not a readable .pdparams file"):
         load(tmp_path / "a.pdparams")
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        {"hyper_parameters": {"lr": 0.1, "classes": ["a", "b"]}},
+        {"meta": {"CLASSES": ["a", "b"], "epoch": 3}},
+        {"meta": {"dataset_meta": {"classes": ["a", "b"]}}},
+    ],
+)
+def test_class_names_beside_the_weights_are_found(tmp_path, module, around):
+    loaded = load(tmp_path / "a.ckpt", {"state_dict": module.state_dict(), **around})
+    assert list(loaded.classes.values()) == [["a", "b"]]
