@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 # Who says how accurate a network is; plots take the first who does.
 BY: Final = ("paper", "torchvision", "megvii", "paddleclas")
 _NAME: Final = Column(key="model", heading="network", kind="text")
+_P50: Final = Column(key="p50_ns", heading="p50", unit="ms", divisor=1e6, spread="interval")
+_COUNT: Final = Column(
+    key="instructions", heading="instructions", unit="M", divisor=1e6, form=".2f"
+)
 _TOP1: Final = Axis(name="published top-1", unit="%")
 
 
@@ -116,24 +120,24 @@ def _measured(found: Sequence[tuple[Member, OwnResult]]) -> ResultTable:
     cells: list[tuple[Column, Callable[[OwnResult], Cell]]] = [
         (Column(key="file", heading="file", kind="text"), lambda own: own.measured.name),
         (Column(key="device", heading="device", kind="text"), lambda own: own.device.cpu),
-        (Column(key="threads", heading="threads"), lambda own: own.threads),
+    ]
+    if any(own.p50 is not None for own in results):
+        cells.append((_P50, lambda own: _interval(own.p50)))
+    if any(own.instructions is not None for own in results):
+        cells.append((_COUNT, lambda own: own.instructions))
+    cells += [
+        (Column(key="verdict", heading="verdict", kind="text"), lambda own: str(own.verdict)),
+        (Column(key="threads", heading="threads", apart=True), lambda own: own.threads),
         (
             Column(key="image", heading="image", kind="text"),
             lambda own: "x".join(map(str, own.image)),
         ),
         (Column(key="num_classes", heading="classes"), lambda own: own.classes),
+        (
+            Column(key="artifact", heading="artifact", kind="text"),
+            lambda own: str(own.artifact),
+        ),
     ]
-    if any(own.p50 is not None for own in results):
-        column = Column(key="p50_ns", heading="p50", unit="ms", divisor=1e6, spread="interval")
-        cells.append((column, lambda own: _interval(own.p50)))
-    if any(own.instructions is not None for own in results):
-        column = Column(
-            key="instructions", heading="instructions", unit="M", divisor=1e6, form=".2f"
-        )
-        cells.append((column, lambda own: own.instructions))
-    cells.append(
-        (Column(key="verdict", heading="verdict", kind="text"), lambda own: str(own.verdict))
-    )
     return ResultTable(
         key="measured",
         title="Measured of the artifacts here, the newest of each",
@@ -176,13 +180,13 @@ def plots(zoo: Zoo) -> list[Curves]:
         ),
         Curves(
             title="Accuracy against latency measured here",
-            x=Axis(name="p50", unit="ms", log=True),
+            x=Axis(name="p50 an image", unit="ms", log=True),
             y=_TOP1,
             series=_own_series(zoo, _p50_ms),
         ),
         Curves(
             title="Accuracy against instructions counted here",
-            x=Axis(name="instructions", unit="M", log=True),
+            x=Axis(name="instructions an image", unit="M", log=True),
             y=_TOP1,
             series=_own_series(zoo, _instructions),
         ),

@@ -214,3 +214,7 @@ def test_the_command_refuses_to_plot_nothing(tmp_path, capsys, monkeypatch):
     assert "nothing to plot" in capsys.readouterr().err
     assert run("zoo", "--width", 7) == 2
     assert "No network has --width 7.0" in capsys.readouterr().err
+
+
+def test_everybody_who_says_something_has_a_column():
+    assert {one.by for card in cards() for one in card.published} == set(report.BY)
