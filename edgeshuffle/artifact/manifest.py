@@ -62,6 +62,15 @@ class TensorInfo:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rewritten:
+    """An exact rewrite for the processor, what was passed to it, and how often it was made."""
+
+    name: str
+    numbers: tuple[int, ...]
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelFile:
     """One model file of the artifact."""
 
@@ -73,6 +82,7 @@ class ModelFile:
     input: TensorInfo
     outputs: tuple[TensorInfo, ...]
     ops: dict[str, int]
+    lowering: tuple[Rewritten, ...] = ()
 
     @property
     def runtime(self) -> str:
@@ -197,6 +207,7 @@ class _Version:
 class Manifest:
     """What is in the artifact and how it was made. `macs` counts multiply-accumulates an image.
 
+    `target` is what the files were lowered for, which `ModelFile.lowering` tells of each.
     `num_classes` is None for a model that is no classifier (`ModelFile.classes`). `warnings` are
     what the export found to be wrong with its INT8 files or their calibration.
     """
@@ -216,6 +227,7 @@ class Manifest:
     labels: LabelsFile | None = None
     proof: Proof | None = None
     warnings: tuple[str, ...] = ()
+    target: str | None = None
 
     def to_json(self) -> str:
         """Stable text: the same manifest gives the same bytes."""

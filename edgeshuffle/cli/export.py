@@ -14,6 +14,8 @@ from edgeshuffle.cli.flags import with_own_flags
 from edgeshuffle.cli.numbers import Batch, FiniteFloat, PerChannel, Size
 from edgeshuffle.cli.output import echo_json, say
 from edgeshuffle.converter.emit import EMITTERS, ONNX_ACTIVATIONS, ONNX_STYLES
+from edgeshuffle.converter.lower.targets import DEFAULT as DEFAULT_TARGET
+from edgeshuffle.converter.lower.targets import TARGETS
 from edgeshuffle.converter.quant.calibrators import CALIBRATORS
 from edgeshuffle.converter.quant.recipe import DEFAULT, recipe_names
 from edgeshuffle.converter.zoo.cards import variants
@@ -108,6 +110,13 @@ if TYPE_CHECKING:
     default="uint8",
     show_default=True,
     help="The type of its integers; the numbers are the same.",
+)
+@click.option(
+    "--target",
+    type=click.Choice(list(TARGETS)),
+    default=DEFAULT_TARGET,
+    show_default=True,
+    help="Processor that the files are made for; generic: for Pi 4 and Pi 5, size: small files.",
 )
 @click.option("--int8", is_flag=True, help="Also quantize to INT8.")
 @click.option(

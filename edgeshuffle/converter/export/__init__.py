@@ -81,7 +81,7 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
     report("write", 0, 1)
     with atomic_folder(target, overwrite=request.overwrite) as folder:
         forms = [Form("fp32", model, None), *(() if int8 is None else (int8.form,))]
-        files = write_models(forms, source.name, formats, folder, request.batch)
+        files = write_models(forms, source.name, formats, folder, request.batch, request.processor)
         labels = write_labels(source.labels, files, folder)
         checked = _checked_images(source, int8)
         steps = None if int8 is None else int8.steps
@@ -101,13 +101,14 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
             proof=proved.proof,
             metrics=metrics,
             warnings=odd,
+            target=request.processor,
         )
         text = manifest.to_json().encode()
         (folder / MANIFEST).write_bytes(text)
     artifact = Artifact(target, manifest, hashlib.sha256(text).hexdigest(), source.labels)
     notes = (*source.notes, *request.notes)
     if int8 is not None:
-        notes = (*notes, *int8.notes, *budget_notes(int8, artifact, formats, request.batch))
+        notes = (*notes, *int8.notes, *budget_notes(int8, artifact, formats, request))
     if kept:
         without = "" if formats == request.formats else "; there is no TFLite file without them"
         notes = (*notes, f"kept in float, as they are: {'; '.join(kept)}{without}")

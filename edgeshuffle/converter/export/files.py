@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from edgeshuffle.artifact import LABELS, ModelFile, Precision
 from edgeshuffle.artifact.class_names import class_names_text
-from edgeshuffle.artifact.manifest import LabelsFile
+from edgeshuffle.artifact.manifest import LabelsFile, Rewritten
 from edgeshuffle.converter.emit import EMITTERS
 from edgeshuffle.converter.export.batch import Batch, opened, with_batch
 from edgeshuffle.converter.export.labels import check_count
+from edgeshuffle.converter.lower import lower
+from edgeshuffle.converter.lower.targets import DEFAULT, lowering_for
 from edgeshuffle.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -38,8 +40,12 @@ def write_models(
     formats: Mapping[str, Mapping[str, str]],
     folder: Path | str,
     batch: Batch = 1,
+    target: str = DEFAULT,
 ) -> tuple[ModelFile, ...]:
-    """Each form in each format, whose writers take the given choices; raises ModelError."""
+    """Each form in each format, whose writers take the given choices, lowered for a target.
+
+    Raises ModelError.
+    """
     files = []
     size = 1 if batch == "dynamic" else batch
     if batch != 1:
@@ -47,7 +53,9 @@ def write_models(
     for format_name, choices in formats.items():
         emitter = EMITTERS[format_name]
         for form in forms:
-            emitted = emitter.emit(form.model, form.plan, **choices)
+            lowering = lowering_for(target, format_name, form.precision)
+            lowered = lower(form.model, form.plan, lowering)
+            emitted = emitter.emit(lowered.model, lowered.plan, **choices)
             data = opened(emitted.data) if batch == "dynamic" else emitted.data
             path = f"{name}_{form.precision}{emitter.SUFFIX}"
             (Path(folder) / path).write_bytes(data)
@@ -61,6 +69,10 @@ def write_models(
                     input=emitted.input,
                     outputs=emitted.outputs,
                     ops=emitted.ops,
+                    lowering=tuple(
+                        Rewritten(name=name, numbers=lowering[name], count=count)
+                        for name, count in lowered.counts.items()
+                    ),
                 )
             )
     return tuple(files)

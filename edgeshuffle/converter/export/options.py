@@ -30,7 +30,8 @@ class ExportOptions:
     values in 0..`scale`, and 0 and 1 where they are not given. `batch` is how many images the files
     read at once; "dynamic" leaves it open in ONNX files.
 
-    Which files: `formats` of `onnx` and `tflite`; INT8 ONNX in `onnx_style` `qdq` or `qoperator`
+    Which files: `formats` of `onnx` and `tflite`, made for the processor `target`, of
+    `lower.targets.TARGETS`; INT8 ONNX in `onnx_style` `qdq` or `qoperator`
     with `onnx_activations` of `uint8` or `int8`. `output` is the folder, which `overwrite`
     replaces.
 
@@ -58,6 +59,7 @@ class ExportOptions:
     formats: tuple[str, ...] = ("onnx", "tflite")
     onnx_style: str = "qdq"
     onnx_activations: str = "uint8"
+    target: str = "generic"
     int8: bool = False
     calib: Path | None = None
     calib_limit: int | None = None

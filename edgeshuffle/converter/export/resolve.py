@@ -26,6 +26,7 @@ from edgeshuffle.converter.export.request import (
     Quantization,
     ZooModel,
 )
+from edgeshuffle.converter.lower.targets import TARGETS
 from edgeshuffle.converter.quant.calibrators import CALIBRATORS
 from edgeshuffle.converter.quant.recipe import DEFAULT, Recipe, load_recipe
 from edgeshuffle.converter.zoo import Wanted
@@ -90,6 +91,7 @@ def resolve(options: ExportOptions) -> ExportRequest:
         labels=labels,
         class_folders=() if options.class_order == "index" else _given_folders(options),
         batch=options.batch,
+        processor=options.target,
         target=target,
         overwrite=options.overwrite,
         notes=(
@@ -184,6 +186,7 @@ def _check_choices(options: ExportOptions) -> None:
     for name, value, known in (
         ("onnx_style", options.onnx_style, ONNX_STYLES),
         ("onnx_activations", options.onnx_activations, ONNX_ACTIVATIONS),
+        ("target", options.target, tuple(TARGETS)),
         ("class_order", options.class_order, (None, *CLASS_ORDERS)),
     ):
         if value not in known:

@@ -38,13 +38,14 @@ class Split(AlongAxis):
         return [part.flatten(0, 1) for part in torch.split(images, sizes, axis + 1)]
 
     def tflite(self, writer: NhwcWriter, node: ir.Node) -> None:
-        """A SLICE for every part."""
+        """A SLICE for every part that is read."""
         source = node.inputs[0]
         assert source is not None
         rank = len(g.shape_of(source))
         axis, start = axis_of(node, rank), 0
         for part in node.outputs:
-            cut(writer, source, [start if i == axis else 0 for i in range(rank)], part)
+            if part.uses() or part.is_graph_output():
+                cut(writer, source, [start if i == axis else 0 for i in range(rank)], part)
             start += g.shape_of(part)[axis]
 
 

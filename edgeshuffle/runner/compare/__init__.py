@@ -136,7 +136,7 @@ def _compare(options: CompareOptions, progress: Progress) -> Comparison:
         progress("compare", done, len(images))
         done = min(done + len(some), len(images))
         expected = reference(some)
-        found = {kind: run(some) for kind, run in formats.items()}
+        found = {kind: _common(run(some), expected) for kind, run in formats.items()}
         if classifies:
             logits["fp32"] += list(expected[outputs[0]].reshape(-1, len(some)).T)
         for kind, run in formats.items():
@@ -163,6 +163,11 @@ def _compare(options: CompareOptions, progress: Progress) -> Comparison:
             layer.judged(options.min_sqnr, options.max_steps) for layer in layers.values()
         ),
     )
+
+
+def _common(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Without the channels that a lowered file has beyond the float file's."""
+    return {name: value[: len(expected[name])] for name, value in found.items()}
 
 
 def _whole_batches(images: ImageSet, batch: int) -> Iterator[np.ndarray]:
