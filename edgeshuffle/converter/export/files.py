@@ -14,7 +14,7 @@ from edgeshuffle.converter.emit import EMITTERS
 from edgeshuffle.converter.export.batch import Batch, opened, with_batch
 from edgeshuffle.converter.export.labels import check_count
 from edgeshuffle.converter.lower import lower
-from edgeshuffle.converter.lower.targets import DEFAULT, lowering_for
+from edgeshuffle.converter.lower.targets import lowering_for
 from edgeshuffle.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -40,11 +40,10 @@ def write_models(
     formats: Mapping[str, Mapping[str, str]],
     folder: Path | str,
     batch: Batch = 1,
-    target: str = DEFAULT,
+    target: str | None = None,
 ) -> tuple[ModelFile, ...]:
-    """Each form in each format, whose writers take the given choices, lowered for a target.
-
-    Raises ModelError.
+    """Each form in each format, whose writers take the given choices, lowered for a target if one is
+    given. Raises ModelError.
     """
     files = []
     size = 1 if batch == "dynamic" else batch
@@ -53,7 +52,7 @@ def write_models(
     for format_name, choices in formats.items():
         emitter = EMITTERS[format_name]
         for form in forms:
-            lowering = lowering_for(target, format_name, form.precision)
+            lowering = {} if target is None else lowering_for(target, format_name, form.precision)
             lowered = lower(form.model, form.plan, lowering)
             emitted = emitter.emit(lowered.model, lowered.plan, **choices)
             data = opened(emitted.data) if batch == "dynamic" else emitted.data
