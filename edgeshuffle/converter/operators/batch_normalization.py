@@ -6,4 +6,11 @@ from typing import Final
 
 from edgeshuffle.converter.operators.operator import Operator
 
-OPERATOR: Final = Operator()
+
+class BatchNormalization(Operator):
+    """Scale, bias, mean and variance of (C,)."""
+
+    weights = (1, 2, 3, 4)
+
+
+OPERATOR: Final = BatchNormalization()

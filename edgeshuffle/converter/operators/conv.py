@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import math
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.operators.fused import clamp_is_implied, fused
 from edgeshuffle.converter.operators.move import argument
-from edgeshuffle.converter.operators.operator import Channels, Cost, Operator, Scale
+from edgeshuffle.converter.operators.operator import Channels, Operator, Scale
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from edgeshuffle.converter.emit.nhwc import NhwcWriter
     from edgeshuffle.converter.emit.onnx_int8 import Int8Writer
+    from edgeshuffle.converter.operators.operator import Shape
 
 Kind = Literal["dense", "pointwise", "depthwise"]
 
@@ -30,6 +31,8 @@ class Conv(Operator):
     channels = Channels.FREE
     scale = Scale.OWN
     fuses = True
+    weights = (1, 2)
+    multiplies = True
 
     def check(self, node: ir.Node) -> str | None:
         """Two axes, constant and finite weights."""
@@ -62,12 +65,9 @@ class Conv(Operator):
         offset = None if bias is None else torch.from_numpy(np.array(bias, np.float32))
         return [convolve(node, inputs[0], torch.from_numpy(np.array(weight, np.float32)), offset)]
 
-    def cost(self, node: ir.Node) -> Cost:
-        """Every weight is used once a pixel of the output."""
-        weight = g.constant(node.inputs[1])
-        assert weight is not None
-        pixels = int(np.prod(g.shape_of(node.outputs[0])[2:]))
-        return dataclasses.replace(super().cost(node), macs=pixels * weight.size)
+    def macs(self, inputs: Sequence[Shape], output: Shape) -> int:
+        """One for every weight of an output's channel."""
+        return math.prod(output) * math.prod(inputs[1][1:])
 
     def onnx(self, writer: Int8Writer, node: ir.Node) -> None:
         """QDQ, or QLinearConv where saturation does what the activation would."""

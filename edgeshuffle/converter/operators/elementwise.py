@@ -29,6 +29,7 @@ class Elementwise(Operator):
     channels = Channels.JOINT
     scale = Scale.OWN
     fuses = True
+    weights = (0, 1)
     builtin: str = ""
     options: str = ""
     integers: str = ""

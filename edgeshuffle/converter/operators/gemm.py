@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from edgeshuffle.converter.operators.operator import Operator
+from edgeshuffle.converter.operators.mat_mul import MatMul
 
-OPERATOR: Final = Operator()
+
+class Gemm(MatMul):
+    """A product of two matrices, and a bias."""
+
+    weights = (1, 2)
+
+
+OPERATOR: Final = Gemm()

@@ -25,6 +25,7 @@ class Move(Operator):
 
     channels = Channels.MOVES
     scale = Scale.TIED
+    copies = True
 
     def check(self, node: ir.Node) -> str | None:
         """Constant parameters."""

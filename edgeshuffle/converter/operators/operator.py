@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Literal, Protocol
 
-import numpy as np
-
 from edgeshuffle.converter import graph as g
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
     import onnx_ir as ir
     import torch
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.plan import QParams
 
 Activation = Literal["none", "relu", "relu6"]
+Shape = tuple[int, ...]
 
 
 class Channels(Enum):
@@ -50,11 +52,10 @@ class Scale(Enum):
 
 @dataclass(frozen=True)
 class Cost:
-    """Multiply-accumulates an image, parameters, and bytes read and written as float32."""
+    """Multiply-accumulates an image, and parameters."""
 
     macs: int
     parameters: int
-    bytes: int
 
 
 class Operator:
@@ -64,7 +65,9 @@ class Operator:
     lie between the numbers that it reads, so they are rounded although its scale is tied.
     `homogeneous`: f(s x) = s f(x) for every positive factor a channel. `never_negative`: no output
     is below 0. `activation`: what runtimes call it where they compute it inside the convolution
-    before it.
+    before it. `weights`: positions of the inputs that hold weights, biases or statistics, where
+    they are constant. `multiplies`: it has multiply-accumulates. `copies`: it computes nothing, but
+    runtimes have to write elements that it reads elsewhere.
     """
 
     channels: Channels = Channels.FIXED
@@ -74,6 +77,9 @@ class Operator:
     homogeneous: bool = False
     never_negative: bool = False
     activation: Activation = "none"
+    weights: tuple[int, ...] = ()
+    multiplies: bool = False
+    copies: bool = False
 
     def check(self, node: ir.Node) -> str | None:
         """Why a node that is left after the passes cannot be written; None where it can."""
@@ -118,12 +124,18 @@ class Operator:
 
     def cost(self, node: ir.Node) -> Cost:
         """What one image costs."""
-        values = [*(value for _, value in g.data_inputs(node)), *node.outputs]
-        parameters = sum(
-            array.size for value in node.inputs if (array := g.constant(value)) is not None
+        given = [() if value is None else g.shape_of(value) for value in node.inputs]
+        held = (g.constant(node.inputs[one]) for one in self.weights if one < len(node.inputs))
+        return Cost(
+            macs=self.macs(given, g.shape_of(node.outputs[0])),
+            parameters=sum(array.size for array in held if array is not None),
         )
-        moved = sum(int(np.prod(g.shape_of(value))) for value in values)
-        return Cost(macs=0, parameters=parameters, bytes=4 * (moved + parameters))
+
+    def macs(self, inputs: Sequence[Shape], output: Shape) -> int:  # noqa: ARG002
+        """Multiply-accumulates of an inference with values of these shapes; 0 unless it
+        `multiplies`.
+        """
+        return 0
 
     def averaged(self, node: ir.Node) -> int:  # noqa: ARG002
         """How many elements of a channel each output is the mean of; their errors cancel."""

@@ -22,6 +22,7 @@ class PRelu(Operator):
     channels = Channels.CHANNELWISE
     scale = Scale.OWN
     homogeneous = True
+    weights = (1,)
 
     def check(self, node: ir.Node) -> str | None:
         """Constant and finite slopes, one a channel."""

@@ -24,6 +24,7 @@ class Pad(Operator):
     channels = Channels.CHANNELWISE
     scale = Scale.TIED
     homogeneous = True
+    copies = True
 
     def check(self, node: ir.Node) -> str | None:
         """Constant amounts of zeros."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class Reshape(Move):
     """Any operator that only gives its input another shape."""
 
+    copies = False
+
     def move(self, node: ir.Node, elements: list[np.ndarray]) -> list[np.ndarray]:
         """In the output's shape."""
         return [elements[0].reshape(g.shape_of(node.outputs[0]))]

@@ -13,46 +13,21 @@ from typing import TYPE_CHECKING, Any, Final
 import onnx
 from onnx import TensorProto, helper, inliner, numpy_helper
 
+from edgeshuffle.converter.operators import Channels
 from edgeshuffle.errors import ModelError
 from edgeshuffle.runner.inspect import Grid, Inspection, Requantization, bytes_moved
 from edgeshuffle.runner.inspect.dissolved import dissolve
+from edgeshuffle.runner.inspect.onnx_kinds import kind_of
 from edgeshuffle.runner.inspect.onnx_shapes import infer
 from edgeshuffle.runner.inspect.onnx_shuffles import count_shuffles
-from edgeshuffle.runner.operators import only_moves
+from edgeshuffle.runner.operators import known, only_moves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-_CONV_WEIGHT: Final = {"Conv": 1, "FusedConv": 1, "ConvInteger": 1, "QLinearConv": 3}
-# The positions of the two factors.
-_MATMUL: Final = {
-    "Gemm": (0, 1),
-    "FusedGemm": (0, 1),
-    "FusedMatMul": (0, 1),
-    "MatMul": (0, 1),
-    "MatMulInteger": (0, 1),
-    "QLinearMatMul": (0, 3),
-    "QGemm": (0, 3),
-}
-_PARAMETERS: Final = {
-    **dict.fromkeys(("Conv", "FusedConv", "ConvTranspose", "Gemm", "FusedGemm"), (1, 2)),
-    **dict.fromkeys(("MatMul", "FusedMatMul", "MatMulInteger"), (0, 1)),
-    **dict.fromkeys(("Add", "Sub", "Mul", "Div"), (0, 1)),
-    "ConvInteger": (1,),
-    "QLinearConv": (3, 8),
-    "QLinearMatMul": (0, 3),
-    "QGemm": (3, 6),
-    "QLinearAdd": (0, 3),
-    "QLinearMul": (0, 3),
-    "BatchNormalization": (1, 2, 3, 4),
-    "PRelu": (1,),
-}
-# Runtimes let Reshape and its kin share their input's memory, so only these copy.
-_COPIES: Final = {"Concat", "QLinearConcat", "Split", "Slice", "Gather", "Transpose", "Pad"}
-_MOVES: Final = {"Reshape", "Squeeze", "Unsqueeze", "Flatten", *_COPIES}
 # Besides those that the operator table has: files of others may hold them.
-_KEEPS_VALUES: Final = {"Expand", "Tile", "DepthToSpace", "SpaceToDepth", *_COPIES}
+_KEEPS_VALUES: Final = {"Expand", "Tile", "DepthToSpace", "SpaceToDepth"}
 
 
 def read(path: Path) -> Inspection:
@@ -105,8 +80,13 @@ def _inspected(path: Path, model: onnx.ModelProto) -> Inspection:
 def _counts(model: onnx.ModelProto) -> tuple[int, int, int]:
     """Shuffles, operators that move data, and the bytes that these move."""
     graph = _Graph(model)
-    moving = [node for node in graph.nodes if node.op_type in _MOVES]
+    moving = [node for node in graph.nodes if _moves(node)]
     return count_shuffles(graph), len(moving), sum(map(graph.moved, moving))
+
+
+def _moves(node: onnx.NodeProto) -> bool:
+    operator = known(kind_of(node).name)
+    return operator is not None and (operator.channels is Channels.MOVES or operator.copies)
 
 
 def _subgraphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
@@ -171,15 +151,12 @@ class _Graph:
         return self.shapes[name]
 
     def macs(self, node: onnx.NodeProto) -> int:
-        if node.op_type in _CONV_WEIGHT:
-            weight = self.shape(node.input[_CONV_WEIGHT[node.op_type]])
-            return math.prod(self.shape(node.output[0])) * math.prod(weight[1:])
-        if node.op_type in _MATMUL:
-            left = self.shape(node.input[_MATMUL[node.op_type][0]])
-            transposed = any(a.name == "transA" and a.i for a in node.attribute)
-            depth = left[-2] if transposed else left[-1]
-            return math.prod(self.shape(node.output[0])) * depth
-        return 0
+        kind = kind_of(node)
+        operator = known(kind.name)
+        if operator is None or not operator.multiplies:
+            return 0
+        output = self.shape(node.output[0])
+        return operator.macs([self.shape(name) for name in kind.inputs[:2]], output)
 
     def constant(self, name: str) -> TensorProto | None:
         """The stored tensor behind a name, also through DequantizeLinear and the like."""
@@ -194,17 +171,18 @@ class _Graph:
         """Stored weights and biases, each once."""
         found: dict[int, TensorProto] = {}
         for node in self.nodes:
-            for position in _PARAMETERS.get(node.op_type, ()):
-                if position < len(node.input) and node.input[position]:
-                    constant = self.constant(node.input[position])
-                    if constant is not None:
-                        found[id(constant)] = constant
+            for name in filter(None, kind_of(node).weights):
+                constant = self.constant(name)
+                if constant is not None:
+                    found[id(constant)] = constant
         return list(found.values())
 
     def moved(self, node: onnx.NodeProto) -> int:
-        if node.op_type not in _COPIES:
+        kind = kind_of(node)
+        operator = known(kind.name)
+        if operator is None or not operator.copies:
             return 0
-        inputs = [name for name in self._data_inputs(node) if self.constant(name) is None]
+        inputs = [name for name in kind.data if self.constant(name) is None]
         if not inputs:
             return 0
         outputs = [name for name in node.output if name]
@@ -220,12 +198,6 @@ class _Graph:
         elif readers and all(reader.op_type == "QuantizeLinear" for reader in readers):
             kind = self.types.get(readers[0].output[0], kind)
         return math.prod(self.shape(name)) * _itemsize(kind)
-
-    @staticmethod
-    def _data_inputs(node: onnx.NodeProto) -> list[str]:
-        if node.op_type == "QLinearConcat":
-            return list(node.input[2::3])
-        return list(node.input) if node.op_type == "Concat" else [node.input[0]]
 
     def requantizations(self) -> Iterator[Requantization]:
         for node in self.nodes:
@@ -254,7 +226,7 @@ class _Graph:
             if self.constant(name) is None:
                 yield self._grid(*node.input[1:3])
         elif node.op_type in _KEEPS_VALUES or only_moves(node.op_type):
-            for source in self._data_inputs(node):
+            for source in kind_of(node).data:
                 yield from self._sources(source)
 
     def _grid(self, scale: str, zero_point: str = "") -> Grid | None:

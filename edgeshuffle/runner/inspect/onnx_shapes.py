@@ -10,26 +10,14 @@ import onnx
 from onnx import shape_inference
 
 from edgeshuffle.host.quiet import quiet_stderr
+from edgeshuffle.runner.inspect.onnx_kinds import kind_of
 from edgeshuffle.untrusted.bounds import bounded_memory
 
 Shapes = dict[str, tuple[int, ...]]
 
 _SIMPLIFYING_BYTES: Final = 1 << 30
-# For shapes alone: a standard operator and the inputs it would have.
-_SHAPED_LIKE: Final = {
-    "QLinearAdd": ("Add", (0, 3)),
-    "QLinearMul": ("Mul", (0, 3)),
-    "QLinearGlobalAveragePool": ("GlobalAveragePool", (0,)),
-    "QLinearAveragePool": ("AveragePool", (0,)),
-    "QLinearReduceMean": ("ReduceMean", (0,)),
-    "QLinearLeakyRelu": ("LeakyRelu", (0,)),
-    "QLinearSigmoid": ("Sigmoid", (0,)),
-    "QLinearSoftmax": ("Softmax", (0,)),
-    "QGemm": ("Gemm", (0, 3)),
-    "FusedConv": ("Conv", (0, 1)),
-    "FusedGemm": ("Gemm", (0, 1)),
-    "FusedMatMul": ("MatMul", (0, 1)),
-}
+# What the standard's own operators make of integers is known to it.
+_INFERRED: Final = {"ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"}
 
 
 def infer(model: onnx.ModelProto) -> tuple[Shapes, dict[str, int]]:
@@ -56,19 +44,14 @@ def _standard(model: onnx.ModelProto) -> onnx.ModelProto:
         if len(dims) and not dims[0].HasField("dim_value"):
             dims[0].dim_value = 1
     for node in double.graph.node:
-        kept = list(node.input)
-        if any(a.name == "channels_last" and a.i for a in node.attribute):
-            continue
-        if node.op_type == "QLinearConcat":
-            kept, like = kept[2::3], "Concat"
-        elif node.op_type in _SHAPED_LIKE:
-            like, positions = _SHAPED_LIKE[node.op_type]
-            kept = [kept[position] for position in positions]
-        else:
+        kind = kind_of(node)
+        last = any(a.name == "channels_last" and a.i for a in node.attribute)
+        if last or kind.name == node.op_type or node.op_type in _INFERRED:
             continue
         del node.input[:]
-        node.input.extend(kept)
-        node.op_type, node.domain = like, ""
+        # No shape depends on a bias, which has another type than integers that are multiplied.
+        node.input.extend(kind.inputs if kind.name == "Concat" else kind.inputs[:2])
+        node.op_type, node.domain = kind.name, ""
     return double
 
 
