@@ -42,8 +42,8 @@ def write_models(
     batch: Batch = 1,
     target: str | None = None,
 ) -> tuple[ModelFile, ...]:
-    """Each form in each format, whose writers take the given choices, lowered for a target if one is
-    given. Raises ModelError.
+    """Each form in each format, whose writers take the given choices, lowered where there is a
+    target. Raises ModelError.
     """
     files = []
     size = 1 if batch == "dynamic" else batch
