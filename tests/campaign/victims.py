@@ -100,16 +100,22 @@ class Place:
 
 @dataclass(frozen=True)
 class Victim:
-    """A command; `seconds` is about how long it takes, `makes` what it leaves when it is done."""
+    """A command; `seconds` is about how long it takes, `makes` what it leaves when it is done, and
+    `keeps` what is of use of an unfinished one.
+    """
 
     name: str
     arguments: tuple[str, ...]
     seconds: float
     makes: tuple[str, ...] = ()
+    keeps: str = "bench"
 
     @property
     def is_remote(self) -> bool:
         return any("ssh://" in one for one in self.arguments)
+
+
+_GUIDELINES = ("guidelines", "--size", "small", "--precision", "fp32", "--runtime", "litert")
 
 
 def local(seeds: Seeds) -> list[Victim]:
@@ -124,6 +130,7 @@ def local(seeds: Seeds) -> list[Victim]:
         Victim("compare", ("compare", "net", *data), 1.5),
         Victim("bench --sustained", ("bench", "net", "--sustained", "0.1"), 9.0, ("bench",)),
         Victim("sensitivity", ("sensitivity", "net", *data), 2.0),
+        Victim("guidelines", (*_GUIDELINES, "--only", "g4"), 8.0, keeps="build"),
         Victim("report", ("report", str(seeds.records)), 1.0),
         Victim("doctor", ("doctor",), 0.7),
         Victim("inspect", ("inspect", "net"), 1.0),
@@ -228,7 +235,7 @@ def _after(
     new = [
         name
         for name in sorted(listing(place.work).keys() - dict(before).keys())
-        if not name.startswith("bench") and not (done and name.startswith(victim.makes))
+        if not name.startswith(victim.keeps) and not (done and name.startswith(victim.makes))
     ]
     if new:
         yield f"half-written: {new[:3]}"

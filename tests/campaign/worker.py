@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _ROOM = 3 * 2**30
 _IMPORTED = (
     *("bench", "compare", "devices", "doctor", "evaluate", "export", "image", "inspect", "report"),
-    *("sensitivity", "setup"),
+    *("guidelines", "sensitivity", "setup"),
 )
 
 
@@ -78,6 +78,8 @@ def warm_up() -> None:
         *("edgeshuffle.report.terminal", "edgeshuffle.device.ssh", "edgeshuffle.device.local"),
         *(
             "edgeshuffle.converter.sensitivity",
+            "edgeshuffle.runner.guidelines.build",
+            "edgeshuffle.runner.guidelines.run",
             "edgeshuffle.converter.emit.onnx",
             "edgeshuffle.converter.emit.tflite",
         ),

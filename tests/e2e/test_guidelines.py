@@ -122,7 +122,7 @@ def test_a_device_that_can_neither_be_timed_nor_counted(here, monkeypatch, capsy
     monkeypatch.setattr(LocalDevice, "describe", lambda self: replace(real(self), emulated=True))
     assert run(*SMALL) == DeviceError.exit_code
     assert "cannot be counted" in capsys.readouterr().err
-    assert list((here / "build").iterdir()) == []
+    assert list(here.iterdir()) == []
 
 
 def test_without_the_exports_packages(monkeypatch, capsys):

@@ -126,10 +126,12 @@ def records_folder(artifact: Artifact) -> Path:
 
 @contextmanager
 def writable_folder(home: Path) -> Iterator[Path]:
-    """Yield the folder, which can be written, and is gone again if it stays empty.
+    """Yield the folder, which can be written, and is gone again if it stays empty, with those above
+    it that were not there.
 
     Raises ArtifactError.
     """
+    made = [home, *(folder for folder in home.parents if not folder.exists())]
     try:
         home.mkdir(exist_ok=True, parents=True)
         # Only writing tells; better now than after minutes of measuring.
@@ -142,12 +144,13 @@ def writable_folder(home: Path) -> Iterator[Path]:
         yield home
     finally:
         with suppress(OSError):
-            home.rmdir()
+            for folder in made:
+                folder.rmdir()
 
 
 def _create(path: Path) -> int:
     # Another run that kept nothing may have removed the empty folder.
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(exist_ok=True, parents=True)
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o666)
     # File systems without locks are rare; there, a run is not continued while another one writes
     # only because its file is the newest.

@@ -78,7 +78,8 @@ def _files(
         forms.append(Form("fp32", model, None))
     if "int8" in precisions:
         shape = (1, network.block.channels, *network.pixels)
-        noise = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+        # Not the numbers that the weights are.
+        noise = np.random.default_rng((seed, 1)).standard_normal(shape, dtype=np.float32)
         quantized = quantize(model, [noise], _RECIPE)
         forms.append(Form("int8", quantized.model, quantized.plan))
     return write_models(forms, stem, {name: {} for name in formats}, folder)

@@ -152,6 +152,14 @@ class TestFullDisk:
 
 
 class TestFolder:
+    def test_what_was_made_for_it_goes_with_it(self, tmp_path):
+        with writable_folder(tmp_path / "build" / "bench") as folder:
+            assert folder.is_dir()
+        assert list(tmp_path.iterdir()) == []
+        with writable_folder(tmp_path / "build" / "bench") as folder:
+            (folder / "kept.jsonl").touch()
+        assert [path.name for path in tmp_path.rglob("*")] == ["build", "bench", "kept.jsonl"]
+
     def test_it_lies_beside_the_artifact_and_says_when(self, small):
         with (
             writable_folder(records_folder(small)) as folder,
