@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 from hostile import values
 
-from campaign.case import Case
+from campaign.case import HANG_SECONDS, Case
 from campaign.families import board
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ def case(random: Random, sandbox: Sandbox, seeds: Seeds) -> Case:
         environment=_environment(random, sandbox),
         prepare=fake.install,
         writes=("out", "build", *_names(arguments)),
+        # Networks of the largest size take that long to build.
+        patience=60.0 if name == "guidelines" else HANG_SECONDS,
     )
 
 
