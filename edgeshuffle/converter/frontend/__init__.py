@@ -36,13 +36,36 @@ def checked(proto: onnx.ModelProto) -> ir.Model:
     model.ir_version = IR_VERSION
     model.functions.clear()
     LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+    _make_constant_outputs(model.graph)
     check_given(model)
     return model
 
 
+def _make_constant_outputs(graph: ir.Graph) -> None:
+    """Have every output made by a node, also one that is a weight as it is."""
+    import onnx_ir as ir
+
+    for place, output in enumerate(graph.outputs):
+        if not output.is_initializer() or output.const_value is None:
+            continue
+        node = ir.node("Constant", [], {"value": output.const_value})
+        made = node.outputs[0]
+        made.shape, made.type = output.shape, output.type
+        name = output.name
+        graph.outputs[place] = made
+        output.name = f"{name}_weight"
+        made.name = name
+        graph.insert_before(graph[0], node)
+
+
 def _simplified(proto: onnx.ModelProto) -> onnx.ModelProto:
+    import onnx_ir as ir
     import onnxsim
 
+    from edgeshuffle.converter.operators.check import check_exported, foreign
+
+    given: ir.Model = ir.from_proto(proto)
+    check_exported(given)
     try:
         # The check reports its progress on stdout. Constants that a model computes of little can
         # be of any size.
@@ -53,6 +76,11 @@ def _simplified(proto: onnx.ModelProto) -> onnx.ModelProto:
         ):
             simplified, proven = onnxsim.simplify(proto, check_n=1, skip_fuse_bn=True)
     except Exception as err:  # onnxsim raises RuntimeError and protobuf types
+        if others := foreign(given):
+            raise ModelError(
+                f"The model has operators that are not ONNX's own: {others}. Nothing is known of "
+                "the shapes that they give. Export it without them."
+            ) from err
         raise ModelError(f"The model cannot be simplified ({quoted(str(err), 200)}).") from err
     if not proven:
         raise ModelError("The simplified model does not compute what the given one does.")

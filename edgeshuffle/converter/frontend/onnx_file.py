@@ -47,13 +47,17 @@ def read_onnx(
     version = next((e.version for e in proto.opset_import if e.domain in ("", "ai.onnx")), 0)
     if version != OPSET:
         try:
-            proto = version_converter.convert_version(proto, OPSET)
+            converted = version_converter.convert_version(proto, OPSET)
         except Exception as err:
             first = (str(err).strip() or type(err).__name__).splitlines()[0]
             raise ModelError(
                 f"{path} cannot be converted from opset {version} to {OPSET} ({first[:200]}). "
                 f"Export it with opset {OPSET}."
             ) from err
+        # The converter forgets other domains than ONNX's own.
+        kept = {entry.domain for entry in converted.opset_import}
+        converted.opset_import.extend(e for e in proto.opset_import if e.domain not in kept)
+        proto = converted
     inferred = shape_inference.infer_shapes(proto, strict_mode=False)
     for value in inferred.graph.value_info:
         count = math.prod(dim.dim_value for dim in value.type.tensor_type.shape.dim)
@@ -79,6 +83,13 @@ def _check_external(proto: onnx.ModelProto, path: Path) -> None:
             raise ValueError(f"its weights '{quoted(beside.name)}' are too large")
 
 
+def _told(tensor: onnx.TypeProto.Tensor) -> str:
+    """Type and shape, such as `uint8 (1, 3, H, W)`."""
+    kind = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
+    sides = (str(dim.dim_value or quoted(dim.dim_param) or "?") for dim in tensor.shape.dim)
+    return f"{kind} ({', '.join(sides)})"
+
+
 def _fix_input(
     proto: onnx.ModelProto, path: Path, resolution: tuple[int, int] | None, *, any_batch: bool
 ) -> None:
@@ -92,7 +103,8 @@ def _fix_input(
     tensor = inputs[0].type.tensor_type
     if len(tensor.shape.dim) != 4 or tensor.elem_type != onnx.TensorProto.FLOAT:
         raise ModelError(
-            f"{path}: the input '{inputs[0].name}' is not a float32 (N, C, H, W) image batch."
+            f"{path}: the input '{quoted(inputs[0].name)}' is {_told(tensor)}, not a float32 "
+            "(N, C, H, W) batch of images. Export the model for such an input."
         )
     batch, channels, *sides = tensor.shape.dim
     if channels.dim_value not in _CHANNELS:
@@ -119,5 +131,6 @@ def _fix_input(
                 f"{MAX_INPUT_SIDE}. Export it for smaller ones."
             )
     for output in proto.graph.output:
-        output.type.tensor_type.ClearField("shape")
+        if output.name not in constants:
+            output.type.tensor_type.ClearField("shape")
     del proto.graph.value_info[:]

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 _QUANTIZED: Final = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
 
 
-def check_given(model: ir.Model) -> None:
-    """Raise ModelError for a graph that is quantized, has graphs inside, or no convolution."""
+def check_exported(model: ir.Model) -> None:
+    """Raise ModelError for a graph that is quantized, or was exported for training."""
     nodes = list(model.graph)
     quantized = [
         node for node in nodes if node.op_type in _QUANTIZED or node.op_type.startswith("QLinear")
@@ -26,6 +26,23 @@ def check_given(model: ir.Model) -> None:
             f"The model is quantized already: {_listed(quantized)}. Give its float form, which is "
             "quantized here."
         )
+    training = [node for node in nodes if node.op_type == "BatchNormalization" and _trains(node)]
+    if training:
+        raise ModelError(
+            f"The model was exported for training: {_listed(training)} measures its own inputs. "
+            "Call model.eval() before you export it."
+        )
+
+
+def foreign(model: ir.Model) -> str:
+    """A list of nodes that are neither ONNX's own operators nor functions of the model."""
+    own = {"", "ai.onnx", *(domain for domain, *_ in model.functions)}
+    return _listed([node for node in model.graph if node.domain not in own])
+
+
+def check_given(model: ir.Model) -> None:
+    """Raise ModelError for a graph that has graphs inside, or no convolution."""
+    nodes = list(model.graph)
     branching = [
         node for node in nodes if any(_is_graph(value) for value in node.attributes.values())
     ]
@@ -63,6 +80,12 @@ def _reason(node: ir.Node) -> str | None:
         if node.op_type == "Concat" and len(g.data_inputs(node)) < len(node.inputs):
             return "has a constant input, which is not supported"
     return operator_of(node).check(node)
+
+
+def _trains(node: ir.Node) -> bool:
+    """Older opsets tell it by giving more than the result."""
+    mode = node.attributes.get_int("training_mode", 0)
+    return mode == 1 or any(value.name for value in node.outputs[1:])
 
 
 def _is_graph(attribute: ir.Attr) -> bool:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from networks import Graph, noise, relative_error, run_ir, run_onnx
+from networks import Graph, noise, relative_error, run_all, run_ir, run_onnx
 from onnx import TensorProto, helper
 
 from edgeshuffle.converter.export import ExportOptions, export
@@ -48,6 +48,64 @@ def refused(message, proto, folder, resolution=None):
 )
 def test_inputs_that_are_no_image_are_refused(tmp_path, message, shape):
     refused(message, with_input(shape), tmp_path)
+
+
+def test_an_output_that_is_a_weight_stays_one(tmp_path):
+    proto = small()
+    weight = proto.graph.initializer[0]
+    kind = helper.make_tensor_value_info(weight.name, TensorProto.FLOAT, list(weight.dims))
+    proto.graph.output.append(kind)
+    onnx.save(proto, tmp_path / "model.onnx")
+    export(ExportOptions(onnx=tmp_path / "model.onnx", output=tmp_path / "out"))
+    written = onnx.load(tmp_path / "out" / "model_fp32.onnx")
+    assert [output.name for output in written.graph.output][1] == weight.name
+    made = run_all(written, noise(8))[weight.name]
+    np.testing.assert_array_equal(made, onnx.numpy_helper.to_array(weight))
+
+
+def quantized():
+    graph = Graph()
+    grid = [graph.constant(np.float32(0.1)), graph.constant(np.uint8(0))]
+    x = graph.add("QuantizeLinear", "input", *grid)[0]
+    weight = graph.constant(np.ones((2, 3, 1, 1), np.uint8))
+    y = graph.add("QLinearConv", x, *grid, weight, *grid, *grid)[0]
+    return graph.model(graph.add("DequantizeLinear", y, *grid)[0])
+
+
+def trained():
+    graph = Graph()
+    x = graph.conv("input", 6)
+    ones = [graph.constant(np.ones(6, np.float32)) for _ in range(4)]
+    y = graph.add("BatchNormalization", x, *ones, training_mode=1, outputs=3)[0]
+    graph.channels[y] = 6
+    return graph.classifier(y)
+
+
+def foreign():
+    graph = Graph()
+    y = graph.add("Neg", graph.conv("input", 6))[0]
+    graph.channels[y] = 6
+    proto = graph.classifier(y)
+    odd = next(node for node in proto.graph.node if node.op_type == "Neg")
+    odd.op_type, odd.domain = "Odd", "com.acme"
+    return proto
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (quantized, r"quantized already: .*QLinearConv .*Give its float form"),
+        (trained, r"for training: BatchNormalization .*model.eval\(\) before"),
+        (foreign, r"not ONNX's own: Odd .*Export it without"),
+    ],
+)
+def test_models_of_another_purpose_are_told_what_they_are(tmp_path, made, message):
+    proto = made()
+    proto.opset_import.extend(
+        helper.make_opsetid(name, 1) for name in ("com.microsoft", "com.acme")
+    )
+    with pytest.raises(ModelError, match=message):
+        to_ir(reread(proto, tmp_path))
 
 
 def test_other_refusals(tmp_path):
