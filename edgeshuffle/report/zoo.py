@@ -7,10 +7,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.report.plot import Axis, Curves, Point, Series
-from edgeshuffle.report.table import Column, Interval, ResultTable
+from edgeshuffle.report.table import Column, Interval, ResultTable, Worded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from edgeshuffle.converter.zoo.cards import Published
     from edgeshuffle.report.table import Cell
@@ -29,9 +29,8 @@ _TOP1: Final = Axis(name="published top-1", unit="%")
 
 
 def tables(zoo: Zoo) -> list[ResultTable]:
-    """What is counted and published, and below what was measured, if anything was."""
-    measured = [(member, own) for member in zoo.members for own in member.own]
-    return [_family(zoo), *([_measured(measured)] if measured else [])]
+    """What is counted and published, and below what was measured, a table each device."""
+    return [_family(zoo), *_measured(zoo)]
 
 
 def _family(zoo: Zoo) -> ResultTable:
@@ -115,36 +114,53 @@ def _notes(zoo: Zoo) -> Iterator[str]:
         yield "The paper's GPU is a GTX 1080 Ti, its ARM one thread of a Snapdragon 810."
 
 
-def _measured(found: Sequence[tuple[Member, OwnResult]]) -> ResultTable:
-    results = [own for _, own in found]
+def _measured(zoo: Zoo) -> Iterator[ResultTable]:
+    """A table for each device and number of threads."""
+    found: dict[tuple[object, ...], list[tuple[Member, OwnResult]]] = {}
+    for member in zoo.members:
+        for own in member.own:
+            device = own.device
+            key = (device.cpu, device.hostname, device.label, own.threads)
+            found.setdefault(key, []).append((member, own))
+    for rows in found.values():
+        yield _on_device(rows)
+
+
+def _on_device(rows: Sequence[tuple[Member, OwnResult]]) -> ResultTable:
+    results = [own for _, own in rows]
+    first, *_ = results
+    device = first.device
     cells: list[tuple[Column, Callable[[OwnResult], Cell]]] = [
         (Column(key="file", heading="file", kind="text"), lambda own: own.measured.name),
-        (Column(key="device", heading="device", kind="text"), lambda own: own.device.cpu),
-    ]
-    if any(own.p50 is not None for own in results):
-        cells.append((_P50, lambda own: _interval(own.p50)))
-    if any(own.instructions is not None for own in results):
-        cells.append((_COUNT, lambda own: own.instructions))
-    cells += [
+        (Column(key="device", heading="device", shown=False), lambda own: own.device.cpu),
+        (Column(key="hostname", heading="host", shown=False), lambda own: own.device.hostname),
+        (Column(key="threads", heading="threads", shown=False), lambda own: own.threads),
+        (_COUNT, lambda own: own.instructions)
+        if device.emulated
+        else (_P50, lambda own: _interval(own.p50)),
         (Column(key="verdict", heading="verdict", kind="text"), lambda own: str(own.verdict)),
-        (Column(key="threads", heading="threads", apart=True), lambda own: own.threads),
-        (
-            Column(key="image", heading="image", kind="text"),
-            lambda own: "x".join(map(str, own.image)),
-        ),
-        (Column(key="num_classes", heading="classes"), lambda own: own.classes),
-        (
-            Column(key="artifact", heading="artifact", kind="text"),
-            lambda own: str(own.artifact),
-        ),
+        (Column(key="num_classes", heading="image, classes"), _work),
+        (Column(key="image", heading="image", shown=False), lambda own: _shape(own.image)),
+        (Column(key="artifact", heading="artifact", kind="text"), lambda own: str(own.artifact)),
     ]
+    at = "" if device.hostname is None else f" ({device.hostname})"
+    threads = "1 thread" if first.threads == 1 else f"{first.threads} threads"
     return ResultTable(
         key="measured",
-        title="Measured of the artifacts here, the newest of each",
+        title=f"Measured on {device.cpu}{at}, {threads}: {device.label}",
         columns=(_NAME, *(column for column, _ in cells)),
-        rows=tuple((member.name, *(cell(own) for _, cell in cells)) for member, own in found),
+        rows=tuple((member.name, *(cell(own) for _, cell in cells)) for member, own in rows),
         notes=tuple(_measured_notes(results)),
     )
+
+
+def _work(own: OwnResult) -> Cell:
+    classes = "-" if own.classes is None else str(own.classes)
+    return Worded(value=own.classes, text=f"{_shape(own.image[1:])}, {classes}")
+
+
+def _shape(sizes: Iterable[int]) -> str:
+    return "x".join(map(str, sizes))
 
 
 def _interval(p50: Estimate | None) -> Cell:
@@ -160,7 +176,6 @@ def _measured_notes(results: Sequence[OwnResult]) -> Iterator[str]:
         measured = own.measured
         if measured.batch > 1:
             yield f"{measured.name} in {own.artifact}: an inference takes {measured.batch} images."
-    yield from sorted({f"{own.device.cpu}: {own.device.label}." for own in results})
 
 
 def plots(zoo: Zoo) -> list[Curves]:
@@ -219,7 +234,9 @@ def _series(zoo: Zoo, cost: Callable[[Member], float | None]) -> tuple[Series, .
 
 
 def _own_series(zoo: Zoo, cost: Callable[[OwnResult], float | None]) -> tuple[Series, ...]:
-    """What was measured of the same work and is to be believed, by file and device."""
+    """What was measured of the same work and is to be believed, by file, device and who says how
+    accurate it is.
+    """
     found: dict[str, list[Point]] = {}
     for member in zoo.members:
         said = _accuracy(member)
@@ -228,10 +245,9 @@ def _own_series(zoo: Zoo, cost: Callable[[OwnResult], float | None]) -> tuple[Se
             if said is None or x is None or not (own.full_size and own.verdict.valid):
                 continue
             threads = f", {own.threads} threads" if own.threads > 1 else ""
-            name = f"{own.measured.name}, {own.device.cpu}{threads}"
-            label = f"{member.name}, {said.by}"
+            name = f"{own.measured.name}, {own.device.cpu}{threads}; top-1: {said.by}"
             found.setdefault(name, []).append(
-                Point(x=x / own.measured.batch, y=said.top1, label=label)
+                Point(x=x / own.measured.batch, y=said.top1, label=member.name)
             )
     return tuple(Series(name=name, points=tuple(points)) for name, points in found.items())
 

@@ -16,6 +16,7 @@ class Canvas:
 
     def __init__(self, width: int, height: int) -> None:
         self.width = width
+        self._words: set[tuple[int, int]] = set()
         self._rows = [[_EMPTY] * width for _ in range(height)]
 
     def put(self, column: int, row: int, letter: str) -> None:
@@ -58,6 +59,8 @@ class Canvas:
         for first, line in (*beside, *around):
             if self._is_free(first, line, width):
                 self._rows[line][first : first + width] = words
+                # With the column on both sides, so that two labels do not read as one.
+                self._words |= {(column, line) for column in range(first - 1, first + width + 1)}
                 return True
         return False
 
@@ -68,4 +71,7 @@ class Canvas:
     def _is_free(self, first: int, row: int, width: int) -> bool:
         if not (0 <= row < len(self._rows) and first >= 0 and first + width <= self.width):
             return False
-        return set(self._rows[row][first : first + width]) <= {_EMPTY, JOIN}
+        letters = set(self._rows[row][first : first + width])
+        return letters <= {_EMPTY, JOIN} and self._words.isdisjoint(
+            (column, row) for column in range(first, first + width)
+        )

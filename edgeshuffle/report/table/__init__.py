@@ -50,6 +50,7 @@ class Column:
         kind: Numbers stand to the right and are never broken. Text stands to the left and is
             folded where it does not fit, never cut.
         spread: What the cells are besides values: Intervals or WithErrors.
+        shown: False is for programs only, as what a title says of all rows.
         apart: Where not all columns fit beside each other, this one begins the next part.
     """
 
@@ -60,6 +61,7 @@ class Column:
     form: str = ""
     kind: Literal["number", "text"] = "number"
     spread: Literal["", "interval", "error"] = ""
+    shown: bool = True
     apart: bool = False
 
     @property

@@ -44,6 +44,7 @@ def text(table: ResultTable, width: int = WIDTH) -> str:
     columns = [
         _Measured(column, [row[index] for row in shown])
         for index, column in enumerate(table.columns)
+        if column.shown
     ]
     parts = [_drawn(block, table.rules, width) for block in _blocks(columns, width)]
     return "\n".join(

@@ -92,6 +92,14 @@ def test_points_are_labelled_and_lines_drawn():
     assert "·" not in text(curves(*made))
 
 
+def test_labels_do_not_read_as_one():
+    heap = [Point(x=n / 50, y=1, label="word") for n in range(50)]
+    shown = text(curves(*heap, Point(x=0, y=0)))
+    found = re.findall(r"(?:word)+", shown)
+    assert len(found) > 2
+    assert set(found) == {"word"}
+
+
 def test_foreign_words_are_clean_and_plain_letters_enough():
     shown = text(bars(Bar(value=1.0), groups=("\x1b[31mred\u202e",)))
     assert "\x1b" not in shown

@@ -76,6 +76,13 @@ def test_programs_get_values_and_not_what_is_shown():
     assert "equal" in text(made)
 
 
+def test_a_column_for_programs_is_not_shown():
+    hidden = Column(key="device", heading="device", shown=False)
+    made = table(LAYER, hidden, rows=(("conv1", "a board"),))
+    assert "board" not in text(made)
+    assert made.records() == [{"layer": "conv1", "device": "a board"}]
+
+
 def test_a_rule_is_drawn_under_its_row():
     shown = lines(text(table(LAYER, rows=(("a",), ("b",)), rules=frozenset({0}))))
     assert shown.index("b") > shown.index("a") + 1

@@ -149,18 +149,19 @@ def test_tables_show_what_is_published_and_what_was_measured(tmp_path):
     benched(artifact)
     counted(artifact, 74_000_000)
     found = zoo(ZooOptions(variant="v2", width=0.5, root=tmp_path))
-    family, measured = report.tables(found)
+    family, timed, count = report.tables(found)
     (row,) = family.records()
     assert row["macs"] == 40_476_448
     assert row["macs_per_access"] == pytest.approx(40_476_448 / 3_413_944)
     assert (row["top1_paper"], row["top1_torchvision"]) == (60.3, 60.552)
     assert (row["gpu_batches_per_second"], row["arm_images_per_second"]) == (417, 57.0)
-    rows = {one["device"]: one for one in measured.records()}
-    assert rows["Made-up board"]["p50_ns"] == pytest.approx(3.2e6, rel=0.01)
-    assert rows["Made-up board"]["instructions"] is None
-    assert rows["Made-up emulator"]["instructions"] == 74_000_000
-    assert rows["Made-up emulator"]["p50_ns"] is None
-    shown = "\n".join(map(text, (family, measured)))
+    (own_time,), (own_count,) = timed.records(), count.records()
+    assert own_time["p50_ns"] == pytest.approx(3.2e6, rel=0.01)
+    assert (own_time["device"], own_time["threads"]) == ("Made-up board", 1)
+    assert (own_time["image"], own_time["num_classes"]) == ("3x4x4", 10)
+    assert (own_count["device"], own_count["instructions"]) == ("Made-up emulator", 74_000_000)
+    shown = "\n".join(map(text, (family, timed, count)))
+    assert "4x4, 10" in shown
     assert max(map(len, shown.split("\n"))) <= 80
     sources = ("arXiv:1807.11164, table 8", "torchvision 0.29")
     for words in (*sources, "times are of other work", "emulated, instructions only"):
@@ -179,9 +180,9 @@ def test_accuracy_is_plotted_against_what_was_measured_of_the_same_work(tmp_path
     *_, times, counts = report.plots(zoo(ZooOptions(root=tmp_path / "large")))
     (series,) = times.series
     (point,) = series.points
-    assert "Made-up board" in series.name
+    assert series.name == "ort fp32, Made-up board; top-1: paper"
     assert (point.x, point.y) == (pytest.approx(3.2, rel=0.01), 60.3)
-    assert point.label == "v2 x0.5, paper"
+    assert point.label == "v2 x0.5"
     assert counts.series[0].points[0].x == 74
     assert all(max(map(len, plot_text(plot).split("\n"))) <= 80 for plot in (times, counts))
 
