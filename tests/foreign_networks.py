@@ -108,6 +108,56 @@ class MegviiV1(nn.Module):
         return torch.cat([self.branch_proj(x), made.relu()], 1)
 
 
+class MmpretrainV1(nn.Module):
+    """Keys by what `ConvModule` has in it; channels are shuffled after the depthwise one."""
+
+    def __init__(self, inputs, outputs, stride, groups, first):
+        super().__init__()
+        self.stride, self.groups = stride, groups
+        middle, made = outputs // 4, outputs - inputs * (stride == 2)
+        for name, layer in (
+            ("g_conv_1x1_compress", conv(inputs, middle, groups=1 if first else groups)),
+            ("depthwise_conv3x3_bn", depthwise(middle, stride)),
+            ("g_conv_1x1_expand", conv(middle, made, groups=groups)),
+        ):
+            norm = nn.BatchNorm2d(layer.out_channels)
+            setattr(self, name, nn.ModuleDict({"conv": layer, "bn": norm}))
+
+    def forward(self, x):
+        made = normed(self.g_conv_1x1_compress, x).relu()
+        made = interleave(normed(self.depthwise_conv3x3_bn, made), self.groups)
+        made = normed(self.g_conv_1x1_expand, made)
+        if self.stride == 1:
+            return (x + made).relu()
+        return torch.cat([nn.functional.avg_pool2d(x, 3, 2, 1), made.relu()], 1)
+
+
+def normed(layer: nn.ModuleDict, x: Tensor) -> Tensor:
+    return layer["bn"](layer["conv"](x))
+
+
+class Mmpretrain(nn.Module):
+    """Its ShuffleNetV1 classifier."""
+
+    def __init__(self, groups, classes=7):
+        super().__init__()
+        flags = iter([True])
+        made = unit_stages(lambda *size: MmpretrainV1(*size, groups, next(flags, False)))
+        self.backbone = nn.ModuleDict(
+            {
+                "conv1": nn.ModuleDict({"conv": conv(3, 8, 3, 2), "bn": nn.BatchNorm2d(8)}),
+                "layers": nn.ModuleList(nn.Sequential(*units) for units in made),
+            }
+        )
+        self.head = nn.ModuleDict({"fc": nn.Linear(WIDTHS[-1], classes)})
+
+    def forward(self, x):
+        x = nn.functional.max_pool2d(normed(self.backbone["conv1"], x).relu(), 3, 2, 1)
+        for stage in self.backbone["layers"]:
+            x = stage(x)
+        return self.head["fc"](x.mean([2, 3]))
+
+
 class Squeezed(nn.Module):
     """Megvii's squeeze and excitation, with a hard sigmoid."""
 

@@ -31,7 +31,8 @@ class Form:
     """What a network's weights do not tell.
 
     `order` is where channels change places (`shuffle` after a unit's concatenation, `deal` there
-    but dealt out in turn, `split` dealt out at the next unit's input). `pool` follows the stem:
+    but dealt out in turn, `split` dealt out at the next unit's input; `shufflenet_v1` says what it
+    is there). `pool` follows the stem:
     `pad` (padding 1), `ceil` (none, rounded up) or `none`. `gate` is squeeze-and-excitation's.
     `first` is the first stage's activation where it differs, `between` the head's.
     """

@@ -2,8 +2,8 @@
 
 A unit's first convolution has no groups in the first unit of stage 2. With the order `shuffle`, the
 channels change places before the depthwise convolution, and a unit of stride 2 has the
-average-pooled input after what it makes. With `deal`, Megvii's, they are dealt out after the
-depthwise convolution, and the pooled input comes first.
+average-pooled input after what it makes. With `late`, OpenMMLab's, and `deal`, Megvii's, they are
+shuffled or dealt out after the depthwise convolution, and the pooled input comes first.
 """
 
 from __future__ import annotations
@@ -72,10 +72,10 @@ class ShuffleUnit(nn.Module):
         groups = self.unit.groups
         if groups > 1 and self.order == "shuffle":
             made = self.depthwise(channel_shuffle(made, groups))
-        elif groups > 1:
-            made = channel_deal(self.depthwise(made), groups)
         else:
             made = self.depthwise(made)
+            if groups > 1:
+                made = (channel_deal if self.order == "deal" else channel_shuffle)(made, groups)
         made = self.expand(made)
         if self.unit.stride == 1:
             added: Tensor = self.act(made + x)

@@ -7,7 +7,7 @@ import re
 
 import pytest
 import torch
-from foreign_networks import FastestDet, Flat, MegviiV2Plus, Staged, settle
+from foreign_networks import FastestDet, Flat, MegviiV2Plus, Mmpretrain, Staged, settle
 from foreign_pytorchcv import Pytorchcv
 from safetensors.torch import save_file
 from torch import nn
@@ -134,6 +134,25 @@ def test_mmpretrains(tmp_path, plain):
     loaded = load(tmp_path / "a.pth", {"state_dict": renamed(plain.state_dict(), *MMPRETRAIN)})
     same(plain, loaded.module)
     assert "layout: mmpretrain" in loaded.notes
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_mmpretrains_v1(tmp_path, groups):
+    module = settle(Mmpretrain(groups))
+    loaded = load(tmp_path / "a.pth", {"state_dict": module.state_dict()}, stem="imagenet")
+    same(module, loaded.module)
+    assert loaded.source["layout"] == "mmpretrain_v1"
+
+
+def test_torchvisions_children_in_a_sequential(tmp_path, plain):
+    children = (plain.conv1, nn.MaxPool2d(3, 2, 1), plain.stage2, plain.stage3, plain.stage4)
+    backbone = nn.Sequential(*children, plain.conv5)
+    module = nn.ModuleDict({"features": backbone, "classifier": plain.fc})
+    loaded = load(tmp_path / "a.pth", module.state_dict(), stem="imagenet")
+    same(plain, loaded.module)
+    bare = load(tmp_path / "a.pth", nn.Sequential(*children).state_dict(), features=True)
+    same(plain.stages, bare.module)
+    assert "layout: torchvision_children" in bare.notes
 
 
 def test_paddles_with_inputs_first(tmp_path, plain):
