@@ -125,7 +125,7 @@ def test_rules_name_the_modules_of_a_checkpoint(tmp_path):
     (tmp_path / "shown.toml").write_text(example, "utf-8")
     recipe = load_recipe(str(tmp_path / "shown.toml"))
     request = resolve(ExportOptions(width=0.5, resolution=64))
-    model = to_ir(open_source(request.model, request.input).proto)
+    model = open_source(request.model, request.input).model
     run_passes(model)
     convs = [node for node in model.graph if node.op_type == "Conv"]
     recipe.check_fits(convs)
