@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.export.options import ExportOptions
 
 BUILD: Final = Path("build")
-_STRIDE: Final = 32
+# With the stem for small images, what comes out of such a side is one value.
+_LEAST_SIDE: Final = 8
 
 
 def resolve(options: ExportOptions) -> ExportRequest:
@@ -226,9 +227,9 @@ def _check_resolution(options: ExportOptions) -> None:
         return
     height, width = sides
     shown = f"{height}" if height == width else f"{height}x{width}"
-    if min(sides) < _STRIDE:
+    if min(sides) < _LEAST_SIDE:
         raise UnknownNameError(
-            f"`resolution={shown}` is below {_STRIDE}, ShuffleNetV2's total stride."
+            f"`resolution={shown}` is below {_LEAST_SIDE}, the least that is supported."
         )
     if max(sides) > MAX_INPUT_SIDE:
         raise UnknownNameError(

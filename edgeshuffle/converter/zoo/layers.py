@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -26,10 +28,10 @@ def activation(name: str) -> nn.Module:
     """One of `ACTIVATIONS`, or `leaky_relu:SLOPE`; raises UnknownNameError."""
     kind, _, slope = name.partition(":")
     if kind == "leaky_relu" and slope:
-        try:
-            return nn.LeakyReLU(float(slope), inplace=True)
-        except ValueError as err:
-            raise UnknownNameError(f"`activation={name}` has no number as its slope.") from err
+        with contextlib.suppress(ValueError):
+            if math.isfinite(number := float(slope)):
+                return nn.LeakyReLU(number, inplace=True)
+        raise UnknownNameError(f"`activation={name}` has no number as its slope.")
     if kind not in _ACTIVATIONS or slope:
         raise UnknownNameError(
             f"Unknown activation '{name}'. Known: {', '.join(ACTIVATIONS)}, leaky_relu:SLOPE."

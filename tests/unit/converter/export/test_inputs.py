@@ -7,6 +7,8 @@ import json
 import numpy as np
 import onnx
 import pytest
+import torch
+from foreign_networks import Staged, settle
 from networks import Graph
 from small_models import run
 
@@ -91,13 +93,26 @@ def test_a_network_of_the_zoo_takes_height_and_width(tmp_path):
     assert file.input.shape == (1, 3, 64, 32)
 
 
+def test_images_may_be_as_small_as_digits(tmp_path):
+    torch.save(settle(Staged(channels=1), channels=1).state_dict(), tmp_path / "a.pth")
+    images = np.random.default_rng(0).integers(0, 255, (16, 28, 28), np.uint8)
+    np.savez(tmp_path / "c.npz", x=images)
+    given = ("--weights", tmp_path / "a.pth", "--stem", "cifar", "--resolution", 28)
+    int8 = ("--int8", "--recipe", "fast", "--calib", tmp_path / "c.npz")
+    assert run("export", *given, *int8, "-o", tmp_path / "out") == 0
+    assert {file.input.shape for file in Artifact.load(tmp_path / "out").manifest.files} == {
+        (1, 1, 28, 28),
+        (1, 28, 28, 1),
+    }
+
+
 @pytest.mark.parametrize("given", ["64x", "x64", "64x32x3", "-64", "64*32", "1e2"])
 def test_a_size_is_one_number_or_two(tmp_path, capsys, given):
     assert run("export", "--resolution", given, "-o", tmp_path / "out") == 2
     assert "128x64 (height x width)" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("given", "said"), [("64x16", "below 32"), ("64x4096", "above 2048")])
+@pytest.mark.parametrize(("given", "said"), [("64x7", "below 8"), ("64x4096", "above 2048")])
 def test_each_side_is_bounded(tmp_path, capsys, given, said):
     code = run("export", "--resolution", given, "-o", tmp_path / "out")
     assert code == UnknownNameError.exit_code

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from edgeshuffle.converter import zoo
 from edgeshuffle.converter.zoo.cards import card_names, card_of_width, load_card
+from edgeshuffle.converter.zoo.layers import activation
 from edgeshuffle.converter.zoo.shufflenet_v2 import ShuffleNetV2
 from edgeshuffle.converter.zoo.stem import infer_stem
 from edgeshuffle.errors import UnknownNameError, WeightsError
@@ -157,3 +158,17 @@ def test_demo_weights_that_are_not_packaged_say_what_to_do():
     refused(
         "no packaged demo weights for shufflenet_v2_x2_0.*`weights=FILE`", weights="demo", width=2.0
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("mish", "Unknown activation 'mish'"),
+        ("swish:1", "Unknown activation"),
+        ("leaky_relu:x", "no number as its slope"),
+        ("leaky_relu:nan", "no number as its slope"),
+    ],
+)
+def test_activations_that_nobody_knows(name, said):
+    with pytest.raises(UnknownNameError, match=said):
+        activation(name)
