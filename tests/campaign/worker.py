@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _ROOM = 3 * 2**30
 _IMPORTED = (
     *("bench", "compare", "devices", "doctor", "evaluate", "export", "image", "inspect", "report"),
-    *("guidelines", "sensitivity", "setup"),
+    *("guidelines", "sensitivity", "setup", "zoo"),
 )
 
 

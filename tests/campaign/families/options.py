@@ -30,6 +30,7 @@ _VALID = {
     "compare": "{artifact} --data {images} --limit 2",
     "image": "build runner",
     "inspect": "{artifact}",
+    "zoo": "{artifact} --width 0.5",
 }
 _GROUPS = {"devices": ("list", "add", "remove", "test"), "image": ("build", "run")}
 
@@ -74,9 +75,11 @@ def case(random: Random, sandbox: Sandbox, seeds: Seeds) -> Case:
 
 
 def _names(arguments: list[str]) -> list[str]:
-    """What a command may take for a file's name here: also what is joined to its option."""
+    """What a command may take for a file's name here, or for the folder that it makes for one: also
+    what is joined to its option.
+    """
     joined = [one.partition("=")[2] for one in arguments if one.startswith("--")]
-    return [one for one in (*arguments, *joined) if one and "/" not in one]
+    return [first for one in (*arguments, *joined) if (first := one.partition("/")[0])]
 
 
 def _command(name: str) -> click.Command:
