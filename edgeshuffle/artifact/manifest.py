@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from edgeshuffle.artifact.lowering import Rewritten, Tuning  # noqa: TC001 - the decoder needs it
 from edgeshuffle.artifact.preprocess import Preprocess  # noqa: TC001 - the decoder needs it
 from edgeshuffle.untrusted import UntrustedError, decode
 
@@ -59,15 +60,6 @@ class TensorInfo:
             raise ValueError(f"'{self.name}' cannot have the scale {self.scale}")
         if self.zero_point is not None and not -128 <= self.zero_point <= 255:
             raise ValueError(f"'{self.name}' cannot have the zero point {self.zero_point}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rewritten:
-    """An exact rewrite for the processor, what was passed to it, and how often it was made."""
-
-    name: str
-    numbers: tuple[int, ...]
-    count: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,7 +199,8 @@ class _Version:
 class Manifest:
     """What is in the artifact and how it was made. `macs` counts multiply-accumulates an image.
 
-    `target` is what the files were lowered for, which `ModelFile.lowering` tells of each.
+    `target` is what the files were lowered for, which `ModelFile.lowering` tells of each,
+    and `tuning` what was measured for it.
     `num_classes` is None for a model that is no classifier (`ModelFile.classes`). `warnings` are
     what the export found to be wrong with its INT8 files or their calibration.
     """
@@ -228,6 +221,7 @@ class Manifest:
     proof: Proof | None = None
     warnings: tuple[str, ...] = ()
     target: str | None = None
+    tuning: Tuning | None = None
 
     def to_json(self) -> str:
         """Stable text: the same manifest gives the same bytes."""

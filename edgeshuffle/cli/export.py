@@ -21,6 +21,7 @@ from edgeshuffle.converter.quant.recipe import DEFAULT, recipe_names
 from edgeshuffle.converter.zoo.cards import variants
 from edgeshuffle.converter.zoo.layouts import layout_names
 from edgeshuffle.dataset.labels import CLASS_ORDERS
+from edgeshuffle.device.inventory import find_address, inventory_file
 
 if TYPE_CHECKING:
     from edgeshuffle.converter.export import Exported
@@ -118,6 +119,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="Processor that the files are made for; generic: for Pi 4 and Pi 5, size: small files.",
 )
+@click.option(
+    "--tune",
+    metavar="DEVICE",
+    help="Measure the lowerings on a device, as of bench --device, and take the fastest ones.",
+)
 @click.option("--int8", is_flag=True, help="Also quantize to INT8.")
 @click.option(
     "--calib",
@@ -200,6 +206,8 @@ def command(*, as_json: bool, formats: tuple[str, ...], **given: Any) -> None:
     from edgeshuffle.converter.export import ExportOptions, export
     from edgeshuffle.report.exported import exported_table
 
+    if given["tune"] is not None:
+        given["tune"] = find_address(given["tune"], inventory_file())
     options = ExportOptions(formats=tuple(dict.fromkeys(formats)) or tuple(EMITTERS), **given)
     with stages() as progress:
         exported = export(options, progress)

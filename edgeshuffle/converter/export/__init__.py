@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from edgeshuffle.artifact import MANIFEST, Artifact, refuse_target
@@ -18,6 +19,7 @@ from edgeshuffle.converter.export.quantization import budget_notes, make_int8
 from edgeshuffle.converter.export.resolve import BUILD, resolve
 from edgeshuffle.converter.export.source import Source, open_source
 from edgeshuffle.converter.graph import shape_of
+from edgeshuffle.converter.lower.targets import lowering_for
 from edgeshuffle.converter.passes import run_passes
 from edgeshuffle.dataset import ImageSet, open_images
 from edgeshuffle.errors import ModelError, needs_extra
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from edgeshuffle.converter.export.quantization import Int8
     from edgeshuffle.converter.export.request import ExportRequest
+    from edgeshuffle.converter.export.tune import Tuned
     from edgeshuffle.converter.passes import PassLog
     from edgeshuffle.progress import Progress
 
@@ -81,7 +84,9 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
     report("write", 0, 1)
     with atomic_folder(target, overwrite=request.overwrite) as folder:
         forms = [Form("fp32", model, None), *(() if int8 is None else (int8.form,))]
-        files = write_models(forms, source.name, formats, folder, request.batch, request.processor)
+        tuned = _tuned(request, forms, formats, report)
+        choose = partial(lowering_for, request.processor) if tuned is None else tuned.choose
+        files = write_models(forms, source.name, formats, folder, request.batch, choose)
         labels = write_labels(source.labels, files, folder)
         checked = _checked_images(source, int8)
         steps = None if int8 is None else int8.steps
@@ -102,17 +107,32 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
             metrics=metrics,
             warnings=odd,
             target=request.processor,
+            tuning=None if tuned is None else tuned.tuning,
         )
         text = manifest.to_json().encode()
         (folder / MANIFEST).write_bytes(text)
     artifact = Artifact(target, manifest, hashlib.sha256(text).hexdigest(), source.labels)
-    notes = (*source.notes, *request.notes)
+    notes = (*source.notes, *request.notes, *(() if tuned is None else tuned.notes))
     if int8 is not None:
-        notes = (*notes, *int8.notes, *budget_notes(int8, artifact, formats, request))
+        notes = (*notes, *int8.notes, *budget_notes(int8, artifact, formats, request.batch, choose))
     if kept:
         without = "" if formats == request.formats else "; there is no TFLite file without them"
         notes = (*notes, f"kept in float, as they are: {'; '.join(kept)}{without}")
     return Exported(artifact, (*notes, *_left(logs)))
+
+
+def _tuned(
+    request: ExportRequest,
+    forms: Sequence[Form],
+    formats: Mapping[str, Mapping[str, str]],
+    report: Progress,
+) -> Tuned | None:
+    """What the candidates cost on the device that was asked for."""
+    if request.tune is None:
+        return None
+    from edgeshuffle.converter.export.tune import tune
+
+    return tune(forms, formats, request.batch, request.processor, request.tune, report)
 
 
 def _left(logs: Sequence[PassLog]) -> Iterator[str]:

@@ -9,20 +9,23 @@ from typing import TYPE_CHECKING
 
 from edgeshuffle.artifact import LABELS, ModelFile, Precision
 from edgeshuffle.artifact.class_names import class_names_text
-from edgeshuffle.artifact.manifest import LabelsFile, Rewritten
+from edgeshuffle.artifact.lowering import Rewritten
+from edgeshuffle.artifact.manifest import LabelsFile
 from edgeshuffle.converter.emit import EMITTERS
 from edgeshuffle.converter.export.batch import Batch, opened, with_batch
 from edgeshuffle.converter.export.labels import check_count
 from edgeshuffle.converter.lower import lower
-from edgeshuffle.converter.lower.targets import lowering_for
 from edgeshuffle.errors import WeightsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import onnx_ir as ir
 
+    from edgeshuffle.converter.lower import Lowering
     from edgeshuffle.converter.plan import QuantPlan
+
+    Choose = Callable[[str, Precision], Lowering]
 
 
 @dataclass(frozen=True)
@@ -34,16 +37,21 @@ class Form:
     plan: QuantPlan | None
 
 
+def nothing(format_name: str, precision: str) -> Lowering:  # noqa: ARG001
+    """No lowering."""
+    return {}
+
+
 def write_models(
     forms: Sequence[Form],
     name: str,
     formats: Mapping[str, Mapping[str, str]],
     folder: Path | str,
     batch: Batch = 1,
-    target: str | None = None,
+    choose: Choose = nothing,
 ) -> tuple[ModelFile, ...]:
-    """Each form in each format, whose writers take the given choices, lowered where there is a
-    target. Raises ModelError.
+    """Each form in each format, whose writers take the given choices, lowered as `choose`
+    says for its format and precision. Raises ModelError.
     """
     files = []
     size = 1 if batch == "dynamic" else batch
@@ -52,7 +60,7 @@ def write_models(
     for format_name, choices in formats.items():
         emitter = EMITTERS[format_name]
         for form in forms:
-            lowering = {} if target is None else lowering_for(target, format_name, form.precision)
+            lowering = choose(format_name, form.precision)
             lowered = lower(form.model, form.plan, lowering)
             emitted = emitter.emit(lowered.model, lowered.plan, **choices)
             data = opened(emitted.data) if batch == "dynamic" else emitted.data

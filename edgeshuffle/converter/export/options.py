@@ -31,9 +31,9 @@ class ExportOptions:
     read at once; "dynamic" leaves it open in ONNX files.
 
     Which files: `formats` of `onnx` and `tflite`, made for the processor `target`, of
-    `lower.targets.TARGETS`; INT8 ONNX in `onnx_style` `qdq` or `qoperator`
-    with `onnx_activations` of `uint8` or `int8`. `output` is the folder, which `overwrite`
-    replaces.
+    `lower.targets.TARGETS`; `tune` is the address of a device that chooses among what is made for
+    it. INT8 ONNX is in `onnx_style` `qdq` or `qoperator` with `onnx_activations` of `uint8` or
+    `int8`. `output` is the folder, which `overwrite` replaces.
 
     INT8: `int8` quantizes, with `calib_limit` images at most of `calib` (a folder or .npz), by a
     `recipe` (a name or .toml file), whose `calibrator` may be replaced. `max_drop` is in points of
@@ -60,6 +60,7 @@ class ExportOptions:
     onnx_style: str = "qdq"
     onnx_activations: str = "uint8"
     target: str = "generic"
+    tune: str | None = None
     int8: bool = False
     calib: Path | None = None
     calib_limit: int | None = None

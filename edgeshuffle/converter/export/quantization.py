@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
     from edgeshuffle.artifact import Artifact
+    from edgeshuffle.converter.export.batch import Batch
     from edgeshuffle.converter.export.budget import Budget
-    from edgeshuffle.converter.export.request import DropLimit, ExportRequest, Quantization
+    from edgeshuffle.converter.export.files import Choose
+    from edgeshuffle.converter.export.request import DropLimit, Quantization
     from edgeshuffle.converter.export.source import Source
     from edgeshuffle.converter.plan import QuantPlan
     from edgeshuffle.converter.quant import Quantized
@@ -122,7 +124,11 @@ def _evaluation(drop: DropLimit, source: Source, model: ir.Model) -> ImageSet:
 
 
 def budget_notes(
-    int8: Int8, artifact: Artifact, formats: Mapping[str, Mapping[str, str]], asked: ExportRequest
+    int8: Int8,
+    artifact: Artifact,
+    formats: Mapping[str, Mapping[str, str]],
+    batch: Batch,
+    choose: Choose,
 ) -> tuple[str, ...]:
     """What the budget took, and what its layers in float cost in latency on this machine."""
     budget, whole = int8.budget, int8.whole
@@ -144,7 +150,7 @@ def budget_notes(
     mixed = files_by_format(artifact.manifest.files, "int8")
     with tempfile.TemporaryDirectory() as folder:
         forms = [Form("int8", whole.model, whole.plan)]
-        for file in write_models(forms, "whole", formats, folder, asked.batch, asked.processor):
+        for file in write_models(forms, "whole", formats, folder, batch, choose):
             written = artifact.path(mixed[file.format])
             ratio = slowdown(file.runtime, written, Path(folder) / file.path)
             notes.append(

@@ -79,9 +79,9 @@ class Quantization:
 class ExportRequest:
     """What to make of which model, and where to.
 
-    `formats` are the writers' names with what was chosen for each. `processor` is
-    what they are made for. `target` None is a folder under build/ that is named by what the weights
-    turn out to be. `labels` are names that were given,
+    `formats` are the writers' names with what was chosen for each. `processor` is what they are
+    made for, `tune` the address of a device to choose by. `target` None is a folder under build/
+    that is named by what the weights turn out to be. `labels` are names that were given,
     `class_folders` where else they may be told. `notes` are for the user.
     """
 
@@ -93,6 +93,7 @@ class ExportRequest:
     class_folders: tuple[Path, ...]
     batch: Batch
     processor: str
+    tune: str | None
     target: Path | None
     overwrite: bool
     notes: tuple[str, ...]

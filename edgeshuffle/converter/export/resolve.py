@@ -26,6 +26,7 @@ from edgeshuffle.converter.export.request import (
     Quantization,
     ZooModel,
 )
+from edgeshuffle.converter.export.tune import check_tuning
 from edgeshuffle.converter.lower.targets import TARGETS
 from edgeshuffle.converter.quant.calibrators import CALIBRATORS
 from edgeshuffle.converter.quant.recipe import DEFAULT, Recipe, load_recipe
@@ -71,6 +72,8 @@ def resolve(options: ExportOptions) -> ExportRequest:
         _check_exists("labels", options.labels)
         labels = None if options.labels is None else read_labels_file(options.labels)
     with obstacles.noted():
+        check_tuning(options.tune, options.batch)
+    with obstacles.noted():
         check_batch(options.batch, options.formats)
     with obstacles.noted():
         check_normalisation(options)
@@ -93,6 +96,7 @@ def resolve(options: ExportOptions) -> ExportRequest:
         class_folders=() if options.class_order == "index" else _given_folders(options),
         batch=options.batch,
         processor=options.target,
+        tune=options.tune,
         target=target,
         overwrite=options.overwrite,
         notes=(
