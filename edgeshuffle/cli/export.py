@@ -88,8 +88,9 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--stem",
-    type=click.Choice(["imagenet", "cifar"]),
-    help="cifar: conv1 with stride 1, no max-pool [default: read from the checkpoint].",
+    type=click.Choice(["imagenet", "cifar", "nopool", "stride1"]),
+    help="cifar: conv1 with stride 1, no max-pool; nopool, stride1: one of the two only [default: "
+    "read from the checkpoint, the stride guessed].",
 )
 @click.option(
     "--format",

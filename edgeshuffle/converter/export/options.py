@@ -19,7 +19,8 @@ class ExportOptions:
     Which model: `weights` is `demo`, `imagenet`, `random` or a checkpoint's path; `variant` (`v2`,
     `v2-se`, `v1`, `v2plus-small` and so on), `width` and `groups` name a card, and must agree with
     a checkpoint; `layout` tells whose keys it has, `key` which of its sets of weights is meant,
-    `activation` and `stem` (`imagenet` or `cifar`) how it was trained. `num_classes` is checked.
+    `activation` and `stem` (`imagenet`, `cifar`, `nopool` or `stride1`) how it was trained.
+    `num_classes` is checked.
     `features` gives the stages' outputs, (1, C, H, W) each, instead of logits (1, classes). Or
     `onnx`, a float model with one input (N, C, H, W), of which `logits` leaves out what it makes of
     logits at its end. `labels` is a file of class names, one a line.

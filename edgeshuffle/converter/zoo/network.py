@@ -22,7 +22,8 @@ from edgeshuffle.converter.zoo.layers import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-Stem = Literal["imagenet", "cifar"]
+# conv1's stride of 2 and a max-pool; neither; the one; the other.
+Stem = Literal["imagenet", "cifar", "nopool", "stride1"]
 STEMS: Final[tuple[str, ...]] = get_args(Stem)
 
 
@@ -125,12 +126,13 @@ class ShuffleNet(nn.Module):
 
     def use_stem(self, stem: Stem) -> None:
         """Change the stem, which has the same weights either way."""
-        small = stem == "cifar"
+        stride = 1 if stem in ("cifar", "stride1") else 2
+        pooled = stem in ("imagenet", "stride1")
         first = self.conv1[0]
         assert isinstance(first, nn.Conv2d)
-        first.stride = (1, 1) if small else (2, 2)
+        first.stride = (stride, stride)
         self.maxpool: nn.Module = nn.Identity()
-        if not small and self.form.pool != "none":
+        if pooled and self.form.pool != "none":
             ceil = self.form.pool == "ceil"
             self.maxpool = nn.MaxPool2d(3, 2, 0 if ceil else 1, ceil_mode=ceil)
 

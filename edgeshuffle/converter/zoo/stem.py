@@ -1,6 +1,7 @@
 """Which stem a ShuffleNetV2 checkpoint was trained with, read from its batch-norm statistics.
 
-Both stems have the same keys and shapes; only the max-pool between conv1 and stage 2 differs. If
+All stems have the same keys and shapes. Of conv1's stride nothing tells, and networks without a
+max-pool are taken for those with stride 1; of the max-pool between conv1 and stage 2, this does. If
 conv1's channels after batch norm are close to normal N(beta, gamma^2), their mean after ReLU is
 m = gamma * phi(beta/gamma) + beta * Phi(beta/gamma). The first 1x1 convolution of stage 2 has then
 the mean W m, which its batch norm recorded as running_mean. A max-pool in between raises every
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 # images there are (28x28 enlarged), and more on photographs.
 _SLOPE_OF_MAXPOOL: Final = 1.06
 _MIN_CORRELATION: Final = 0.95
+# The stem with the same max-pool or none, and its stride.
+_OTHER_STRIDE: Final[dict[Stem, tuple[Stem, int]]] = {
+    "imagenet": ("stride1", 1),
+    "cifar": ("nopool", 2),
+}
 
 
 @dataclass(frozen=True)
@@ -65,9 +71,12 @@ def choose_stem(
         return Chosen("imagenet")
     inferred = infer_stem(checkpoint.state, after) if form.activation == "relu" else None
     if inferred is not None:
-        return Chosen(
-            inferred, f"stem: {inferred}, read from the batch-norm statistics (`stem` sets it)"
-        )
+        other = ""
+        if small or inferred == "cifar":
+            stem, stride = _OTHER_STRIDE[inferred]
+            other = f"; where conv1's stride is {stride}, which they do not tell: `stem={stem}`"
+        told = f"stem: {inferred}, read from the batch-norm statistics (`stem` sets it{other})"
+        return Chosen(inferred, told)
     return Chosen("cifar" if small else "imagenet", "stem: chosen by input size (`stem` sets it)")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import re
 
@@ -128,6 +129,20 @@ def test_images_of_other_channels(tmp_path, channels):
     module = settle(Staged(channels=channels), channels=channels)
     loaded = load(tmp_path / "a.pth", module.state_dict(), stem="imagenet")
     same(module, loaded.module, channels)
+
+
+@pytest.mark.parametrize("stem", ["cifar", "nopool", "stride1"])
+def test_stems_of_which_weights_do_not_tell(tmp_path, plain, stem):
+    module = copy.deepcopy(plain)
+    children = (module.stage2, module.stage3, module.stage4, module.conv5)
+    first, pool = module.conv1, nn.MaxPool2d(3, 2, 1)
+    if stem != "nopool":
+        first[0].stride = (1, 1)
+    if stem != "stride1":
+        pool = nn.Identity()
+    head = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), plain.fc)
+    expected = nn.Sequential(first, pool, *children, *head)
+    same(expected.eval(), load(tmp_path / "a.pth", plain.state_dict(), stem=stem).module)
 
 
 def test_mmpretrains(tmp_path, plain):

@@ -172,3 +172,18 @@ def test_demo_weights_that_are_not_packaged_say_what_to_do():
 def test_activations_that_nobody_knows(name, said):
     with pytest.raises(UnknownNameError, match=said):
         activation(name)
+
+
+@pytest.mark.parametrize(
+    ("stem", "small", "said"),
+    [
+        ("imagenet", False, "(`stem` sets it)"),
+        ("imagenet", True, "stride is 1, which they do not tell: `stem=stride1`"),
+        ("cifar", False, "stride is 2, which they do not tell: `stem=nopool`"),
+    ],
+)
+def test_a_stems_other_stride_is_told(tmp_path, stem, small, said):
+    torch.save(network(0.5, stem=stem, seed=0).state_dict(), tmp_path / "a.pth")
+    loaded = zoo.load(zoo.Wanted(weights=str(tmp_path / "a.pth"), small=small))
+    (note,) = (note for note in loaded.notes if note.startswith(f"stem: {stem}"))
+    assert said in note
