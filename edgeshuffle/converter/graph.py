@@ -126,6 +126,14 @@ def value_names(graph: ir.Graph) -> set[str]:
     return {name for name in names if name}
 
 
+def replace(node: ir.Node, value: ir.Value) -> None:
+    """Remove a node of one output, of which `value` takes the place, also as the graph's output."""
+    graph = node.graph
+    assert graph is not None
+    ir.convenience.replace_all_uses_with(node.outputs[0], value, replace_graph_outputs=True)
+    graph.remove(node, safe=True)
+
+
 def drop_dead(model: ir.Model) -> None:
     """Remove nodes and initializers that nothing reads."""
     from onnx_ir.passes.common import RemoveUnusedNodesPass

@@ -71,8 +71,7 @@ def _invert(graph: ir.Graph, node: ir.Node) -> None:
     result = g.new_value(f"{old.name}_inverse", g.shape_of(old), graph)
     kind = _INVERSE[node.op_type]
     graph.insert_before(node, ir.Node("", kind, [source, made], outputs=[result], name=node.name))
-    ir.convenience.replace_all_uses_with(old, result, replace_graph_outputs=True)
-    graph.remove(node, safe=True)
+    g.replace(node, result)
 
 
 def _line(node: ir.Node) -> tuple[ir.Value, np.ndarray, np.ndarray] | None:
@@ -146,9 +145,7 @@ def _fold_back(graph: ir.Graph, node: ir.Node) -> None:
     assert conv is not None
     weight, bias = _parameters(conv)
     _set(graph, conv, weight * factors[:, None, None, None], bias * factors + offsets)
-    old = node.outputs[0]
-    ir.convenience.replace_all_uses_with(old, source, replace_graph_outputs=True)
-    graph.remove(node, safe=True)
+    g.replace(node, source)
 
 
 def _fold_on(graph: ir.Graph, node: ir.Node) -> None:
@@ -184,8 +181,7 @@ def _make_layer(graph: ir.Graph, node: ir.Node) -> None:
     attributes = [ir.AttrInt64s("kernel_shape", [1, 1]), ir.AttrInt64("group", len(factors))]
     made = ir.Node("", "Conv", [source, *parameters], attributes, outputs=[result], name=name)
     graph.insert_before(node, made)
-    ir.convenience.replace_all_uses_with(old, result, replace_graph_outputs=True)
-    graph.remove(node, safe=True)
+    g.replace(node, result)
 
 
 def _parameters(conv: ir.Node) -> tuple[np.ndarray, np.ndarray]:

@@ -75,10 +75,7 @@ def _fold(graph: ir.Graph, norm: ir.Node) -> None:
     folded_bias = (scale * (bias - mean) + beta).astype(np.float32)
     made.replace_input_with(2, g.new_constant(graph, f"{name}_bias", folded_bias))
 
-    ir.convenience.replace_all_uses_with(
-        norm.outputs[0], made.outputs[0], replace_graph_outputs=True
-    )
-    graph.remove(norm, safe=True)
+    g.replace(norm, made.outputs[0])
 
 
 def _is_foldable(made: ir.Node) -> bool:
@@ -97,5 +94,4 @@ def _spell_out(graph: ir.Graph, norm: ir.Node, scale: np.ndarray, offset: np.nda
         result = g.new_value(f"{old.name}_{kind}", g.shape_of(old), graph)
         graph.insert_before(norm, ir.Node("", kind, [value, numbers], outputs=[result], name=name))
         value = result
-    ir.convenience.replace_all_uses_with(old, value, replace_graph_outputs=True)
-    graph.remove(norm, safe=True)
+    g.replace(norm, value)

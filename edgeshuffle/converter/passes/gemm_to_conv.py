@@ -110,8 +110,9 @@ def _rewrite(graph: ir.Graph, node: ir.Node) -> None:
             ir.Node("", "Flatten", [row], outputs=[flat]),
         ],
     )
-    ir.convenience.replace_all_uses_with(old, flat, replace_graph_outputs=True)
-    graph.remove([last] if last is node else [last, node], safe=True)
+    g.replace(last, flat)
+    if last is not node:
+        graph.remove(node, safe=True)
     _sink(graph, flat)
 
 
@@ -126,8 +127,8 @@ def _sink(graph: ir.Graph, flat: ir.Value) -> None:
     result = g.new_value(f"{old.name}_flat", g.shape_of(old), graph)
     made = ir.Node("", act.op_type, [row, *act.inputs[1:]], outputs=[acted], name=act.name)
     graph.insert_before(act, [made, ir.Node("", "Flatten", [acted], outputs=[result])])
-    ir.convenience.replace_all_uses_with(old, result, replace_graph_outputs=True)
-    graph.remove([act, flatten], safe=True)
+    g.replace(act, result)
+    graph.remove(flatten, safe=True)
 
 
 def _unflattened(row: ir.Value) -> ir.Value | None:

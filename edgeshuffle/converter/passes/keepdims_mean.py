@@ -31,8 +31,7 @@ def run(model: ir.Model) -> Outcome:
             result = g.new_value(f"{old.name}_flat", (n, c), model.graph)
             made.append(ir.Node("", "Flatten", [pooled], outputs=[result]))
         model.graph.insert_before(node, made)
-        ir.convenience.replace_all_uses_with(old, result, replace_graph_outputs=True)
-        model.graph.remove(node, safe=True)
+        g.replace(node, result)
         count += 1
     g.drop_dead(model)
     return Outcome(count)

@@ -36,8 +36,7 @@ def run(model: ir.Model) -> Outcome:
             name=node.name,
         )
         model.graph.insert_before(node, [gather])
-        ir.convenience.replace_all_uses_with(old, made, replace_graph_outputs=True)
-        model.graph.remove(node, safe=True)
+        g.replace(node, made)
         count += 1
     g.drop_dead(model)
     return Outcome(count)

@@ -24,11 +24,10 @@ def run(model: ir.Model) -> Outcome:
     """Until every Relu is needed where it is."""
     count = 0
     while (node := next(filter(_is_late, model.graph), None)) is not None:
-        source, old = node.inputs[0], node.outputs[0]
+        source = node.inputs[0]
         assert source is not None
         result = source if is_non_negative(source) else _joined(model.graph, node)
-        ir.convenience.replace_all_uses_with(old, result, replace_graph_outputs=True)
-        model.graph.remove(node, safe=True)
+        g.replace(node, result)
         count += 1
     g.drop_dead(model)
     return Outcome(count)

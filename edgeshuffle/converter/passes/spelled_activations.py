@@ -67,8 +67,7 @@ def run(model: ir.Model) -> Outcome:
         model.graph.insert_before(node, made)
         if known.factor != 1:
             result = _multiplied(model.graph, node, result, known.factor)
-        ir.convenience.replace_all_uses_with(old, result, replace_graph_outputs=True)
-        model.graph.remove(node, safe=True)
+        g.replace(node, result)
         count += 1
     g.drop_dead(model)
     return Outcome(count)
