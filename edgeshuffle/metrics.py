@@ -63,6 +63,14 @@ def ranks(logits: Logits, labels: NDArray[np.int64]) -> NDArray[np.int64]:
     return counts
 
 
+def paired_drop(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> tuple[float, float]:
+    """Points of top-1 that are lost on the same (n,) images, and the standard error of the paired
+    difference; the arguments tell which images each was right about.
+    """
+    lost = before.astype(int) - after
+    return 100 * float(lost.mean()), 100 * float(lost.std()) / math.sqrt(len(lost))
+
+
 def standard_error(percent: float, n: int) -> float:
     """Standard error of a share of `n` independent images, both in percent."""
     share = percent / 100

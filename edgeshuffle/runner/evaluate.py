@@ -17,6 +17,7 @@ from edgeshuffle.progress import silent
 from edgeshuffle.runner.batches import chunks, in_batches
 from edgeshuffle.runner.files import files_for, float_reference
 from edgeshuffle.runner.tally import Result, Tallies
+from edgeshuffle.untrusted import first_line
 
 __all__ = ["EvaluateOptions", "Evaluation", "Result", "evaluate"]
 
@@ -189,10 +190,9 @@ def _session(file: ModelFile, path: Path, threads: int) -> Session:
         session = runtime.open_session(str(path), threads)
     # Each runtime has error types of its own for a model that it refuses.
     except Exception as err:
-        reason = (str(err).splitlines() or [repr(err)])[0]
         raise RuntimeUnavailableError(
-            f"{file.runtime} cannot load {path} ({reason}). Export it again, or leave this runtime "
-            "out with `runtimes`."
+            f"{file.runtime} cannot load {path} ({first_line(err)}). Export it again, or leave "
+            "this runtime out with `runtimes`."
         ) from err
     if session.input_shape != file.input.as_nchw:
         raise ArtifactError(

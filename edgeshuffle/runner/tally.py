@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgeshuffle.artifact.manifest import files_by_format
-from edgeshuffle.metrics import none_if_equal, ranks, standard_error
+from edgeshuffle.metrics import none_if_equal, paired_drop, ranks, standard_error
 from edgeshuffle.runner.output_errors import OutputResult, OutputTally, steps
 
 if TYPE_CHECKING:
@@ -158,7 +157,10 @@ class _FileTally:
         """Of all images so far; raises ValueError for an error against a reference of zeros."""
         own = self.classes
         top1 = own.top(1) if own.ranks else None
-        lost = (np.array(reference.ranks) < 1).astype(int) - (np.array(own.ranks) < 1)
+        drop = drop_se = None
+        if own.ranks:
+            right, own_right = (np.array(one.ranks) < 1 for one in (reference, own))
+            drop, drop_se = paired_drop(right, own_right)
         agreement = 100 * float(np.mean(own.agree)) if own.agree else None
         outputs = tuple(output.result() for output in self.outputs)
         apart = [one.device_difference for one in outputs if one.device_difference is not None]
@@ -170,8 +172,8 @@ class _FileTally:
             top1=top1,
             top1_se=None if top1 is None else standard_error(top1, n),
             top5=own.top(5) if own.ranks and (classes or 0) > 5 else None,
-            drop=100 * float(lost.mean()) if own.ranks else None,
-            drop_se=100 * float(lost.std()) / math.sqrt(n) if own.ranks else None,
+            drop=drop,
+            drop_se=drop_se,
             agreement=agreement,
             agreement_se=None if agreement is None else standard_error(agreement, n),
             sqnr_db=none_if_equal(min(output.db for output in self.outputs)),

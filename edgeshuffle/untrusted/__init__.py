@@ -59,6 +59,12 @@ def last_line(text: str | bytes) -> str:
     return next((line for line in shown if line), "")
 
 
+def first_line(error: Exception, limit: int = SHOWN) -> str:
+    """What a library's exception says first, as by `quoted`; its kind where it says nothing."""
+    shown = (quoted(line, limit) for line in str(error).split("\n"))
+    return next((line for line in shown if line), type(error).__name__)
+
+
 def decode(raw: bytes | str, kind: type[T], *, max_bytes: int = MAX_BYTES) -> T:
     """JSON to a value of `kind` (a dataclass, a mapping, ...) without any coercion.
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgeshuffle.metrics import agreement, ranks, sqnr_db, standard_error
+from edgeshuffle.metrics import agreement, paired_drop, ranks, sqnr_db, standard_error
 
 # Few distinct values, so that equal logits are common, as with int8.
 LOGITS = hnp.arrays(
@@ -67,3 +67,18 @@ def test_standard_error_is_the_deviation_over_root_n(right):
 def test_standard_error_of_the_data_note():
     # 90.65 % of 10,000 images: data.md states 0.29.
     assert round(standard_error(90.65, 10_000), 2) == 0.29
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=50))
+def test_a_paired_drop_is_that_of_the_two_shares(pairs):
+    before, after = np.array(pairs).T
+    drop, error = paired_drop(before, after)
+    assert drop == pytest.approx(100 * (before.mean() - after.mean()), abs=1e-9)
+    # Images that both are right or wrong about tell nothing apart.
+    assert (error == 0) == (len(set((before.astype(int) - after).tolist())) == 1)
+    assert (
+        error
+        <= standard_error(100 * before.mean(), len(pairs))
+        + standard_error(100 * after.mean(), len(pairs))
+        + 1e-9
+    )

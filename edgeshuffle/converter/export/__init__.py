@@ -77,7 +77,7 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
     model = source.model
     logs = run_passes(model)
     kept = keep(model)
-    formats = _formats(request.formats, kept)
+    formats = _formats(request, kept)
     check_finite(model)
     int8 = None if request.int8 is None else make_int8(request.int8, source, model, report)
 
@@ -99,7 +99,7 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
             metrics = measure(files, proved.outputs, checked.digest)
             check_limits(files, metrics, int8.asked.gates)
             odd = warnings(files, metrics, checked, len(int8.calibration))
-            quantization = quantization_entry(int8)
+            quantization = quantization_entry(int8, request.onnx)
         manifest = dataclasses.replace(
             make_manifest(source, model, logs, files, quantization),
             labels=labels,
@@ -116,7 +116,8 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
     if int8 is not None:
         notes = (*notes, *int8.notes, *budget_notes(int8, artifact, formats, request.batch, choose))
     if kept:
-        without = "" if formats == request.formats else "; there is no TFLite file without them"
+        missing = set(request.formats) - formats.keys()
+        without = "; there is no TFLite file without them" if missing else ""
         notes = (*notes, f"kept in float, as they are: {'; '.join(kept)}{without}")
     return Exported(artifact, (*notes, *_left(logs)))
 
@@ -144,17 +145,18 @@ def _left(logs: Sequence[PassLog]) -> Iterator[str]:
             yield f"{log.name}: {first}{more}"
 
 
-def _formats(
-    asked: Mapping[str, Mapping[str, str]], kept: Sequence[str]
-) -> Mapping[str, Mapping[str, str]]:
-    """Those that can be written; raises ModelError where none can."""
-    written = {name: choices for name, choices in asked.items() if name == "onnx" or not kept}
+def _formats(request: ExportRequest, kept: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+    """Those that can be written, with what their writers let one choose; raises ModelError where
+    none can.
+    """
+    written = [name for name in request.formats if name == "onnx" or not kept]
     if not written:
         raise ModelError(
-            f"These cannot be written as {' or '.join(asked)}: {'; '.join(kept)}. Give "
+            f"These cannot be written as {' or '.join(request.formats)}: {'; '.join(kept)}. Give "
             "`formats=onnx`, where they stay as they are, in float."
         )
-    return written
+    chosen = dataclasses.asdict(request.onnx)
+    return {name: chosen if name == "onnx" else {} for name in written}
 
 
 def _with_labels(source: Source, request: ExportRequest) -> Source:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +10,7 @@ import numpy as np
 from edgeshuffle.converter.emit.onnx_session import OnnxSession
 from edgeshuffle.converter.sensitivity.layers import outputs, rank
 from edgeshuffle.errors import DataError, GateError
-from edgeshuffle.metrics import standard_error
+from edgeshuffle.metrics import paired_drop, standard_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,9 +119,8 @@ class _Search:
         if labels is None:
             value = 100 * float(np.mean(found != self.expected))
             return Loss(value=value, standard_error=standard_error(value, n))
-        lost = (self.expected == labels).astype(int) - (found == labels)
-        error = 100 * float(lost.std()) / math.sqrt(n)
-        return Loss(value=100 * float(lost.mean()), standard_error=error)
+        value, error = paired_drop(self.expected == labels, found == labels)
+        return Loss(value=value, standard_error=error)
 
     def fewest(self, max_drop: float) -> tuple[str, ...]:
         """The most sensitive layers, as few as meet the budget."""

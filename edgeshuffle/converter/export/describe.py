@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
     from edgeshuffle.converter.export.quantization import Int8
+    from edgeshuffle.converter.export.request import OnnxForm
     from edgeshuffle.converter.export.source import Source
     from edgeshuffle.converter.passes import PassLog
 
@@ -24,7 +25,7 @@ _TOOLS_OF_FORMAT: Final = {"onnx": (), "tflite": ("ai-edge-litert", "flatbuffers
 _TOOLS_OF_ONNX: Final = ("onnxsim",)
 
 
-def quantization_entry(made: Int8) -> dict[str, Any]:
+def quantization_entry(made: Int8, onnx: OnnxForm) -> dict[str, Any]:
     """How the INT8 files were made."""
     asked = made.asked
     graph, activations = made.quantized.model.graph, made.quantized.plan.activations
@@ -32,8 +33,8 @@ def quantization_entry(made: Int8) -> dict[str, Any]:
         "recipe": dataclasses.asdict(asked.recipe),
         "steps_taken": list(made.quantized.steps),
         "budget": None if made.budget is None else dataclasses.asdict(made.budget),
-        "onnx_style": asked.onnx_style,
-        "onnx_activations": asked.onnx_activations,
+        "onnx_style": onnx.style,
+        "onnx_activations": onnx.activations,
         "calibration_images": len(made.calibration),
         "images_fitted": made.quantized.fitted,
         "images_held_out": made.quantized.held_out,

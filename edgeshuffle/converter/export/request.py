@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from edgeshuffle.artifact.preprocess import Channels
@@ -71,23 +70,30 @@ class Quantization:
     limit: int | None
     gates: Gates
     drop: DropLimit | None
-    onnx_style: str
-    onnx_activations: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnnxForm:
+    """How INT8 ONNX is written: of `emit.ONNX_STYLES` and `emit.ONNX_ACTIVATIONS`."""
+
+    style: str
+    activations: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportRequest:
     """What to make of which model, and where to.
 
-    `formats` are the writers' names with what was chosen for each. `processor` is what they are
-    made for, `tune` the address of a device to choose by. `target` None is a folder under build/
-    that is named by what the weights turn out to be. `labels` are names that were given,
+    `formats` are the writers' names, `onnx` what was chosen for that one. `processor` is what files
+    are made for, `tune` the address of a device to choose by. `target` None is a folder under
+    build/ that is named by what the weights turn out to be. `labels` are names that were given,
     `class_folders` where else they may be told. `notes` are for the user.
     """
 
     model: OnnxFile | ZooModel
     input: InputChoice
-    formats: Mapping[str, Mapping[str, str]]
+    formats: tuple[str, ...]
+    onnx: OnnxForm
     int8: Quantization | None
     labels: tuple[str, ...] | None
     class_folders: tuple[Path, ...]

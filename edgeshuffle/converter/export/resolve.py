@@ -23,6 +23,7 @@ from edgeshuffle.converter.export.request import (
     Gates,
     InputChoice,
     OnnxFile,
+    OnnxForm,
     Quantization,
     ZooModel,
 )
@@ -90,7 +91,8 @@ def resolve(options: ExportOptions) -> ExportRequest:
             mean=per_scale(options.mean, options.scale, 0.0),
             std=per_scale(options.std, options.scale, 1.0),
         ),
-        formats={name: _choices(options, name) for name in options.formats},
+        formats=options.formats,
+        onnx=OnnxForm(style=options.onnx_style, activations=options.onnx_activations),
         int8=_quantization(options, recipe) if options.int8 and recipe is not None else None,
         labels=labels,
         class_folders=() if options.class_order == "index" else _given_folders(options),
@@ -147,13 +149,6 @@ def _model(options: ExportOptions) -> OnnxFile | ZooModel:
     )
 
 
-def _choices(options: ExportOptions, format_name: str) -> dict[str, str]:
-    """What the writer of a format lets one choose."""
-    if format_name != "onnx":
-        return {}
-    return {"style": options.onnx_style, "activations": options.onnx_activations}
-
-
 def _quantization(options: ExportOptions, recipe: Recipe) -> Quantization:
     drop = None
     if options.max_drop is not None:
@@ -168,8 +163,6 @@ def _quantization(options: ExportOptions, recipe: Recipe) -> Quantization:
         limit=options.calib_limit,
         gates=Gates(min_sqnr=options.min_sqnr, min_agreement=options.min_agreement),
         drop=drop,
-        onnx_style=options.onnx_style,
-        onnx_activations=options.onnx_activations,
     )
 
 

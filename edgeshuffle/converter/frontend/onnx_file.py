@@ -10,7 +10,7 @@ from onnx import checker, external_data_helper, shape_inference, version_convert
 
 from edgeshuffle.converter.operators import OPSET
 from edgeshuffle.errors import ModelError
-from edgeshuffle.untrusted import quoted
+from edgeshuffle.untrusted import first_line, quoted
 from edgeshuffle.untrusted.bounds import MAX_INPUT_SIDE
 
 if TYPE_CHECKING:
@@ -41,18 +41,16 @@ def read_onnx(
         onnx.load_external_data_for_model(proto, str(path.parent))
         checker.check_model(proto)
     except Exception as err:  # protobuf and the checker raise many types for a bad file
-        first = (str(err).strip() or type(err).__name__).splitlines()[0]
-        raise ModelError(f"{path} is not a valid ONNX model ({first[:200]}).") from err
+        raise ModelError(f"{path} is not a valid ONNX model ({first_line(err, 200)}).") from err
     _fix_input(proto, path, resolution, any_batch=any_batch)
     version = next((e.version for e in proto.opset_import if e.domain in ("", "ai.onnx")), 0)
     if version != OPSET:
         try:
             converted = version_converter.convert_version(proto, OPSET)
         except Exception as err:
-            first = (str(err).strip() or type(err).__name__).splitlines()[0]
             raise ModelError(
-                f"{path} cannot be converted from opset {version} to {OPSET} ({first[:200]}). "
-                f"Export it with opset {OPSET}."
+                f"{path} cannot be converted from opset {version} to {OPSET} "
+                f"({first_line(err, 200)}). Export it with opset {OPSET}."
             ) from err
         # The converter forgets other domains than ONNX's own.
         kept = {entry.domain for entry in converted.opset_import}

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 
 _CLEARLY_DB: Final = 0.3
-# Steps that go by what single channels hold need the most images.
-_BY_CHANNEL: Final = frozenset({"equalize", "output_ranges"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,13 +62,15 @@ def quantize(
 
 def _planned(model: ir.Model, images: Images, recipe: Recipe, report: Progress) -> Quantized:
     from edgeshuffle.converter.quant.hold_out import hold_out, sqnr
+    from edgeshuffle.converter.quant.refiners import goes_by_channel
 
     if not recipe.steps:
         return _follow(model, images, recipe, report)
     fit, others = hold_out(images)
     plain = _follow(model, fit, dataclasses.replace(recipe, steps=()), report)
     least = sqnr(model, plain.model, plain.plan, others)
-    for steps in (recipe.steps, tuple(s for s in recipe.steps if s not in _BY_CHANNEL)):
+    fewer = tuple(step for step in recipe.steps if not goes_by_channel(step))
+    for steps in (recipe.steps, fewer):
         tried = _follow(model, fit, dataclasses.replace(recipe, steps=steps), report)
         if sqnr(model, tried.model, tried.plan, others) >= least + _CLEARLY_DB:
             # Of a single image there are no others.

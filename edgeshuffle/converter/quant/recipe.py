@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from edgeshuffle.converter.quant.calibrators import CALIBRATORS
-from edgeshuffle.converter.quant.refiners import REFINERS
+from edgeshuffle.converter.quant.refiners import REFINERS, chooses_ranges
 from edgeshuffle.errors import UnknownNameError
 from edgeshuffle.untrusted import UntrustedError, quoted, read_bounded
 
@@ -106,7 +106,7 @@ class Recipe:
         """With another calibrator, which then chooses the ranges alone; itself without one."""
         if calibrator is None:
             return self
-        steps = tuple(step for step in self.steps if step != "output_ranges")
+        steps = tuple(step for step in self.steps if not chooses_ranges(step))
         return dataclasses.replace(self, calibrator=calibrator, steps=steps)
 
 

@@ -14,7 +14,7 @@ from edgeshuffle.converter.zoo.inert import left_out, read_torch
 from edgeshuffle.converter.zoo.layouts import translate
 from edgeshuffle.converter.zoo.paddle import read_paddle
 from edgeshuffle.errors import WeightsError
-from edgeshuffle.untrusted import quoted
+from edgeshuffle.untrusted import first_line
 from edgeshuffle.untrusted.bounds import bounded_memory
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _read(path: Path) -> tuple[Any, dict[str, str]]:
         raise
     except Exception as err:  # torch and safetensors raise many types for a bad file
         raise WeightsError(
-            f"{path} is not a readable checkpoint ({_first_line(err)}). Save a plain state dict: "
+            f"{path} is not a readable checkpoint ({_reason(err)}). Save a plain state dict: "
             "torch.save(model.state_dict(), FILE)."
         ) from err
 
@@ -121,8 +121,8 @@ def _unpacked_bytes(path: Path) -> int:
         return size
 
 
-def _first_line(err: Exception) -> str:
-    lines = [line.strip() for line in str(err).splitlines() if line.strip()]
+def _reason(err: Exception) -> str:
+    said = first_line(err, 160)
     # Some messages are but a number, and torch's first line on what it does not read says little.
-    told = lines and not lines[0].isdecimal() and "Weights only load failed" not in lines[0]
-    return quoted(lines[0], 160) if told else "it is damaged, or no checkpoint at all"
+    told = str(err).strip() and not said.isdecimal() and "Weights only load failed" not in said
+    return said if told else "it is damaged, or no checkpoint at all"

@@ -21,6 +21,7 @@ from edgeshuffle.runner.inspect.onnx_kinds import kind_of
 from edgeshuffle.runner.inspect.onnx_shapes import infer
 from edgeshuffle.runner.inspect.onnx_shuffles import count_shuffles
 from edgeshuffle.runner.operators import known, only_moves
+from edgeshuffle.untrusted import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -36,8 +37,9 @@ def read(path: Path) -> Inspection:
         return _inspected(path, onnx.load(path))
     # protobuf, onnx and numpy each raise errors of their own for damaged files.
     except Exception as err:
-        reason = (str(err).splitlines() or [repr(err)])[0]
-        raise ModelError(f"{path} cannot be read as ONNX ({reason}). Export it again.") from err
+        raise ModelError(
+            f"{path} cannot be read as ONNX ({first_line(err)}). Export it again."
+        ) from err
 
 
 def _inspected(path: Path, model: onnx.ModelProto) -> Inspection:

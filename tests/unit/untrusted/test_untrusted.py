@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeshuffle.untrusted import UntrustedError, clean, decode, quoted, read_bounded
+from edgeshuffle.untrusted import UntrustedError, clean, decode, first_line, quoted, read_bounded
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -73,3 +73,16 @@ def test_clean_text_is_printable_in_one_line(text):
 def test_no_other_error_comes_through(value):
     with contextlib.suppress(UntrustedError):
         decode(json.dumps(value), Sample)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("\n  it is\x1b[31m wrong\nat line 3"), "it is [31m wrong"),
+        (KeyError(), "KeyError"),
+        (ValueError(" \n\t"), "ValueError"),
+        (ValueError("x" * 50), "x" * 17 + "..."),
+    ],
+)
+def test_a_librarys_error_is_told_by_its_first_line(error, said):
+    assert first_line(error, 20) == said

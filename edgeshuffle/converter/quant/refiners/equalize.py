@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.quant.builder import PlanBuilder
     from edgeshuffle.converter.quant.samples import Channels
 
+BY_CHANNEL: Final = True
 _LEVELS: Final = 255
 _FRACTIONS: Final = np.linspace(1.0, 0.25, 16)
 _ROUNDS: Final = 2

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.quant.builder import PlanBuilder
     from edgeshuffle.converter.quant.samples import Channels
 
+BY_CHANNEL: Final = True
+CHOOSES_RANGES: Final = True
 _FRACTIONS: Final = np.linspace(1.0, 0.1, 19)
 # Measured with 100, 300 and 1,000 images: the best margins were 0.2, 0.1 and 0 to 0.1.
 _MARGIN: Final = 2.0
