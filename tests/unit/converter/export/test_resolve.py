@@ -18,11 +18,11 @@ from edgeshuffle.errors import DataError, UnknownNameError
 
 def test_all_obstacles_are_told_at_once(tmp_path):
     options = ExportOptions(
-        onnx=tmp_path / "own.onnx", width=0.5, key="ema", int8=True, resolution=16, max_drop=-1
+        onnx=tmp_path / "own.onnx", width=0.5, key="ema", int8=True, resolution=4, max_drop=-1
     )
     with pytest.raises(UnknownNameError) as found:
         resolve(options)
-    told = ("leave out `width`, `key`", "`resolution=16`", "`calib=FOLDER`", "`max_drop` -1")
+    told = ("leave out `width`, `key`", "`resolution=4`", "`calib=FOLDER`", "`max_drop` -1")
     assert all(part in str(found.value) for part in told)
     assert "\n" not in str(found.value)
 
