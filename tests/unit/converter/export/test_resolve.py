@@ -38,7 +38,7 @@ def test_a_request_is_resolved():
         ExportOptions(width=0.5, int8=True, recipe="fast", calibrator="mse", formats=("tflite",))
     )
     assert isinstance(asked.model, ZooModel)
-    assert (asked.target, asked.formats) == (Path("build/shufflenet_v2_x0_5"), {"tflite": {}})
+    assert (asked.target, asked.formats) == (Path("build/shufflenet_v2_x0_5"), ("tflite",))
     assert asked.int8.recipe == load_recipe("fast", "mse")
     assert (asked.int8.drop, asked.notes) == (None, ())
     own = resolve(ExportOptions(onnx=Path("my net!.onnx")))
