@@ -128,7 +128,7 @@ def result_options(*, plots: bool) -> Callable[[Callable[..., None]], Callable[.
 
 _csv_option: Final = click.option(
     "--csv",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
     metavar="FILE",
     help="Write the tables to FILE, too, with all digits.",
 )

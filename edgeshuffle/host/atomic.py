@@ -37,10 +37,17 @@ _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 def atomic_file(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside `target`, renamed to it when the block ends well.
 
-    Raises ArtifactError where the folder cannot be written or the disk is full; all other errors
-    of the block are its own and pass.
+    A link is followed. Raises ArtifactError where the folder cannot be written, the disk is full or
+    there is something that is no file, which a rename would replace, even a device; all other
+    errors of the block are its own and pass.
     """
-    with _staging(target, "Choose another place or make room.") as staging:
+    advice = "Choose another place or make room."
+    with _writing(target, advice):
+        if target.exists() and not target.is_file():
+            raise ArtifactError(f"{target} is there and no file. Choose another place.")
+        if target.is_symlink():
+            target = Path(os.path.realpath(target))
+    with _staging(target, advice) as staging:
         # In a folder of its own, the file gets the usual permissions, which mkstemp's lack.
         content = staging.folder / _NEW
         with staging.writing():

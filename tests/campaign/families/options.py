@@ -116,6 +116,9 @@ def _value(random: Random, sandbox: Sandbox, seeds: Seeds, parameter: click.Para
         return random.choice([*map(str, kind.choices), *values.TEXTS])
     if isinstance(kind, click.Path):
         valid = [seeds.artifact, seeds.model, seeds.images, seeds.pictures, seeds.records]
+        if kind.writable:
+            # Other cases need the valid ones as they are.
+            valid = [sandbox.work / "out"]
         return random.choice(
             (_path(random, sandbox), _path(random, sandbox), str(random.choice(valid)))
         )

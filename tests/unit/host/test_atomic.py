@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -43,6 +44,30 @@ def test_a_file_that_fails_leaves_the_old_one(tmp_path, error):
         fail_in(atomic_file(target), lambda temporary: temporary.write_text("half"), error)
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("through", ["itself", "link"])
+def test_what_is_no_file_is_not_replaced(tmp_path, through):
+    # A device is renamed over as readily as this pipe, by those who may.
+    pipe = tmp_path / "itself"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to(pipe)
+    with (
+        pytest.raises(ArtifactError, match="is there and no file"),
+        atomic_file(tmp_path / through),
+    ):
+        raise AssertionError
+    assert pipe.is_fifo()
+    assert (tmp_path / "link").is_symlink()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_link_to_a_file_stays_one(tmp_path):
+    (tmp_path / "link").symlink_to("folder/file")
+    with atomic_file(tmp_path / "link") as temporary:
+        temporary.write_text("all of it")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "folder" / "file").read_text() == "all of it"
 
 
 def test_a_folder_appears_when_the_block_ends(tmp_path):
