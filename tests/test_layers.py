@@ -74,6 +74,18 @@ def test_help_imports_nothing_heavy():
     assert not heavy & loaded
 
 
+def test_reports_know_only_the_types_of_what_a_converter_made():
+    reports = [module for module in MODULES if part(module) == "report"]
+    script = "".join(f"import {module.removesuffix('.__init__')}\n" for module in reports)
+    script += "import sys\nprint(*sys.modules, sep='\\n')"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    loaded = done.stdout.splitlines()
+    assert "edgeshuffle.report.sensitivity" in loaded
+    assert not [name for name in loaded if part(name) == "converter"]
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_modules_are_small(module):
     assert len(MODULES[module].read_text("utf-8").splitlines()) <= 300

@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from edgeshuffle.errors import DeviceError
 from edgeshuffle.untrusted import UntrustedError, decode, quoted
@@ -17,8 +17,6 @@ from edgeshuffle.untrusted import UntrustedError, decode, quoted
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from edgeshuffle.device.replies import Described
 
 # Packages of the runtimes by machine; 32-bit ARM has no wheel of the newer ones, nor one of numpy.
 RUNTIMES: Final = {
@@ -32,6 +30,23 @@ _GLIBC: Final = (17, 24, 26, 27, 28, 31, 34, 35, 36)
 # What pip says when it has asked nobody, besides that it found nothing.
 _OFFLINE: Final = ("Retrying (", "connection", "timed out", "Temporary failure in name resolution")
 _NONE_FITS: Final = ("No matching distribution", "Could not find a version")
+
+
+class Described(Protocol):
+    """What a device says of itself, as far as wheels depend on it; `glibc` is None without one."""
+
+    @property
+    def machine(self) -> str: ...
+    @property
+    def is_arm(self) -> bool: ...
+    @property
+    def bits(self) -> int: ...
+    @property
+    def glibc(self) -> str | None: ...
+    @property
+    def glibc_version(self) -> tuple[int, int]: ...
+    @property
+    def python_version(self) -> tuple[int, int]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
