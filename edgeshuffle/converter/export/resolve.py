@@ -62,7 +62,8 @@ def resolve(options: ExportOptions) -> ExportRequest:
     recipe = None
     with obstacles.noted():
         recipe = _recipe(options)
-    for check in (_check_model, _check_resolution, _check_quantization, _check_limits, _check_drop):
+    checks = (_check_model, _check_resolution, _check_quantization, _check_limits, _check_drop)
+    for check in (*checks, check_tuning, check_normalisation):
         with obstacles.noted():
             check(options)
     for name, path in (("calib", options.calib), ("evaluation", options.evaluation)):
@@ -73,11 +74,7 @@ def resolve(options: ExportOptions) -> ExportRequest:
         _check_exists("labels", options.labels)
         labels = None if options.labels is None else read_labels_file(options.labels)
     with obstacles.noted():
-        check_tuning(options.tune, options.batch)
-    with obstacles.noted():
         check_batch(options.batch, options.formats)
-    with obstacles.noted():
-        check_normalisation(options)
     if target is not None:
         with obstacles.noted():
             refuse_target(target, overwrite=options.overwrite)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgeshuffle.artifact import ModelFile, Precision
     from edgeshuffle.converter.export.batch import Batch
     from edgeshuffle.converter.export.files import Form
+    from edgeshuffle.converter.export.options import ExportOptions
     from edgeshuffle.converter.lower import Lowering
     from edgeshuffle.converter.lower.measure import Unit
     from edgeshuffle.progress import Progress
@@ -62,12 +63,12 @@ class Tuned:
         return "instructions" if self.tuning.unit == "instructions" else "time"
 
 
-def check_tuning(address: str | None, batch: Batch) -> None:
+def check_tuning(options: ExportOptions) -> None:
     """Raise UnknownNameError for an address of no device, and where there is nothing to measure."""
-    if address is None:
+    if options.tune is None:
         return
-    check_address(address)
-    if batch == "dynamic":
+    check_address(options.tune)
+    if options.batch == "dynamic":
         raise UnknownNameError(
             "`tune` measures files whose batch is known: leave it out, or give `batch` a number."
         )
