@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 # What a command may take of address space beyond what is imported.
 _ROOM = 3 * 2**30
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full")
 _IMPORTED = (
     *("bench", "compare", "devices", "doctor", "evaluate", "export", "image", "inspect", "report"),
     *("guidelines", "sensitivity", "setup", "zoo"),
@@ -211,13 +212,18 @@ def _judged(case: Case, sandbox: Sandbox, outcome: Outcome, before: Any) -> list
 
 
 def _left(sandbox: Sandbox) -> list[Failure]:
-    """Temporary files and processes that outlived the command."""
+    """Temporary files and processes that outlived the command, and what it did to the machine."""
     failures = []
     left = leftovers(sandbox.temporary)
     if left:
         failures.append(
             Failure("a temporary file is left", left[0].rstrip("0123456789"), str(left))
         )
+    failures += [
+        Failure("a device is replaced", device, "mend it with mknod")
+        for device in _DEVICES
+        if not Path(device).is_char_device()
+    ]
     running = alive(sandbox.root)
     deadline = time.monotonic() + 2
     while running and time.monotonic() < deadline:
