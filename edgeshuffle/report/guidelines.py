@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _TIME: Final = Column(key="p50_ns", heading="p50", unit="ms", divisor=1e6, spread="interval")
 _COUNT: Final = Column(key="instructions", heading="M instructions", divisor=1e6)
 _PAPER: Final = (
-    Column(key="arm_images_per_s", heading="ARM", unit="/s"),
+    Column(key="arm_images_per_s", heading="ARM", unit="/s", form=".1f"),
     Column(key="arm_ratio", heading="ARM ratio", form=".2f"),
     Column(key="gpu_batches_per_s", heading="GPU", unit="/s"),
     Column(key="gpu_ratio", heading="GPU ratio", form=".2f"),
@@ -26,6 +26,19 @@ _WORDS: Final = (
     "holds weakly: some are slower, and none is faster by more than 5 %",
     "does not hold: none is slower, or one is faster by more than 5 %",
     "cannot be told: there are too few samples for intervals",
+)
+_REMOVES: Final = ("In G4, whose rows leave something out, faster and slower change places.",)
+_TIME_RATIOS: Final = (
+    "Ratio: over the first row's, above 1 is slower, with its 95 % interval; rows of a table took "
+    "turns."
+)
+_COUNT_RATIOS: Final = (
+    "Ratio: instructions over the first row's, with what counts repeat to, 0.1 %; slower means "
+    "more of them. Instructions are no times: no caches, no clock."
+)
+_SPEEDS: Final = (
+    "The paper's: ARM, images a second of a Snapdragon 810 (1 thread); GPU, batches a second of a "
+    "GTX 1080Ti; ratios are of times, as ours.",
 )
 
 
@@ -108,14 +121,9 @@ def _summary(report: GuidelinesReport) -> ResultTable:
         rows=tuple((name, *(row.get(model) for model in models)) for name, row in words.items()),
         notes=(
             *(f"{line}." for line in _WORDS if line.partition(":")[0] in shown),
-            "In G4, whose rows leave something out, faster and slower change places.",
-            "Ratio: over the first row's, above 1 is slower, with its 95 % interval; rows of a "
-            "table took turns."
-            if not device.emulated
-            else "Ratio: instructions over the first row's, with what counts repeat to, 0.1 %. "
-            "Instructions are no times: no caches, no clock.",
-            "The paper's speeds: ARM, images a second of a Snapdragon 810 (1 thread); GPU, batches "
-            "a second of a GTX 1080Ti.",
+            *(_REMOVES if any(GUIDELINES[one.guideline].removes for one in report.tables) else ()),
+            _COUNT_RATIOS if device.emulated else _TIME_RATIOS,
+            *(_SPEEDS if any(one.rows[0].arm is not None for one in report.tables) else ()),
             *(f"{note}." for note in report.notes),
             f"Raw samples: {', '.join(sorted({str(one.records.parent) for one in report.tables}))}",
         ),
