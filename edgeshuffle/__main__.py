@@ -13,6 +13,8 @@ def run() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _end)
     _open_standard_streams()
+    # ONNX Runtime's publisher need not hear what runs here, unless somebody says so.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
     from edgeshuffle.cli import main
 

@@ -1,7 +1,7 @@
 """Instructions an inference on an emulated board: the cost that can be known without the board.
 
 They repeat almost to the last one, so a few inferences are enough; the least of them is taken,
-because allocators now and then do some work of their own.
+because what is around the runtime now and then does some work of its own.
 """
 
 from __future__ import annotations

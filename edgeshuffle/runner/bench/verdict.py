@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SPREAD: Final = 1.5
 DRIFT: Final = 0.05
 CLOCK: Final = 0.97
-# ONNX Runtime's allocator makes single inferences up to 0.6 % longer; beyond, something is wrong.
+# Inferences of millions of instructions differ by 0.1 %; beyond, something else ran as well.
 COUNT_SPREAD: Final = 0.01
 _STICKY: Final = 16
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
 
@@ -77,3 +78,22 @@ def test_the_agent_sends_them_all(kind, tmp_path):
         for text, value in zip(reply["outputs"], expected, strict=True)
     ]
     check(found, expected)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+def test_nothing_runs_beside_a_session_of_onnx_runtime(tmp_path):
+    """Its telemetry's thread would be timed and counted."""
+    program = agent_files("ort")[-1].with_name("ort.py")
+    code = (
+        "import os, runpy, sys, numpy\n"
+        "before = len(os.listdir('/proc/self/task'))\n"
+        f"open_session = runpy.run_path({str(program)!r})['open_session']\n"
+        "open_session(sys.argv[1], 1)\n"
+        "sys.exit(len(os.listdir('/proc/self/task')) - before)"
+    )
+    DETECTORS["onnx"](tmp_path / "model", 1)
+    environment = {name: value for name, value in os.environ.items() if "TELEMETRY" not in name}
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "model"], env=environment, check=False
+    )
+    assert done.returncode == 0
