@@ -58,12 +58,16 @@ def test_what_runs_on_a_board_imports_nothing_of_ours(module):
     assert not {name for name in imports(MODULES[module]) if name.startswith("edgeshuffle")}
 
 
-def test_help_imports_nothing_heavy():
-    heavy = {"torch", "onnx", "onnx_ir", "onnxruntime", "onnxsim", "ai_edge_litert", "PIL", "numpy"}
+HEAVY = {"torch", "onnx", "onnx_ir", "onnxruntime", "onnxsim", "ai_edge_litert", "matplotlib"}
+
+
+@pytest.mark.parametrize(("argument", "light"), [("--help", ()), ("zoo", ("numpy", "PIL"))])
+def test_what_answers_at_once_imports_nothing_heavy(argument, light):
+    heavy = (HEAVY | {"numpy", "PIL"}) - set(light)
     script = (
         "import sys\n"
         "from edgeshuffle.cli import main\n"
-        "try:\n    main(['--help'])\n"
+        f"try:\n    main(['{argument}'])\n"
         "except SystemExit:\n    pass\n"
         "print(' '.join(sys.modules))"
     )
