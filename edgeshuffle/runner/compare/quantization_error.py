@@ -37,7 +37,7 @@ class QuantizationError:
             return decibels(float(yy.sum()), float(ee.sum()))
         n = self._count
         variance, both = xx - x * x / n, xy - x * y / n
-        # A channel that holds one number explains nothing but the mean.
-        explained = np.divide(both**2, variance, out=np.zeros(len(x)), where=variance > 0)
+        # A channel that holds one number explains nothing but the mean. That of NaN is not 0.
+        explained = np.divide(both**2, variance, out=np.zeros(len(x)), where=~(variance <= 0))
         error = np.maximum(yy - y * y / n - explained, 0)
         return decibels(float(yy.sum()), float(error.sum()))
