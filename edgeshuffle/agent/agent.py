@@ -13,7 +13,11 @@ out is {"ready": true, ...}. Then are answered
     {"cmd": "infer", "shape": [N, C, H, W], "images": BASE64}  all outputs for float32 images,
                                               each as float32 in base64, those of rank 4 as NCHW
     {"cmd": "count", "n": 3}                  n inferences, each announced to a counting emulator
-    {"cmd": "profile", "n": 20}               mean time of each operator, where the runtime tells
+    {"cmd": "profile", "n": 20}               time of each operator and the shapes that it gives,
+                                              where the runtime tells
+    {"cmd": "graph"}                          the graph that the runtime made, as it runs it; null
+                                              where it does not tell
+    {"cmd": "cut", "changes": [[0, BASE64]]}  from now on, run the model with these bytes changed
     {"cmd": "energy", "seconds": 2}           power while idle and while inferring, where measured
     {"cmd": "state"}                          clock, temperature, throttle bits, peak memory
 
@@ -146,6 +150,12 @@ def _answer(session: Any, command: dict[str, Any]) -> dict[str, Any]:
         # Not every runtime tells.
         profile = getattr(session, "profile", None)
         return {"operators": profile(command["n"]) if profile else []}
+    if command["cmd"] == "graph":
+        graph = getattr(session, "graph", None)
+        return {"graph": base64.b64encode(graph()).decode() if graph else None}
+    if command["cmd"] == "cut":
+        session.cut([(offset, base64.b64decode(data)) for offset, data in command["changes"]])
+        return {"cut": True}
     raise ValueError("unknown command {!r}".format(command["cmd"]))
 
 

@@ -9,6 +9,7 @@ import importlib.metadata
 import os
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,6 +54,7 @@ class LiteRtSession:
     version = VERSION
 
     def __init__(self, path: str, threads: int) -> None:
+        self._path, self._threads = path, threads
         with quiet():
             self._interpreter = Interpreter(model_path=path, num_threads=threads)
             self._interpreter.allocate_tensors()
@@ -70,11 +72,25 @@ class LiteRtSession:
             limits = np.iinfo(dtype)
             steps = np.rint(value / np.float32(scale)) + zero_point
             value = np.clip(steps, limits.min, limits.max).astype(dtype)
+        self._staged = value
         self._interpreter.set_tensor(self._input["index"], value)
 
     def invoke(self) -> None:
         """One inference on the staged images: this is what is timed."""
         self._interpreter.invoke()
+
+    def cut(self, changes: list[tuple[int, bytes]]) -> None:
+        """Run the file with these bytes put at these offsets from now on, on the same images.
+
+        It has to have the same input. Raises ValueError or RuntimeError for what is no model then.
+        """
+        content = bytearray(Path(self._path).read_bytes())
+        for offset, data in changes:
+            content[offset : offset + len(data)] = data
+        with quiet():
+            self._interpreter = Interpreter(model_content=bytes(content), num_threads=self._threads)
+            self._interpreter.allocate_tensors()
+        self._interpreter.set_tensor(self._input["index"], self._staged)
 
     def run(self, images: np.ndarray) -> list[np.ndarray]:
         """All outputs for float32 (N, C, H, W) images, as float32; those of rank 4 as NCHW."""

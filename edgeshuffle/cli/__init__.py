@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "image": "Build and run container images.",
     "zoo": "Compare the family's members: cost, published accuracy and your measurements.",
     "inspect": "Show operators, MACs, parameters, bytes moved and requantizations.",
+    "profile": "Show where time goes: by kind of operator and layer by layer.",
 }
 INTERRUPTED: Final = "interrupted; nothing half-written is left."
 # A traceback's text may be long, one line is not; the rest is for --debug.

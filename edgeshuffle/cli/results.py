@@ -46,8 +46,12 @@ class Output:
         data: Mapping[str, Any],
         tables: Sequence[ResultTable],
         plots: Sequence[Plot] = (),
+        *,
+        written: Sequence[ResultTable] | None = None,
     ) -> None:
         """Print `data` as JSON or the tables and plots, and write the files that were asked for.
+
+        The CSV file has the tables `written` instead, where there is more to write than to show.
 
         Raises ArtifactError where a file cannot be written, and click.UsageError for a plot of
         nothing.
@@ -64,7 +68,7 @@ class Output:
             if self.plot == _TERMINAL:
                 for plot in plots:
                     click.echo(f"\n{plot_text.text(plot, Console().width)}")
-        self._write(tables, plots)
+        self._write(tables if written is None else written, plots)
 
     def _write(self, tables: Sequence[ResultTable], plots: Sequence[Plot]) -> None:
         written = []

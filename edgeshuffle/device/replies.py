@@ -22,6 +22,8 @@ START_SECONDS: Final = 120.0
 MAX_OUTPUTS: Final = 64
 MAX_OUTPUT_BASE64: Final = 48 * 2**20
 MAX_OPERATORS: Final = 10_000
+# Constants of up to 1 KiB are within; all weights of a network for a board would have place.
+MAX_GRAPH_BASE64: Final = 48 * 2**20
 MAX_CORES: Final = 4096
 
 # An hour, which no inference takes.
@@ -34,6 +36,8 @@ Bits = Annotated[int, Meta(ge=0, lt=2**32)]
 Core = Annotated[int, Meta(ge=0, lt=2**16)]
 Cluster = Annotated[tuple[Core, ...], Meta(max_length=MAX_CORES)]
 Name = Annotated[str, Meta(max_length=200)]
+NodeName = Annotated[str, Meta(max_length=1000)]
+Shape = Annotated[tuple[Annotated[int, Meta(ge=0, le=2**31)], ...], Meta(max_length=16)]
 Message = Annotated[str, Meta(max_length=100_000)]
 Version = Annotated[str, Meta(pattern=r"^\d{1,9}\.\d{1,9}", max_length=200)]
 
@@ -78,11 +82,13 @@ class Ran:
 
 @dataclass(frozen=True, kw_only=True)
 class OperatorTime:
-    """Mean time of one operator."""
+    """Time of one operator, which was the `order`-th to run, and the shapes that it gives."""
 
-    name: Name
+    name: NodeName
     op: Name
     ns: Annotated[int, Meta(ge=0, le=3_600_000_000_000)]
+    order: Annotated[int, Meta(ge=0)] = 0
+    shapes: Annotated[tuple[Shape, ...], Meta(max_length=1000)] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +96,20 @@ class Profile:
     """Every operator's time; none where the runtime does not tell."""
 
     operators: Annotated[tuple[OperatorTime, ...], Meta(max_length=MAX_OPERATORS)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graph:
+    """An ONNX file in base64, without its larger constants; None where no runtime tells."""
+
+    graph: Annotated[str, Meta(max_length=MAX_GRAPH_BASE64)] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """From now on, what was asked for is run instead of the model."""
+
+    cut: Literal[True]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,6 +53,19 @@ class AgentSession:
         """What the device and the process are like at this moment."""
         return self._ask({"cmd": "state"}, replies.State)
 
+    def graph(self) -> bytes | None:
+        """The ONNX graph as it is run, without its larger constants; None where nobody tells."""
+        text = self._ask({"cmd": "graph"}, replies.Graph).graph
+        return None if text is None else self._decoded(text, replies.Graph)
+
+    def cut(self, changes: Sequence[tuple[int, bytes]]) -> None:
+        """Have it run another model from now on: its own, with these bytes at these offsets.
+
+        In ONNX Runtime, instead a part of `graph`, which is given whole at offset 0.
+        """
+        told = [(offset, base64.b64encode(data).decode()) for offset, data in changes]
+        self._ask({"cmd": "cut", "changes": told}, replies.Cut)
+
     def profile(self, n: int) -> tuple[replies.OperatorTime, ...]:
         """Mean times of the operators over `n` inferences; none where the runtime does not tell."""
         return self._ask({"cmd": "profile", "n": n}, replies.Profile, n).operators
@@ -81,28 +94,35 @@ class AgentSession:
 
     def _output(self, text: str, shape: tuple[int, ...]) -> np.ndarray:
         try:
-            values = np.frombuffer(base64.b64decode(text, validate=True), "<f4")
-        except (binascii.Error, ValueError) as err:
+            values = np.frombuffer(self._decoded(text, replies.Outputs), "<f4")
+        except ValueError as err:
             raise self._wrong(replies.Outputs, str(err)) from err
         if len(values) != math.prod(shape):
             raise self._wrong(replies.Outputs, f"{len(values)} values for {list(shape)}")
         return values.reshape(shape).astype(np.float32)
 
+    def _decoded(self, text: str, kind: type[Any]) -> bytes:
+        try:
+            return base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError) as err:
+            raise self._wrong(kind, str(err)) from err
+
     def _ask(self, command: dict[str, Any], kind: type[T], inferences: int = 0) -> T:
         reply = self.process.ask(command, self._timeout(inferences))
         if "error" in reply:
-            failed = replies.read(reply, replies.Failed, self._where)
+            failed = replies.read(reply, replies.Failed, self.where)
             raise DeviceError(
                 f"{self.name} failed {self.process.where} ({failed.error}). Check the device and "
                 "run it again, or leave this runtime out with `runtimes`."
             )
-        return replies.read(reply, kind, self._where)
+        return replies.read(reply, kind, self.where)
 
     def _wrong(self, kind: type[Any], what: str) -> DeviceError:
-        return replies.wrong(kind, self._where, what)
+        return replies.wrong(kind, self.where, what)
 
     @property
-    def _where(self) -> str:
+    def where(self) -> str:
+        """Of what and where it is, for messages."""
         return f"of {self.name} {self.process.where}"
 
     def _timeout(self, inferences: int) -> float:

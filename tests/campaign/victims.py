@@ -131,6 +131,7 @@ def local(seeds: Seeds) -> list[Victim]:
         Victim("bench --sustained", ("bench", "net", "--sustained", "0.1"), 9.0, ("bench",)),
         Victim("sensitivity", ("sensitivity", "net", *data), 2.0),
         Victim("guidelines", (*_GUIDELINES, "--only", "g4"), 8.0, keeps="build"),
+        Victim("profile", ("profile", "net"), 6.0),
         Victim("report", ("report", str(seeds.records)), 1.0),
         Victim("doctor", ("doctor",), 0.7),
         Victim("inspect", ("inspect", "net"), 1.0),

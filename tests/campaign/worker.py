@@ -39,7 +39,7 @@ _ROOM = 3 * 2**30
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full")
 _IMPORTED = (
     *("bench", "compare", "devices", "doctor", "evaluate", "export", "image", "inspect", "report"),
-    *("guidelines", "sensitivity", "setup", "zoo"),
+    *("guidelines", "profile", "sensitivity", "setup", "zoo"),
 )
 
 
@@ -81,6 +81,8 @@ def warm_up() -> None:
             "edgeshuffle.converter.sensitivity",
             "edgeshuffle.runner.guidelines.build",
             "edgeshuffle.runner.guidelines.run",
+            "edgeshuffle.runner.profile.onnx_layers",
+            "edgeshuffle.runner.profile.tflite_layers",
             "edgeshuffle.converter.emit.onnx",
             "edgeshuffle.converter.emit.tflite",
         ),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import onnx
@@ -19,7 +20,7 @@ from edgeshuffle.runner.inspect import Grid, Inspection, Requantization, bytes_m
 from edgeshuffle.runner.inspect.dissolved import dissolve
 from edgeshuffle.runner.inspect.onnx_kinds import kind_of
 from edgeshuffle.runner.inspect.onnx_shapes import infer
-from edgeshuffle.runner.inspect.onnx_shuffles import count_shuffles
+from edgeshuffle.runner.inspect.onnx_shuffles import shuffles
 from edgeshuffle.runner.operators import known, only_moves
 from edgeshuffle.untrusted import first_line
 
@@ -33,8 +34,20 @@ _KEEPS_VALUES: Final = {"Expand", "Tile", "DepthToSpace", "SpaceToDepth"}
 
 def read(path: Path) -> Inspection:
     """Inspect the file; raises ModelError."""
-    try:
+    with _readable(path):
         return _inspected(path, onnx.load(path))
+
+
+def load(path: Path) -> OnnxGraph:
+    """The file's main graph; raises ModelError."""
+    with _readable(path):
+        return OnnxGraph(onnx.load(path))
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     # protobuf, onnx and numpy each raise errors of their own for damaged files.
     except Exception as err:
         raise ModelError(
@@ -43,9 +56,9 @@ def read(path: Path) -> Inspection:
 
 
 def _inspected(path: Path, model: onnx.ModelProto) -> Inspection:
-    graph = _Graph(model)
+    graph = OnnxGraph(model)
     parameters = graph.parameters()
-    shuffles = count_shuffles(graph)
+    shuffled = len(shuffles(graph))
     unknown: dict[str, None] = {}
     for node in graph.nodes:
         if _subgraphs(node):
@@ -74,16 +87,16 @@ def _inspected(path: Path, model: onnx.ModelProto) -> Inspection:
         inputs=graph.ends(graph.inputs),
         outputs=graph.ends(graph.outputs),
         unknown=tuple(unknown),
-        shuffles=shuffles,
-        dissolved=dissolve(path, _counts) if shuffles else None,
+        shuffles=shuffled,
+        dissolved=dissolve(path, _counts) if shuffled else None,
     )
 
 
 def _counts(model: onnx.ModelProto) -> tuple[int, int, int]:
     """Shuffles, operators that move data, and the bytes that these move."""
-    graph = _Graph(model)
+    graph = OnnxGraph(model)
     moving = [node for node in graph.nodes if _moves(node)]
-    return count_shuffles(graph), len(moving), sum(map(graph.moved, moving))
+    return len(shuffles(graph)), len(moving), sum(map(graph.moved, moving))
 
 
 def _moves(node: onnx.NodeProto) -> bool:
@@ -112,7 +125,7 @@ class _UnknownShapeError(Exception):
     """The shape of this tensor is only known when the file runs."""
 
 
-class _Graph:
+class OnnxGraph:
     """The main graph with its constants, shapes and links."""
 
     def __init__(self, model: onnx.ModelProto) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
         nodes: list[onnx.NodeProto]
         producer: dict[str, onnx.NodeProto]
+        readers: dict[str, list[onnx.NodeProto]]
 
         @property
         def shapes(self) -> Mapping[str, tuple[int, ...]]: ...
@@ -34,23 +35,36 @@ if TYPE_CHECKING:
 _NAMED: Final = {"ChannelShuffle", "ShuffleChannel", "Shuffle"}
 
 
-def count_shuffles(graph: Graph) -> int:
-    """Reshape and Transpose, Gather and strided Slice of channels, Split and Concat in another
-    order, 1x1 convolutions with a permutation matrix, and operators of that name.
+def shuffles(graph: Graph) -> list[list[onnx.NodeProto]]:
+    """The nodes of each: Reshape and Transpose, Gather and strided Slice of channels, Split and
+    Concat in another order, 1x1 convolutions with a permutation matrix, and operators of that name.
     """
-    single = sum(
-        node.op_type in _NAMED
-        or _transposes(graph, node)
-        or _multiplies(graph, node)
-        or _swaps(graph, node)
+    found = [
+        [node]
         for node in graph.nodes
-    )
-    parts: dict[str, list[list[int]]] = {}
+        if node.op_type in _NAMED or _multiplies(graph, node) or _swaps(graph, node)
+    ]
+    found += [
+        [graph.producer[node.input[0]], node, *_views(graph, node)]
+        for node in graph.nodes
+        if _transposes(graph, node)
+    ]
+    parts: dict[str, list[tuple[onnx.NodeProto, list[int]]]] = {}
     for node in graph.nodes:
         indices = _taken(graph, node)
         if indices is not None:
-            parts.setdefault(node.input[0], []).append(indices)
-    return single + sum(any(map(is_order, found)) or takes_apart(found) for found in parts.values())
+            parts.setdefault(node.input[0], []).append((node, indices))
+    for taken in parts.values():
+        orders = [indices for _, indices in taken]
+        if any(map(is_order, orders)) or takes_apart(orders):
+            found.append([node for node, _ in taken])
+    return found
+
+
+def _views(graph: Graph, node: onnx.NodeProto) -> list[onnx.NodeProto]:
+    """The Reshape that gives what a Transpose made its first shape again, if that is all."""
+    readers = graph.readers.get(node.output[0], [])
+    return readers if [reader.op_type for reader in readers] == ["Reshape"] else []
 
 
 def _transposes(graph: Graph, node: onnx.NodeProto) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -11,7 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgeshuffle.errors import ModelError
 from edgeshuffle.runner.inspect import Grid, Inspection, Requantization, bytes_moved
-from edgeshuffle.runner.inspect.tflite_shuffles import count_shuffles
+from edgeshuffle.runner.inspect.tflite_shuffles import shuffles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,11 +57,8 @@ _KEEPS_VALUES: Final = {
 
 def read(path: Path) -> Inspection:
     """Inspect the file; raises ModelError."""
-    content = path.read_bytes()
-    if content[4:8] != _IDENTIFIER:
-        raise ModelError(f"{path} is not a TFLite file. Export it again.")
-    try:
-        graph = _Graph(schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0)))
+    with _readable(path):
+        graph = TfliteGraph(path.read_bytes())
         return Inspection(
             format="tflite",
             ops=dict(sorted(Counter(graph.all_ops()).items())),
@@ -79,19 +77,37 @@ def read(path: Path) -> Inspection:
             inputs=graph.ends(graph.inputs),
             outputs=graph.ends(graph.outputs),
             unknown=tuple(sorted(set(graph.all_ops()) & _CONTROL_FLOW)),
-            shuffles=count_shuffles(graph),
+            shuffles=len(shuffles(graph)),
         )
-    except ModelError:
-        raise
+
+
+def load(path: Path) -> TfliteGraph:
+    """The file's main graph; raises ModelError."""
+    with _readable(path):
+        return TfliteGraph(path.read_bytes())
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     # The generated reader does not check offsets: a damaged file gives any error at all.
     except Exception as err:
-        raise ModelError(f"{path} cannot be read as TFLite ({err!r}). Export it again.") from err
+        reason = str(err) if isinstance(err, _NoTfliteError) else repr(err)
+        raise ModelError(f"{path} cannot be read as TFLite ({reason}). Export it again.") from err
 
 
-class _Graph:
-    """The main subgraph with its links."""
+class _NoTfliteError(Exception):
+    """The file is something else."""
 
-    def __init__(self, model: Any) -> None:
+
+class TfliteGraph:
+    """The main subgraph of a file with its links."""
+
+    def __init__(self, content: bytes) -> None:
+        if content[4:8] != _IDENTIFIER:
+            raise _NoTfliteError("it is no TFLite file")
+        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
         graph = model.subgraphs[0]
         self._codes: list[str] = [
             _OP_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)]

@@ -19,17 +19,33 @@ if TYPE_CHECKING:
         def integers(self, index: int) -> list[int] | None: ...
 
 
-def count_shuffles(graph: Graph) -> int:
-    """RESHAPE and TRANSPOSE of channels, which may be the last axis or the second, GATHER, and the
-    parts of one SPLIT in another order.
+def shuffles(graph: Graph) -> list[list[Any]]:
+    """The operators of each: RESHAPE and TRANSPOSE of channels, which may be the last axis or the
+    second, GATHER, and the parts of one SPLIT in another order.
     """
-    parts: dict[int, list[list[int]]] = {}
+    found = [[node] for node in graph.nodes if _swaps(graph, node)]
+    found += [
+        [graph.producer[int(node.inputs[0])], node, *_views(graph, node)]
+        for node in graph.nodes
+        if _transposes(graph, node)
+    ]
+    parts: dict[int, list[tuple[Any, list[int]]]] = {}
     for node in graph.nodes:
         indices = _taken(graph, node)
         if indices is not None:
-            parts.setdefault(int(node.inputs[0]), []).append(indices)
-    gathers = sum(any(map(is_order, found)) or takes_apart(found) for found in parts.values())
-    return gathers + sum(_transposes(graph, node) or _swaps(graph, node) for node in graph.nodes)
+            parts.setdefault(int(node.inputs[0]), []).append((node, indices))
+    for taken in parts.values():
+        orders = [indices for _, indices in taken]
+        if any(map(is_order, orders)) or takes_apart(orders):
+            found.append([node for node, _ in taken])
+    return found
+
+
+def _views(graph: Graph, node: Any) -> list[Any]:
+    """The RESHAPE that gives what a TRANSPOSE made its first shape again, if that is all."""
+    made = int(node.outputs[0])
+    readers = [other for other in graph.nodes if made in map(int, other.inputs)]
+    return readers if [graph.op(reader) for reader in readers] == ["RESHAPE"] else []
 
 
 def _transposes(graph: Graph, node: Any) -> bool:

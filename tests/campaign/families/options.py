@@ -30,6 +30,7 @@ _VALID = {
     "compare": "{artifact} --data {images} --limit 2",
     "image": "build runner",
     "inspect": "{artifact}",
+    "profile": "{artifact} --runtime ort --precision fp32 --layers 3",
     "zoo": "{artifact} --width 0.5",
 }
 _GROUPS = {"devices": ("list", "add", "remove", "test"), "image": ("build", "run")}

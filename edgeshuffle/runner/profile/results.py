@@ -1,0 +1,124 @@
+"""What profiling came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from edgeshuffle.runner.files import NamedFile
+from edgeshuffle.runner.profile.kinds import KINDS, OUTSIDE, SHUFFLE
+
+if TYPE_CHECKING:
+    from edgeshuffle.device import DeviceInfo
+    from edgeshuffle.runner.profile.layer import ProfiledLayer
+
+Unit = Literal["ns", "instructions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """All layers of a kind: how many, what they compute and access, and what they cost.
+
+    `macs` and `accesses` are of those whose sizes are known.
+    """
+
+    kind: str
+    layers: int
+    macs: int
+    accesses: int
+    cost: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfiledFile(NamedFile):
+    """One model file: `whole` is what an inference costs, measured by itself.
+
+    `method` says how the layers' costs were found: by the runtime's own `profiler`, or as
+    `differences` between models of its first operators, of which the one without any costs
+    `empty`. Of a profiler, `overhead` was taken off each layer.
+    """
+
+    runtime: str
+    runtime_version: str
+    precision: str
+    variant: str
+    path: str
+    method: Literal["profiler", "differences"]
+    whole: int
+    empty: int
+    overhead: int
+    layers: tuple[ProfiledLayer, ...]
+
+    @property
+    def operators(self) -> int:
+        """What all layers cost together."""
+        return sum(layer.cost for layer in self.layers)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What the kinds cost, with what the runtime does outside of operators: the whole.
+
+        That is below zero where the layers were measured to take longer than the whole.
+        """
+        found = [
+            Part(
+                kind=kind,
+                layers=len(layers),
+                macs=sum(layer.macs or 0 for layer in layers),
+                accesses=sum(layer.accesses or 0 for layer in layers),
+                cost=sum(layer.cost for layer in layers),
+            )
+            for kind in KINDS
+            if (layers := [layer for layer in self.layers if layer.kind == kind])
+        ]
+        rest = self.whole - self.operators
+        return (*found, Part(kind=OUTSIDE, layers=0, macs=0, accesses=0, cost=rest))
+
+    @property
+    def explained(self) -> float:
+        """What layers and a model without any cost, in percent of the whole."""
+        return self.share(self.operators + self.empty)
+
+    @property
+    def shuffling(self) -> int:
+        """What its channel shuffles cost."""
+        return sum(layer.cost for layer in self.layers if layer.kind == SHUFFLE)
+
+    def share(self, cost: int) -> float:
+        """In percent of the whole."""
+        return 100 * cost / self.whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dissolving:
+    """A file with channel shuffles beside one of the same runtime and precision without any."""
+
+    stock: ProfiledFile
+    dissolved: ProfiledFile
+
+    @property
+    def ratio(self) -> float:
+        """What the second costs over the first."""
+        return self.dissolved.whole / self.stock.whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfileReport:
+    """Files that were profiled on one device."""
+
+    device: DeviceInfo
+    threads: int
+    unit: Unit
+    files: tuple[ProfiledFile, ...]
+
+    @property
+    def comparisons(self) -> tuple[Dissolving, ...]:
+        """Every file that shuffles channels, beside every one that does not."""
+        return tuple(
+            Dissolving(stock=one, dissolved=other)
+            for one in self.files
+            for other in self.files
+            if (one.runtime, one.precision) == (other.runtime, other.precision)
+            and one.shuffling
+            and not other.shuffling
+        )
