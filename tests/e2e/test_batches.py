@@ -13,6 +13,7 @@ from small_models import run
 from edgeshuffle.artifact import Artifact
 from edgeshuffle.artifact.runtimes import RUNTIMES
 from edgeshuffle.errors import ModelError, UnknownNameError
+from edgeshuffle.runner.compare import CompareOptions, compare
 
 SIZE = 16
 
@@ -70,6 +71,18 @@ def test_a_dynamic_model_stays_usable(given, tmp_path):
     proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "n"
     onnx.save(proto, tmp_path / "open.onnx")
     assert run("export", "--onnx", tmp_path / "open.onnx", "-o", tmp_path / "out") == 0
+
+
+def test_images_that_fill_up_a_batch_are_not_compared(given, tmp_path):
+    found = []
+    for batch in (1, 3):
+        assert exported(given, tmp_path / str(batch), "--batch", batch) == 0
+        artifact = Artifact.load(tmp_path / str(batch))
+        options = CompareOptions(artifact=artifact, data=given / "calib.npz", limit=4)
+        found.append(compare(options).layers)
+    assert len(found[0]) > 10
+    for one, other in zip(*found, strict=True):
+        assert one.sqnr_db == pytest.approx(other.sqnr_db, rel=1e-4), one.name
 
 
 @pytest.mark.parametrize(

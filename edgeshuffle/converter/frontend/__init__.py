@@ -60,12 +60,34 @@ def _make_constant_outputs(graph: ir.Graph) -> None:
 
 def _simplified(proto: onnx.ModelProto) -> onnx.ModelProto:
     import onnx_ir as ir
-    import onnxsim
 
     from edgeshuffle.converter.operators.check import check_exported, foreign
 
     given: ir.Model = ir.from_proto(proto)
     check_exported(given)
+    try:
+        # Of its rewrites some are wrong, as that of a Pad before a pool that rounds up. Constants
+        # and shapes are enough for the passes.
+        found = _by_onnxsim(proto, rewrites=True) or _by_onnxsim(proto, rewrites=False)
+    except ModelError as err:
+        if others := foreign(given):
+            raise ModelError(
+                f"The model has operators that are not ONNX's own: {others}. Nothing is known of "
+                "the shapes that they give. Export it without them."
+            ) from err
+        raise
+    if found is None:
+        raise ModelError("The simplified model does not compute what the given one does.")
+    return found
+
+
+def _by_onnxsim(proto: onnx.ModelProto, *, rewrites: bool) -> onnx.ModelProto | None:
+    """What onnxsim makes of a model; None where that computes something else.
+
+    Raises ModelError where it makes nothing of it even without `rewrites`.
+    """
+    import onnxsim
+
     try:
         # The check reports its progress on stdout. Constants that a model computes of little can
         # be of any size.
@@ -74,15 +96,11 @@ def _simplified(proto: onnx.ModelProto) -> onnx.ModelProto:
             quiet_stderr(),
             bounded_memory(_SIMPLIFYING_BYTES + 8 * proto.ByteSize()),
         ):
-            simplified, proven = onnxsim.simplify(proto, check_n=1, skip_fuse_bn=True)
+            simplified, proven = onnxsim.simplify(
+                proto, check_n=1, skip_fuse_bn=True, perform_optimization=rewrites
+            )
     except Exception as err:  # onnxsim raises RuntimeError and protobuf types
-        if others := foreign(given):
-            raise ModelError(
-                f"The model has operators that are not ONNX's own: {others}. Nothing is known of "
-                "the shapes that they give. Export it without them."
-            ) from err
+        if rewrites:
+            return None
         raise ModelError(f"The model cannot be simplified ({quoted(str(err), 200)}).") from err
-    if not proven:
-        raise ModelError("The simplified model does not compute what the given one does.")
-    found: onnx.ModelProto = simplified
-    return found
+    return simplified if proven else None

@@ -6,7 +6,7 @@ Each is a module with `run(model) -> Outcome`, and `ensures(model)`, what holds 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from edgeshuffle.errors import EdgeShuffleError, PassError
 from edgeshuffle.plugins import Table
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 class Pass(Protocol):
     """Rewrites the model in place; a second run finds nothing left to do.
 
-    `ensures` is the postcondition: None where it holds, or else where it does not. No later pass
-    may break it, unless the module says `LASTING = False`.
+    `ensures` is the postcondition: None where it holds, or else where it does not. Where a later
+    pass makes room for more, as a dissolved shuffle does between a factor and a convolution, this
+    one runs again, unless the module says `LASTING = False`.
     """
 
     def run(self, model: ir.Model) -> Outcome: ...
@@ -48,6 +49,9 @@ PASSES: Table[Pass] = Table(
     "dissolve_shuffle",
 )
 
+# Each takes something away, so that more of them than a network is deep are passes at odds.
+_MOST_ROUNDS: Final = 32
+
 
 @dataclass(frozen=True)
 class PassLog:
@@ -64,21 +68,24 @@ def run_passes(
 ) -> tuple[PassLog, ...]:
     """Run the named passes in order; `after` sees every stage.
 
-    After each, the model is checked, and what this pass and all before it ensure. Raises ModelError
-    for a model that cannot be handled, PassError where a pass breaks the model or a postcondition.
+    After each, the model is checked, and what this pass and all before it ensure. From the first
+    of which that no longer holds, the passes run again. Raises ModelError for a model that cannot
+    be handled, PassError where a pass breaks the model or a postcondition.
     """
     import onnx
     import onnx_ir as ir
 
-    logs: list[PassLog] = []
+    found: dict[str, Outcome] = {}
     outputs = [value.name for value in model.graph.outputs]
-    for name in names:
-        so_far = ", ".join(log.name for log in logs) or "no other pass"
+    at = rounds = 0
+    while at < len(names):
+        name, before = names[at], names[:at]
+        so_far = ", ".join(before) or "no other pass"
         try:
             outcome = PASSES[name].run(model)
             _name_outputs(model.graph, outputs)
             onnx.checker.check_model(ir.to_proto(model), full_check=True)
-            _check_ensured(model, name, [log.name for log in logs])
+            broken = _broken(model, (*before, name))
         except EdgeShuffleError:
             raise
         except Exception as err:
@@ -86,10 +93,19 @@ def run_passes(
                 f"The pass {name} failed after {so_far} ({type(err).__name__}: {err}). Please "
                 "report it with the model."
             ) from err
-        logs.append(PassLog(name, outcome))
+        earlier = found.get(name)
+        found[name] = outcome if earlier is None else earlier.followed_by(outcome)
+        rounds += broken is not None
+        if broken is not None and (broken.name == name or rounds > _MOST_ROUNDS):
+            promise = "its postcondition" if broken.name == name else f"that of {broken.name}"
+            raise PassError(
+                f"The pass {name}, after {so_far}, left {promise} broken: {broken.reason}. Please "
+                "report it with the model."
+            )
         if after is not None:
             after(name, model)
-    return tuple(logs)
+        at = at + 1 if broken is None else names.index(broken.name)
+    return tuple(PassLog(name, found[name]) for name in names)
 
 
 def _name_outputs(graph: ir.Graph, names: Sequence[str | None]) -> None:
@@ -104,14 +120,19 @@ def _name_outputs(graph: ir.Graph, names: Sequence[str | None]) -> None:
         value.name = name
 
 
-def _check_ensured(model: ir.Model, name: str, before: list[str]) -> None:
-    so_far = ", ".join(before) or "no other pass"
-    lasting = [known for known in before if getattr(PASSES[known], "LASTING", True)]
-    for known in (*lasting, name):
-        reason = PASSES[known].ensures(model)
+class _Broken(NamedTuple):
+    """A pass whose postcondition does not hold, and where."""
+
+    name: str
+    reason: str
+
+
+def _broken(model: ir.Model, names: Sequence[str]) -> _Broken | None:
+    """The first of these passes, the last one of which has just run, that has more to do."""
+    *before, last = names
+    lasting = [name for name in before if getattr(PASSES[name], "LASTING", True)]
+    for name in (*lasting, last):
+        reason = PASSES[name].ensures(model)
         if reason is not None:
-            promise = "its postcondition" if known == name else f"that of {known}"
-            raise PassError(
-                f"The pass {name}, after {so_far}, left {promise} broken: {reason}. Please report "
-                "it with the model."
-            )
+            return _Broken(name, reason)
+    return None

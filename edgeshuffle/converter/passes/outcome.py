@@ -11,3 +11,7 @@ class Outcome:
 
     rewrites: int
     left: tuple[str, ...] = ()
+
+    def followed_by(self, later: Outcome) -> Outcome:
+        """Of this run and a later one of the same pass."""
+        return Outcome(self.rewrites + later.rewrites, later.left)

@@ -20,12 +20,11 @@ from edgeshuffle.untrusted import quoted
 from edgeshuffle.untrusted.gates import check_gate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from edgeshuffle.artifact import Artifact
     from edgeshuffle.converter.plan import QParams
-    from edgeshuffle.dataset import ImageSet
     from edgeshuffle.progress import Progress
 
     class _LayerOutputs(Protocol):
@@ -132,11 +131,14 @@ def _compare(options: CompareOptions, progress: Progress) -> Comparison:
     }
     logits: dict[str, list[np.ndarray]] = {"fp32": [], **{kind: [] for kind in formats}}
     done = 0
-    for some in _whole_batches(images, floats.batch):
+    for some in chunks(images, floats.batch):
         progress("compare", done, len(images))
-        done = min(done + len(some), len(images))
-        expected = reference(some)
-        found = {kind: _common(run(some), expected) for kind, run in formats.items()}
+        done += len(some)
+        expected = _of_batch(reference, some, floats.batch)
+        found = {
+            kind: _common(_of_batch(run, some, floats.batch), expected)
+            for kind, run in formats.items()
+        }
         if classifies:
             logits["fp32"] += list(expected[outputs[0]].reshape(-1, len(some)).T)
         for kind, run in formats.items():
@@ -157,7 +159,7 @@ def _compare(options: CompareOptions, progress: Progress) -> Comparison:
         data=str(data),
         n=len(images),
         fitted=fitted,
-        agreement=_agreements(logits, len(images)) if classifies else {},
+        agreement=_agreements(logits) if classifies else {},
         outputs=outputs,
         layers=tuple(
             layer.judged(options.min_sqnr, options.max_steps) for layer in layers.values()
@@ -170,17 +172,23 @@ def _common(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> di
     return {name: value[: len(expected[name])] for name, value in found.items()}
 
 
-def _whole_batches(images: ImageSet, batch: int) -> Iterator[np.ndarray]:
-    """As many images at a time, the last ones filled up with the last of all."""
-    for some in chunks(images, batch):
-        missing = np.repeat(some[-1:], batch - len(some), axis=0)
-        yield np.concatenate([some, missing]) if len(missing) else some
+def _of_batch(run: _LayerOutputs, some: np.ndarray, batch: int) -> dict[str, np.ndarray]:
+    """Values (C, pixels) of up to `batch` images by a file that takes so many at a time.
+
+    What is missing is filled up with the last image, and cut off of the values, which have the
+    pixels of one image after those of another.
+    """
+    missing = np.repeat(some[-1:], batch - len(some), axis=0)
+    if not len(missing):
+        return run(some)
+    made = run(np.concatenate([some, missing]))
+    return {name: value[:, : value.shape[1] * len(some) // batch] for name, value in made.items()}
 
 
-def _agreements(logits: dict[str, list[np.ndarray]], n: int) -> dict[str, float]:
-    """In percent of the first `n` images by pair of files, such as `fp32/onnx`."""
+def _agreements(logits: dict[str, list[np.ndarray]]) -> dict[str, float]:
+    """In percent of the images by pair of files, such as `fp32/onnx`."""
     return {
-        f"{one}/{other}": agreement(np.stack(logits[one][:n]), np.stack(logits[other][:n]))
+        f"{one}/{other}": agreement(np.stack(logits[one]), np.stack(logits[other]))
         for one, other in itertools.combinations(logits, 2)
     }
 

@@ -144,6 +144,16 @@ def core(message, build):
         check_core(model)
 
 
+def test_what_onnxsim_gets_wrong_is_left_as_it_was_given():
+    graph = Graph()
+    x = graph.conv("input", 8)
+    padded = graph.add("Pad", x, graph.ints(0, 0, 0, 0, 0, 0, 2, 2))[0]
+    window = {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1}
+    proto = graph.classifier(graph._like(graph.add("AveragePool", padded, **window)[0], x))
+    model = to_ir(proto)
+    assert relative_error(run_onnx(proto, noise(8)), run_ir(model, noise(8))) < 1e-5
+
+
 def test_what_cannot_be_emitted_is_named():
     core("limits that are not two constant numbers", clipped)
     for op in ("MaxPool", "AveragePool"):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
 from networks import Graph, noise, run_all
-from random_graphs import family_like, gated, unit_v1
+from random_graphs import STEPS, family_like, gated, unit_v1
 
 from edgeshuffle.converter.frontend import to_ir
+from edgeshuffle.converter.operators import KINDS
 from edgeshuffle.converter.passes import PASSES, run_passes
 from edgeshuffle.converter.passes.dissolve_shuffle.trace import is_move
 
@@ -32,6 +34,19 @@ def equal_after_every_pass(graph, proto):
 @given(family_like())
 def test_random_graphs_compute_the_same(drawn):
     equal_after_every_pass(*drawn)
+
+
+def test_the_random_graphs_have_every_operator():
+    drawn = set()
+    for step in STEPS:
+
+        @settings(max_examples=25, deadline=None, derandomize=True, phases=[Phase.generate])
+        @given(family_like([step]))
+        def draw(made):
+            drawn.update(node.op_type for node in made[1].graph.node)
+
+        draw()
+    assert drawn == set(KINDS)
 
 
 def test_what_remains_of_the_shuffle_between_groups_is_one_gather_and_is_told():
@@ -124,3 +139,31 @@ def test_a_matrix_with_another_number_or_a_bias_is_a_convolution():
     x = graph._like(graph.add("Conv", x, graph.constant(2 * weight))[0], x)
     model, _ = equal_after_every_pass(graph, graph.model(x))
     assert [node.op_type for node in model.graph].count("Conv") == 3
+
+
+@pytest.mark.parametrize("kind", ["Mul", "Pad", "both"])
+def test_what_a_dissolved_shuffle_parted_is_folded(kind):
+    graph = Graph()
+    x = graph.relu(graph.conv("input", 8))
+    if kind != "Mul":
+        padded = graph.add("Pad", x, graph.ints(0, 0, 1, 1, 0, 0, 1, 1))[0]
+        x = graph._like(padded, x)
+        graph.sizes[x] += 2
+    if kind != "Pad":
+        x = graph.both("Mul", x, graph.constant(np.float32(2)))
+    x = graph.conv(graph.shuffle(x), 8)
+    model, logs = equal_after_every_pass(graph, graph.classifier(x))
+    ops = [node.op_type for node in model.graph]
+    assert ops == ["Conv", "Relu", "Conv", "GlobalAveragePool", "Conv", "Flatten"]
+    assert [log.name for log in logs] == list(PASSES)
+
+
+def test_factors_and_pads_before_a_convolution_are_folded_in_turn():
+    graph = Graph()
+    x = graph.relu(graph.conv("input", 8))
+    for _ in range(2):
+        x = graph._like(graph.add("Pad", x, graph.ints(0, 0, 1, 1, 0, 0, 1, 1))[0], x)
+        graph.sizes[x] += 2
+        x = graph.both("Mul", x, graph.constant(np.float32(2)))
+    model, _ = equal_after_every_pass(graph, graph.classifier(graph.conv(x, 8)))
+    assert not {"Mul", "Pad"} & {node.op_type for node in model.graph}
