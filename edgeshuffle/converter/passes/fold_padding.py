@@ -28,7 +28,8 @@ _LEAST: Final = -1e30
 def run(model: ir.Model) -> Outcome:
     """Fold every Pad into those that read it, where each of them is equal."""
     count = 0
-    for node in list(model.graph):
+    # From the end, as what reads the second of two Pads then reads the first.
+    for node in reversed(list(model.graph)):
         if node.op_type != "Pad" or node.outputs[0].is_graph_output():
             continue
         for reader in node.outputs[0].consumers():

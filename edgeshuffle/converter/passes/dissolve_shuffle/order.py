@@ -2,9 +2,10 @@
 
 A dense convolution's rows are free: they are in the order that a joint reader needs, or else sorted
 by signature, the set of gathering readers that a channel reaches (directly or through operators
-that keep its order), earliest first. A grouped convolution's are so within each group. Everything
-else follows: a reader that does not care takes its channels value by value in stored order, and a
-channel-wise operator stores them as it took them.
+that keep its order), earliest first. A grouped convolution's are so within each group, or in the
+order that leaves the fewest runs to another grouped one (`staircase`). Everything else follows: a
+reader that does not care takes its channels value by value in stored order, and a channel-wise
+operator stores them as it took them.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.operators import Channels
 from edgeshuffle.converter.passes.dissolve_shuffle.follow import is_whole, leader_of, targets
 from edgeshuffle.converter.passes.dissolve_shuffle.roles import FOLLOWING, readings_of, roles_of
+from edgeshuffle.converter.passes.dissolve_shuffle.staircase import order_of_reader, order_of_source
 from edgeshuffle.converter.passes.dissolve_shuffle.trace import channel_count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import onnx_ir as ir
 
@@ -62,22 +64,32 @@ class _Arranging:
         self.targets = targets(trace, self.roles, self.number, self.readings)
         self.signatures = self._signatures(graph)
         self.places: list[np.ndarray] = []
+        # Groups of a value whose channels, as stored, are the `staircase`'s blocks; 1 for others.
+        self.blocks: list[int] = []
         self.taken: dict[int, np.ndarray] = {}
 
     def arranged(self) -> Arranged:
         stored = []
         for v, value in enumerate(self.trace.values):
             node = value.producer()
-            stored.append(self._stored(v, node, () if node is None else self.readings.get(node)))
+            mine = () if node is None else self.readings.get(node, ())
+            self.blocks.append(self._blocks_of(node, mine))
+            stored.append(self._stored(v, node, mine))
             self.places.append(np.argsort(stored[-1]))
         taken = [
             self.taken[i] if i in self.taken else self._take(i) for i in range(len(self.roles))
         ]
         return Arranged(self.trace, stored, taken, self.roles)
 
-    def _stored(self, v: int, node: ir.Node | None, mine: Iterable[int] | None) -> np.ndarray:
+    def _blocks_of(self, node: ir.Node | None, mine: Sequence[int]) -> int:
+        """Those of the only value that a following operator reads; 1 for others."""
+        if node is None or not mine or self.roles[mine[0]] is not Channels.CHANNELWISE:
+            return 1
+        made = self.trace.readings[mine[0]].made
+        return self.blocks[int(made[0])] if (made == made[0]).all() else 1
+
+    def _stored(self, v: int, node: ir.Node | None, mine: Sequence[int]) -> np.ndarray:
         count = channel_count(self.trace.values[v])
-        mine = list(mine or ())
         role = self.roles[mine[0]] if mine else Channels.FIXED
         if role is Channels.FREE and v not in self.trace.fixed:
             self.taken[mine[0]] = self._take(mine[0])
@@ -94,18 +106,46 @@ class _Arranging:
         return np.arange(count)
 
     def _grouped(self, v: int, reading: int, groups: int, count: int) -> np.ndarray:
-        """Groups in the order of what they read first, unless the output has to keep its own."""
+        """Groups in the order of what they read first, unless the output has to keep its own or
+        they read the blocks of another one's, which are in their order.
+        """
         inside = np.split(self._take(reading), groups)
         if v in self.trace.fixed:
             self.taken[reading] = np.concatenate(inside)
             return np.arange(count)
-        where = self._positions(reading)
-        order = sorted(range(groups), key=lambda k: tuple(where[inside[k][0]]))
+        where, order = self._positions(reading), list(range(groups))
+        if not self._takes_blocks(reading):
+            order.sort(key=lambda k: tuple(where[inside[k][0]]))
         self.taken[reading] = np.concatenate([inside[k] for k in order])
-        each = count // groups
+        parts = [range(k * (count // groups), (k + 1) * (count // groups)) for k in order]
+        readers = 1 if v in self.targets else self._readers(v, parts)
+        if readers == 1:
+            return np.array([c for part in parts for c in self._sorted(v, part)])
+        self.blocks[v] = groups
+        ranks = [np.argsort(order_of_source(s, readers)) for s in range(groups)]
         return np.array(
-            [c for k in order for c in self._sorted(v, range(k * each, (k + 1) * each))]
+            [
+                c
+                for part, rank in zip(parts, ranks, strict=True)
+                for c in sorted(part, key=lambda c: (rank[self._reached(v, c)], c))
+            ]
         )
+
+    def _readers(self, v: int, parts: list[range]) -> int:
+        """How many groups the one grouped convolution has that reads channels of all the parts in
+        each of its groups; 1 if a value's channels reach anything else.
+        """
+        reached = self.signatures[v]
+        if any(len(each) != 1 for each in reached) or len({p for ((p, _),) in reached}) != 1:
+            return 1
+        readers = 1 + max(group for ((_, group),) in reached)
+        each = [{self._reached(v, c) for c in part} for part in parts]
+        return readers if all(len(groups) == readers for groups in each) else 1
+
+    def _reached(self, v: int, channel: int) -> int:
+        """Which group of its one reader a channel reaches."""
+        ((_, group),) = self.signatures[v][channel]
+        return group
 
     def _sorted(self, v: int, channels: range) -> list[int]:
         target: Target | None = self.targets.get(v)
@@ -127,8 +167,26 @@ class _Arranging:
             # The given order of values fits that of their further readers best.
             _, first, inverse = np.unique(made, return_index=True, return_inverse=True)
             made = first[inverse]
-        groups = _groups(reading) if role is Channels.GROUPED else np.zeros(len(reading))
-        return np.lexsort((np.arange(len(reading)), place, made, groups))
+        if role is not Channels.GROUPED:
+            return np.lexsort((np.arange(len(reading)), place, made))
+        return np.lexsort(
+            (np.arange(len(reading)), place, self._ranks(i, place), made, _groups(reading))
+        )
+
+    def _ranks(self, i: int, place: np.ndarray) -> np.ndarray:
+        """Where in its group a grouped reader takes the block of each channel."""
+        if not self._takes_blocks(i):
+            return np.zeros(len(place))
+        value, mine = int(self.trace.readings[i].made[0]), _groups(self.trace.readings[i])
+        sources, readers = self.blocks[value], int(mine[-1]) + 1
+        ranks = np.array([np.argsort(order_of_reader(d, sources, readers)) for d in range(readers)])
+        found: np.ndarray = ranks[mine, place * sources // len(self.places[value])]
+        return found
+
+    def _takes_blocks(self, i: int) -> bool:
+        """Whether a reader of groups reads nothing but the blocks of another one's."""
+        made = self.trace.readings[i].made
+        return self.blocks[int(made[0])] > 1 and bool((made == made[0]).all())
 
     def _is_particular(self, i: int) -> bool:
         """Whether a reader, or one of those that its output reaches, does not take any order."""

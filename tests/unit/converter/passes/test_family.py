@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from networks import Graph, noise, run_all
 from random_graphs import STEPS, family_like, gated, unit_v1
 
 from edgeshuffle.converter.frontend import to_ir
+from edgeshuffle.converter.graph import constant
 from edgeshuffle.converter.operators import KINDS
 from edgeshuffle.converter.passes import PASSES, run_passes
+from edgeshuffle.converter.passes.dissolve_shuffle.staircase import (
+    order_of_reader,
+    order_of_source,
+)
 from edgeshuffle.converter.passes.dissolve_shuffle.trace import is_move
 
 
@@ -60,6 +68,32 @@ def test_what_remains_of_the_shuffle_between_groups_is_one_gather_and_is_told():
     left = logs[-1].outcome.left
     assert len(left) == 3
     assert all("groups of a grouped convolution" in reason for reason in left)
+
+
+@pytest.mark.parametrize("groups", [2, 3, 4, 8])
+def test_it_has_as_few_runs_as_there_can_be(groups):
+    graph = Graph()
+    x = graph.relu(graph.conv("input", 72 if groups == 3 else 64))
+    for _ in range(2):
+        x = unit_v1(graph, x, "5d", groups)
+    model, _ = equal_after_every_pass(graph, graph.classifier(x))
+    picked = [constant(node.inputs[1]) for node in model.graph if node.op_type == "Gather"]
+    runs = [1 + int((np.diff(order) != 1).sum()) for order in picked]
+    # Of two runs, a Split and a Concat.
+    assert runs == ([] if groups == 2 else [groups**2 - 2 * (groups - 1)] * 2)
+    if groups == 2:
+        assert [node.op_type for node in model.graph].count("Split") == 2
+
+
+@settings(max_examples=40, deadline=None)
+@given(sources=st.integers(2, 12), readers=st.integers(2, 12))
+def test_a_staircase_has_the_same_blocks_on_both_sides_and_fewest_runs(sources, readers):
+    made = [(s, d) for s in range(sources) for d in order_of_source(s, readers)]
+    read = [(s, d) for d in range(readers) for s in order_of_reader(d, sources, readers)]
+    assert sorted(made) == sorted(read)
+    follows = dict(itertools.pairwise(made))
+    runs = 1 + sum(follows.get(one) != other for one, other in itertools.pairwise(read))
+    assert runs == sources * readers - (sources - 1) - (readers - 1)
 
 
 def test_a_dense_convolution_before_a_shuffle_makes_the_groups_itself():
@@ -161,9 +195,10 @@ def test_what_a_dissolved_shuffle_parted_is_folded(kind):
 def test_factors_and_pads_before_a_convolution_are_folded_in_turn():
     graph = Graph()
     x = graph.relu(graph.conv("input", 8))
-    for _ in range(2):
-        x = graph._like(graph.add("Pad", x, graph.ints(0, 0, 1, 1, 0, 0, 1, 1))[0], x)
-        graph.sizes[x] += 2
+    for pads in (1, 2):
+        for _ in range(pads):
+            x = graph._like(graph.add("Pad", x, graph.ints(0, 0, 1, 1, 0, 0, 1, 1))[0], x)
+            graph.sizes[x] += 2
         x = graph.both("Mul", x, graph.constant(np.float32(2)))
     model, _ = equal_after_every_pass(graph, graph.classifier(graph.conv(x, 8)))
     assert not {"Mul", "Pad"} & {node.op_type for node in model.graph}
