@@ -187,8 +187,9 @@ class _Tracer:
     def _leave(self, node: ir.Node | None, value: ir.Value) -> None:
         """Keep the operators that feed this reader, and the order of what they read."""
         reader = "the graph's output" if node is None else where(node)
-        # Outputs, and what works on lists of boxes, may have any layout.
-        if (node is not None and is_row(value)) or not self._in_order(value):
+        # Outputs, what works on lists of boxes, and what has no weights may have any layout.
+        free = node is None or operator_of(node).role(node) in (Channels.CHANNELWISE, Channels.JOINT)
+        if not self._in_order(value) or (is_row(value) and not free):
             self.result.left.append(
                 f"{reader} reads '{value.name}' of shape {list(g.shape_of(value))}, which is not a "
                 "row of whole channels"

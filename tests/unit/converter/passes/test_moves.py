@@ -147,3 +147,10 @@ def foldings(shape):
 @given(moved())
 def test_random_moves_compute_the_same(proto):
     equal_after_dissolving(proto)
+
+
+def test_probabilities_in_another_layout_are_no_shuffle_that_is_left():
+    graph, x = start(4)
+    y = graph.transpose(convolved(graph, x, 4, 6), 0, 2, 3, 1)
+    y = graph.transpose(graph.add("Softmax", y, axis=3)[0], 0, 3, 1, 2)
+    assert equal_after_dissolving(graph.model(y)).left == ()
