@@ -188,7 +188,8 @@ class _Tracer:
         """Keep the operators that feed this reader, and the order of what they read."""
         reader = "the graph's output" if node is None else where(node)
         # Outputs, what works on lists of boxes, and what has no weights may have any layout.
-        free = node is None or operator_of(node).role(node) in (Channels.CHANNELWISE, Channels.JOINT)
+        weightless = (Channels.CHANNELWISE, Channels.JOINT)
+        free = node is None or operator_of(node).role(node) in weightless
         if not self._in_order(value) or (is_row(value) and not free):
             self.result.left.append(
                 f"{reader} reads '{value.name}' of shape {list(g.shape_of(value))}, which is not a "
