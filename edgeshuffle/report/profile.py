@@ -75,6 +75,7 @@ def data(report: ProfileReport) -> dict[str, Any]:
                 f"empty_{report.unit}": file.empty,
                 f"profiler_{report.unit}": file.overhead,
                 "explained_percent": file.explained,
+                "disturbed": file.disturbed,
                 "kinds": _kinds(report, file).records(),
                 "layers": _layers(report, file, None).records(),
             }
@@ -192,6 +193,12 @@ def _words(report: ProfileReport) -> ResultTable:
                 f"{Path(one.dissolved.path).name}, which has none, takes {one.ratio:.3f} of its "
                 f"{'time' if report.unit == 'ns' else 'instructions'}."
                 for one in report.comparisons
+            ),
+            *(
+                f"{file.name}: its operators explain {file.explained:.0f} % of it, so something "
+                "else ran besides. Do not quote these times: measure again when the device is idle."
+                for file in report.files
+                if file.disturbed and report.unit == "ns"
             ),
             *_methods(report),
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from edgeshuffle.runner.files import NamedFile
 from edgeshuffle.runner.profile.kinds import KINDS, OUTSIDE, SHUFFLE
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from edgeshuffle.runner.profile.layer import ProfiledLayer
 
 Unit = Literal["ns", "instructions"]
+# Percent of the whole.
+DISTURBED: Final = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +80,14 @@ class ProfiledFile(NamedFile):
     def explained(self) -> float:
         """What layers and a model without any cost, in percent of the whole."""
         return self.share(self.operators + self.empty)
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether parts and whole are so far apart that something else ran while they were timed.
+
+        A whole inference is interrupted more often than the fastest runs of its operators.
+        """
+        return abs(self.explained - 100) > DISTURBED
 
     @property
     def shuffling(self) -> int:
