@@ -1,215 +1,27 @@
-"""Plans, budgets and the measuring itself, on a device that plays a script."""
+"""The measuring itself, on a device that plays a script."""
 
 from __future__ import annotations
 
 import itertools
 import sys
-from dataclasses import dataclass, field, replace
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from places import GOLDEN
-from small_models import artifact
-
-from edgeshuffle.errors import (
-    ArtifactError,
-    DeviceError,
-    MissingExtraError,
-    RuntimeUnavailableError,
-    UnknownNameError,
+from scripted_device import (
+    INFO,
+    MS,
+    FakeDevice,
+    Script,
+    run,
 )
-from edgeshuffle.runner.bench.history import History
-from edgeshuffle.runner.bench.journal import Journal
-from edgeshuffle.runner.bench.plan import SAMPLINGS, BenchOptions, plan, rounds
-from edgeshuffle.runner.bench.protocol import run_of
-from edgeshuffle.runner.bench.reading import read_measured
-from edgeshuffle.runner.bench.recording import Recording
+
+from edgeshuffle.runner.bench.plan import SAMPLINGS, rounds
 from edgeshuffle.runner.bench.run import (
     SETTLED_SAMPLES,
     SWITCH_SAMPLES,
     WARMUP_SAMPLES,
-    load,
-    measure,
 )
 from edgeshuffle.runner.bench.stats import summarize
 from edgeshuffle.runner.bench.verdict import judge, steady_state
-
-RECORDS = GOLDEN / "bench"
-INFO = read_measured(RECORDS / "valid.jsonl").records[0].device
-FILES = [("fp32.onnx", "fp32"), ("int8.onnx", "int8"), ("fp32.tflite", "fp32")]
-READY = {
-    "ready": True,
-    "load_ns": 10,
-    "first_ns": 20,
-    "runtime_version": "1.2",
-    "input_shape": [1, 3, 4, 4],
-    "rss_before_bytes": 30,
-}
-STATE = {"peak_rss_bytes": 40, "clock_khz": 50, "temperature_mc": 60, "throttled": None}
-MS = 1_000_000
-
-
-@dataclass
-class Script:
-    """What one case's agent does: `times` gives its samples, the `dies_at`-th command kills it."""
-
-    times: object = 1 * MS
-    ready: dict = field(default_factory=lambda: READY)
-    dies_at: int | None = None
-    answers: dict = field(default_factory=dict)
-
-    def samples(self):
-        times = self.times
-        return iter(times) if not isinstance(times, int) else itertools.repeat(times)
-
-
-class FakeProcess:
-    where = "on the device"
-
-    def __init__(self, script, said):
-        self.script, self.said, self.samples = script, said, script.samples()
-        self.asked = 0
-
-    def reply(self, timeout):
-        return self.script.ready
-
-    def ask(self, command, timeout):
-        assert timeout > 0
-        self.asked += 1
-        if self.asked == self.script.dies_at:
-            raise DeviceError("it is gone")
-        self.said((command["cmd"], command.get("n")))
-        if command["cmd"] in self.script.answers:
-            return self.script.answers[command["cmd"]]
-        if command["cmd"] == "state":
-            return STATE
-        samples = list(itertools.islice(self.samples, command["n"]))
-        return {"samples_ns": samples, "state": STATE}
-
-
-class FakeDevice:
-    python = "python-there"
-
-    def __init__(self, *scripts):
-        self.scripts, self.pushed, self.spawned, self.log = scripts, [], [], []
-
-    def push(self, file):
-        self.pushed.append(file)
-        return f"there/{file.name}"
-
-    def push_program(self, *files):
-        return [self.push(file) for file in files][-1]
-
-    def spawn(self, argv):
-        index = len(self.spawned)
-        self.spawned.append(argv)
-        return FakeProcess(self.scripts[index], lambda what: self.log.append((index, *what)))
-
-    def asked(self, index):
-        return [tuple(what) for one, *what in self.log if one == index]
-
-
-@pytest.fixture
-def small(tmp_path):
-    for name, _ in FILES:
-        (tmp_path / name).write_bytes(name.encode())
-    return artifact(tmp_path, FILES, num_classes=2, size=4)
-
-
-def bench(small, device, progress=lambda *_: None, history=None, **options):
-    """Measure a case for each of the device's scripts; the history, also of what fails."""
-    chosen = BenchOptions(artifact=small, **options)
-    subject = plan(chosen)
-    cases = subject.cases[: len(device.scripts)]
-    subject = replace(subject, cases=cases)
-    recording = Recording(history=history or History(), journal=Journal(small.folder / "none"))
-    if history is None:
-        recording.keep(run_of(chosen, subject, INFO, ()))
-    try:
-        loaded = load(chosen, device, cases, progress)
-        measure(chosen, loaded, recording, progress)
-    except BaseException as err:
-        err.history = recording.history
-        raise
-    return recording.history
-
-
-def run(small, device, **options):
-    """The records, and the progress."""
-    seen = []
-    history = bench(small, device, lambda *what: seen.append(what), **options)
-    return history.records(), seen
-
-
-class TestPlan:
-    def test_every_file_is_a_case(self, small):
-        cases = plan(BenchOptions(artifact=small)).cases
-        assert [case.name for case in cases] == ["ort/fp32", "ort/int8", "litert/fp32"]
-        assert [case.path for case in cases] == [small.folder / name for name, _ in FILES]
-
-    def test_runtimes_are_chosen(self, small):
-        (case,) = plan(BenchOptions(artifact=small, runtimes=("litert",))).cases
-        assert case.name == "litert/fp32"
-
-    def test_an_unknown_runtime(self, small):
-        with pytest.raises(UnknownNameError, match="Did you mean 'litert'"):
-            plan(BenchOptions(artifact=small, runtimes=("litrt",)))
-
-    def test_no_file_for_a_runtime(self, tmp_path, small):
-        only = artifact(tmp_path, FILES[:1], num_classes=2, size=4)
-        with pytest.raises(ArtifactError, match="no model file for litert"):
-            plan(BenchOptions(artifact=only, runtimes=("litert",)))
-
-    def test_a_runtime_is_not_imported(self, small, monkeypatch):
-        monkeypatch.setattr("edgeshuffle.plugins.import_module", pytest.fail)
-        assert len(plan(BenchOptions(artifact=small, runtimes=("ort",))).cases) == 2
-
-
-class TestRounds:
-    @settings(max_examples=50, deadline=None)
-    @given(cases=st.integers(1, 12), seed=st.integers(0, 2**64))
-    def test_each_is_a_permutation_that_the_seed_decides(self, cases, seed):
-        first = list(itertools.islice(rounds(cases, seed), 10))
-        assert first == list(itertools.islice(rounds(cases, seed), 10))
-        for order in first:
-            assert sorted(order) == list(range(cases))
-
-    def test_no_case_has_a_place_of_its_own(self):
-        orders = list(itertools.islice(rounds(4, 0), 100))
-        for place in range(4):
-            assert {order[place] for order in orders} == {0, 1, 2, 3}
-        assert orders != list(itertools.islice(rounds(4, 1), 100))
-
-
-@pytest.mark.parametrize(
-    ("mode", "samples", "seconds", "enough"),
-    [
-        ("quick", 127, 9.9, False),
-        ("quick", 128, 0.1, True),
-        ("quick", 30, 10, True),
-        ("quick", 29, 1000, False),
-        ("full", 1024, 59.9, False),
-        ("full", 1023, 600, False),
-        ("full", 1024, 60, True),
-    ],
-)
-def test_a_budget(mode, samples, seconds, enough):
-    assert (SAMPLINGS[mode].share(samples, seconds) == 1) == enough
-
-
-@settings(max_examples=50, deadline=None)
-@given(
-    mode=st.sampled_from(list(SAMPLINGS)),
-    samples=st.integers(0, 10**6),
-    seconds=st.floats(0, 10**4),
-)
-def test_a_share_never_shrinks(mode, samples, seconds):
-    sampling = SAMPLINGS[mode]
-    share = sampling.share(samples, seconds)
-    assert 0 <= share <= 1
-    assert sampling.share(samples + 1, seconds) >= share
-    assert sampling.share(samples, seconds + 1) >= share
 
 
 @pytest.mark.parametrize(
@@ -327,106 +139,6 @@ def test_a_manifest_that_goes_while_measuring_does_no_harm(small):
     (record,), _ = run(small, FakeDevice(Script(times())))
     assert not manifest.exists()
     assert record.manifest_sha256 == sha256
-
-
-class TestFailures:
-    def fails(self, small, device, error, **options):
-        with pytest.raises(error) as caught:
-            bench(small, device, **options)
-        assert len(str(caught.value).splitlines()) <= 1
-        return str(caught.value), caught.value.history
-
-    def test_a_device_that_dies_leaves_what_was_measured(self, small):
-        # The first is finished by then, the second is in its 7th block, the third ends it.
-        device = FakeDevice(Script(5000 * MS), Script(1 * MS), Script(2 * MS, dies_at=2 + 7))
-        message, history = self.fails(small, device, DeviceError)
-        assert message == "it is gone"
-        done, second, third = history.records()
-        assert done.finished
-        assert len(done.blocks) == 4
-        assert (second.precision, third.runtime) == ("int8", "litert")
-        assert len(second.blocks) in (6, 7)
-        assert third.blocks == ((2 * MS,) * 8,) * 6
-        for record in (second, third):
-            assert not record.finished
-            assert record.after is record.peak_rss_bytes is None
-
-    def test_a_rerun_goes_on_where_the_device_was_lost(self, small):
-        lost = FakeDevice(Script(5000 * MS), Script(1 * MS), Script(2 * MS, dies_at=2 + 7))
-        _, history = self.fails(small, lost, DeviceError)
-        done, second, third = history.records()
-        device = FakeDevice(Script(7 * MS), Script(1 * MS), Script(3 * MS))
-        bench(small, device, history=history)
-        records = history.records()
-        assert records[0] == done
-        assert device.asked(0) == []
-        assert records[1].blocks[: len(second.blocks)] == second.blocks
-        assert [len(record.blocks) for record in records[1:]] == [16, 16]
-        assert records[2].blocks == ((2 * MS,) * 8,) * 6 + ((3 * MS,) * 8,) * 10
-        assert all(record.finished for record in records)
-        assert records[2].started == third.started
-
-    @pytest.mark.parametrize("script", [Script(dies_at=1), Script(ready={"error": "no memory"})])
-    def test_a_device_that_is_lost_before_the_first_block_takes_nothing_away(self, small, script):
-        lost = FakeDevice(Script(5000 * MS), Script(1 * MS), Script(2 * MS, dies_at=2 + 7))
-        _, history = self.fails(small, lost, DeviceError)
-        before = history.records()
-        with pytest.raises((DeviceError, RuntimeUnavailableError)):
-            bench(small, FakeDevice(Script(), script, Script()), history=history)
-        assert [record.blocks for record in history.records()] == [one.blocks for one in before]
-
-    def test_samples_of_another_runtime_are_not_mixed(self, small):
-        _, history = self.fails(small, FakeDevice(Script(2 * MS, dies_at=2 + 7)), DeviceError)
-        other = Script(3 * MS, ready={**READY, "runtime_version": "2"})
-        with pytest.raises(DeviceError, match="another version of a runtime"):
-            bench(small, FakeDevice(other), history=history)
-
-    def test_a_case_without_a_block_has_no_record(self, small):
-        _, history = self.fails(small, FakeDevice(Script(dies_at=3)), DeviceError)
-        assert history.records() == ()
-
-    def test_a_device_that_dies_at_the_last_question(self, small):
-        _, history = self.fails(small, FakeDevice(Script(dies_at=2 + 16 + 1)), DeviceError)
-        (record,) = history.records()
-        assert len(record.blocks) == 16
-        assert not record.finished
-        # No block too many is measured when it goes on.
-        bench(small, FakeDevice(Script()), history=history)
-        (record,) = history.records()
-        assert len(record.blocks) == 16
-        assert record.finished
-
-    def test_an_inference_that_fails(self, small):
-        script = Script(answers={"run": {"error": "RuntimeError: no arena"}})
-        message, _ = self.fails(small, FakeDevice(Script(), script), DeviceError)
-        assert message.startswith("ort/int8 failed")
-        assert "(RuntimeError: no arena)" in message
-
-    @pytest.mark.parametrize("samples", [[], [1] * 3, [0] * SETTLED_SAMPLES])
-    def test_a_device_that_gives_no_times(self, small, samples):
-        script = Script(answers={"run": {"samples_ns": samples, "state": STATE}})
-        self.fails(small, FakeDevice(script), DeviceError)
-
-    def test_a_runtime_that_is_not_installed(self, small):
-        ready = {"error": "ModuleNotFoundError: x", "missing": "onnxruntime"}
-        message, _ = self.fails(small, FakeDevice(Script(ready=ready)), MissingExtraError)
-        assert "needs the package 'onnxruntime': pip install 'edgeshuffle[runtime]'" in message
-
-    def test_a_model_that_its_runtime_refuses(self, small):
-        ready = {"error": "ValueError: not a valid Flatbuffer"}
-        device = FakeDevice(Script(), Script(ready=ready))
-        message, _ = self.fails(small, device, RuntimeUnavailableError)
-        assert f"ort cannot run {small.folder / 'int8.onnx'} (ValueError: not a val" in message
-
-    def test_an_interruption_keeps_every_whole_block(self, small):
-        def interrupt(stage, done, total):
-            if stage == "measure" and done >= 150:
-                raise KeyboardInterrupt
-
-        device = FakeDevice(Script(5000 * MS), Script(1 * MS), Script(1 * MS))
-        _, history = self.fails(small, device, KeyboardInterrupt, progress=interrupt)
-        assert [record.finished for record in history.records()] == [True, False, False]
-        assert all(len(record.blocks) >= 4 for record in history.records())
 
 
 class TestSustained:
