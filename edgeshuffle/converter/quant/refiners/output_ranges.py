@@ -9,20 +9,23 @@ shrinks with their number.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.operators import is_conv, operator_of
-from edgeshuffle.converter.passes.dissolve_shuffle.trace import channel_count
+from edgeshuffle.converter.passes.dissolve_shuffle.trace import channel_count, is_move
 from edgeshuffle.converter.plan import QMAX, QMIN, params_of_range
 from edgeshuffle.converter.quant.channels import column_energy, flow
+from edgeshuffle.converter.quant.samples import Channels
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
     from edgeshuffle.converter.quant.builder import PlanBuilder
-    from edgeshuffle.converter.quant.samples import Channels
+    from edgeshuffle.converter.quant.ties import Group
 
 BY_CHANNEL: Final = True
 CHOOSES_RANGES: Final = True
@@ -42,14 +45,50 @@ def refine(builder: PlanBuilder) -> None:
     ranges = []
     for done, group in enumerate(groups):
         builder.progress("ranges", done, len(groups))
-        names = [value.name or "" for value in group.sources]
-        parts = [(samples[name], weights[name]) for name in names if name in samples]
-        low, high = best_range(parts)
+        low, high = best_range(_parts(group, samples, weights))
         # The values of pixels are known.
         wider = 1.0 if given in group.sources else margin
         ranges.append((low * wider, high * wider))
     builder.ranges, builder.planned = ranges, None
     builder.progress("ranges", len(groups), len(groups))
+
+
+def _parts(
+    group: Group, samples: dict[str, Channels], weights: dict[str, np.ndarray]
+) -> list[tuple[Channels, np.ndarray]]:
+    """What brings numbers into a group, and what its channels count for."""
+    found: dict[str, set[int]] = {}
+    for value in group.sources:
+        for name, channel in _origins(value, samples):
+            found.setdefault(name, set()).add(channel)
+    parts = []
+    for name, chosen in found.items():
+        rows, whole = sorted(chosen), samples[name]
+        part = Channels(whole.values[rows], whole.low[rows], whole.high[rows])
+        parts.append((whole if len(rows) == len(whole.low) else part, weights[name][rows]))
+    return parts
+
+
+def _origins(value: ir.Value, samples: dict[str, Channels]) -> list[tuple[str, int]]:
+    """Of which value that was sampled, and which channel of it, each channel of a value is.
+
+    What a split passes on to a concatenation is not sampled itself.
+    """
+    name, node = value.name or "", value.producer()
+    if name in samples:
+        return [(name, channel) for channel in range(len(samples[name].low))]
+    assert node is not None
+    read = [_origins(source, samples) for _, source in g.data_inputs(node)]
+    if not is_move(node):
+        return read[0]
+    ends = np.cumsum([len(origins) for origins in read])
+    numbers = [
+        np.arange(end - len(origins), end).reshape(1, -1, 1, 1)
+        for end, origins in zip(ends, read, strict=True)
+    ]
+    moved = operator_of(node).move(node, numbers)[list(node.outputs).index(value)]
+    origins = list(itertools.chain(*read))
+    return [origins[int(number)] for number in moved.reshape(-1)]
 
 
 def importance(graph: ir.Graph) -> dict[str, np.ndarray]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import numpy as np
 import pytest
 from networks import Graph, noise
 
@@ -13,7 +16,8 @@ from edgeshuffle.converter.operators.conv import kind_of
 from edgeshuffle.converter.passes import run_passes
 from edgeshuffle.converter.quant import quantize
 from edgeshuffle.converter.quant import recipe as recipe_module
-from edgeshuffle.converter.quant.recipe import load_recipe, recipe_names
+from edgeshuffle.converter.quant.hold_out import sqnr
+from edgeshuffle.converter.quant.recipe import Recipe, load_recipe, recipe_names
 from edgeshuffle.errors import UnknownNameError
 
 OWN = """
@@ -131,3 +135,34 @@ def test_rules_name_the_modules_of_a_checkpoint(tmp_path):
     recipe.check_fits(convs)
     assert [recipe.stays_float(conv) for conv in convs] == [True] + [False] * (len(convs) - 1)
     assert convs[-2].inputs[1].name.startswith("conv5.0.weight")
+
+
+@pytest.fixture(scope="module")
+def units():
+    """Units whose values get smaller and smaller; what stops at 6 cannot be equalized."""
+    graph = Graph(size=8)
+
+    def limited(x):
+        limits = [graph.constant(np.float32(limit)) for limit in (0, 6)]
+        return graph._like(graph.add("Clip", x, *limits)[0], x)
+
+    x = limited(graph.conv("input", 8, 3))
+    for _ in range(5):
+        kept, y = graph.split(graph.shuffle(x), 4, 4)
+        weight = graph.constant(graph.random.uniform(0, 0.05, (4, 4, 1, 1)).astype(np.float32))
+        y = graph._like(graph.add("Conv", y, weight)[0], y)
+        x = graph.concat(kept, limited(y))
+    weight = graph.constant(graph.random.standard_normal((6, 8, 1, 1)).astype(np.float32))
+    model = to_ir(graph.model(graph.add("Conv", x, weight)[0]))
+    run_passes(model)
+    return model, [noise(8, seed) for seed in range(12)]
+
+
+def test_scales_of_units_have_room_for_what_passes_them_by(units):
+    model, images = units
+    recipe = Recipe(description="", calibrator="mse", steps=("output_ranges",))
+    found = []
+    for requantize in (False, True):
+        plan = quantize(model, images, dataclasses.replace(recipe, requantize=requantize)).plan
+        found.append(sqnr(model, model, plan, images))
+    assert found[1] > found[0] - 1
