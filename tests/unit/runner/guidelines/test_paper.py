@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx.reference import ReferenceEvaluator
 
@@ -76,6 +76,7 @@ def test_memory_access_is_equation_1_and_2():
     assert grouped.memory_access == 10 * (hw * (176 + 184) + 176 * 184 // 8)
 
 
+@settings(deadline=None)
 @given(
     width=st.integers(16, 600),
     ratio=st.sampled_from([1, 2, 6, 12]),

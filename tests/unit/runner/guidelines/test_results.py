@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from places import GOLDEN
 
@@ -87,6 +87,7 @@ def test_without_an_interval_nothing_is_told():
     )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0.5, 2), st.floats(0.5, 2)), min_size=1, max_size=5))
 def test_slower_rows_never_make_a_weaker_word(ends):
     words = ["does not hold", "holds weakly", "holds"]
