@@ -129,17 +129,17 @@ def refuse_incomparable(run: Run, then: Measured) -> None:
         raise ArtifactError(
             f"This run is of {kinds[0]}, the one to compare with of {kinds[1]}: not comparable."
         )
-    files = {file.name for file in run.files}
-    common = [other for other in found if other.name in files]
+    batches = {file.name: file.batch for file in run.files}
+    common = [other for other in found if other.name in batches]
     for other in common:
-        theirs = _conditions(other)
-        _refuse_other_conditions(known, {name: theirs[name] for name in known if name in theirs})
+        ours, theirs = {**known, "batch": batches[other.name]}, _conditions(other)
+        _refuse_other_conditions(ours, {name: theirs[name] for name in ours if name in theirs})
     if not common:
         raise ArtifactError(_NOTHING)
 
 
 _NOTHING: Final = "The two runs have no runtime and precision in common."
-_OF_RUN: Final = ("model", "threads", "cores", "mode", "minutes", "runtime_version")
+_OF_RUN: Final = ("model", "threads", "cores", "mode", "minutes", "runtime_version", "batch")
 _OF_DEVICE: Final = ("machine", "cpu", "governor", "python", "hostname", "kernel")
 
 

@@ -98,6 +98,7 @@ def test_the_other_run_is_judged_too():
         ({"mode": "full"}, "mode"),
         ({"runtime_version": "9"}, "runtime_version"),
         ({"model": "other"}, "model"),
+        ({"batch": 4}, "batch is 1 in one run and 4"),
         ({"device": replace(RECORD.device, governor="powersave")}, "governor"),
         ({"device": replace(RECORD.device, cpu="other")}, "cpu"),
         ({"device": replace(RECORD.device, hostname="other")}, "hostname is pi in one run"),
