@@ -28,10 +28,10 @@ def tflite_cut(content: bytes, count: int) -> list[Change]:
     model = schema.Model.GetRootAs(content, 0)
     graph = model.Subgraphs(0)
     kept = [graph.Operators(index) for index in range(count)]
-    read = {int(index) for op in kept for index in op.InputsAsNumpy()}
-    made = [int(index) for op in kept for index in op.OutputsAsNumpy()]
+    read = {op.Inputs(place) for op in kept for place in range(op.InputsLength())}
+    made = [op.Outputs(place) for op in kept for place in range(op.OutputsLength())]
     outputs = [index for index in made if index not in read]
-    outputs = outputs or [int(index) for index in graph.InputsAsNumpy()]
+    outputs = outputs or [graph.Inputs(place) for place in range(graph.InputsLength())]
     table = graph._tab
     pointer = table.Pos + table.Offset(_OUTPUTS)
     # A vector's numbers are aligned to their size.

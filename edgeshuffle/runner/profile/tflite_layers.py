@@ -38,7 +38,7 @@ def tflite_layers(graph: TfliteGraph, names: Names) -> list[tuple[int, Layer]]:
             continue
         along = index > 0 and _is_computed_along(graph, index - 1)
         source = graph.nodes[index - 1] if along else node
-        layer = _layer(graph, node, int(source.inputs[0]), names, first=node is first)
+        layer = _layer(graph, node, source, names, first=node is first)
         if along:
             layer = replace(layer, op=f"{graph.op(source)}+{layer.op}")
         elif id(node) in shuffling:
@@ -58,9 +58,9 @@ def _is_computed_along(graph: TfliteGraph, index: int) -> bool:
     return alone and is_conv(graph.op(following))
 
 
-def _layer(graph: TfliteGraph, node: Any, source: int, names: Names, *, first: bool) -> Layer:
+def _layer(graph: TfliteGraph, node: Any, source: Any, names: Names, *, first: bool) -> Layer:
     op = graph.op(node)
-    result = graph.name(int(node.outputs[0]))
+    result = graph.name(int(node.outputs[0])) if len(node.outputs) else op
     conv = _convolution(graph, node, source)
     if conv is not None:
         name = names.layer(result, graph.name(int(node.inputs[1])))
@@ -79,7 +79,8 @@ def _layer(graph: TfliteGraph, node: Any, source: int, names: Names, *, first: b
     )
 
 
-def _convolution(graph: TfliteGraph, node: Any, source: int) -> Convolution | None:
+def _convolution(graph: TfliteGraph, node: Any, source: Any) -> Convolution | None:
+    """The sizes of what multiplies, and whose input `source` reads; None for other operators."""
     op = graph.op(node)
     if op == "FULLY_CONNECTED":
         outputs, inputs = graph.shape(int(node.inputs[1]))
@@ -89,7 +90,7 @@ def _convolution(graph: TfliteGraph, node: Any, source: int) -> Convolution | No
         )
     if not is_conv(op):
         return None
-    read, weight = graph.shape(source), graph.shape(int(node.inputs[1]))
+    read, weight = graph.shape(int(source.inputs[0])), graph.shape(int(node.inputs[1]))
     written = graph.shape(int(node.outputs[0]))
     if len(read) != 4 or len(weight) != 4 or len(written) != 4:
         return None
