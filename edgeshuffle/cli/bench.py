@@ -27,6 +27,9 @@ from edgeshuffle.device.inventory import find_address, inventory_file
 )
 @click.option("--profile", is_flag=True, help="Also time each operator, where the runtime can.")
 @click.option(
+    "--cycles", is_flag=True, help="Also estimate them on emulated boards (needs llvm-mca)."
+)
+@click.option(
     "--against",
     type=click.Path(path_type=Path),
     help="Also compare with an earlier run's records (.jsonl).",
@@ -44,6 +47,7 @@ def command(
     minutes: float | None,
     cores: str,
     profile: bool,
+    cycles: bool,
     wait: int,
     fresh: bool,
     against: Path | None,
@@ -70,6 +74,7 @@ def command(
         mode=mode,
         minutes=minutes or 0.0,
         profile=profile,
+        cycles=cycles,
         wait=wait,
         fresh=fresh,
         against=against,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from edgeshuffle.device.cycles import Cycles
     from edgeshuffle.device.replies import Described
     from edgeshuffle.payload.wheels import Choice
     from edgeshuffle.progress import Progress
@@ -81,6 +82,13 @@ class Process(Protocol):
 
     def count(self, n: int, timeout: float) -> tuple[dict[str, int], ...]:
         """Have an agent run `n` inferences and return each one's instructions by class.
+
+        Only devices that are `counted` can.
+        """
+        ...
+
+    def cycles(self) -> Cycles:
+        """Estimate those of the shortest inference that was counted last.
 
         Only devices that are `counted` can.
         """

@@ -15,6 +15,8 @@ from edgeshuffle.untrusted import UntrustedError, decode, last_line, quoted
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from edgeshuffle.device.cycles import Cycles
+
 # The outputs of any detector for an image are shorter.
 MAX_LINE: Final = 64 * 2**20
 _CHUNK: Final = 1 << 16
@@ -79,6 +81,10 @@ class JsonProcess:
     def count(self, n: int, timeout: float) -> tuple[dict[str, int], ...]:  # noqa: ARG002
         """Only emulated devices count; raises DeviceError."""
         raise DeviceError("Instructions can be counted on emulated devices only.")
+
+    def cycles(self) -> Cycles:
+        """Only emulated devices have counts to estimate them from; raises DeviceError."""
+        raise DeviceError("Cycles can be estimated on emulated devices only.")
 
     def reply(self, timeout: float) -> dict[str, Any]:
         """Wait at most `timeout` seconds for the next line; raises DeviceError."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeshuffle.device import Device, Process
+    from edgeshuffle.device.cycles import Cycles
 
 T = TypeVar("T")
 
@@ -77,6 +78,10 @@ class AgentSession:
     def count(self, n: int) -> tuple[dict[str, int], ...]:
         """Instructions of `n` inferences by class, on a device that counts."""
         return self.process.count(n, self._timeout(n))
+
+    def cycles(self) -> Cycles:
+        """Estimated, of the shortest inference of the last `count`."""
+        return self.process.cycles()
 
     def run(self, images: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
         """All outputs as float32 for float32 (N, C, H, W) images; they must be of these shapes."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edgeshuffle.runner.bench.stats import Estimate
     from edgeshuffle.runner.bench.verdict import Verdict
 
-# 2: an interval's low and high may be null.
+# 2: an interval's low and high may be null. Later additions: `cycles` of instructions, or null.
 SCHEMA_VERSION: Final = 2
 
 
@@ -31,6 +31,7 @@ def instructions(report: InstructionReport) -> str:
                 **case.count.least,
                 instructions_per_image=_per_image(case.count),
                 spread=case.count.spread,
+                cycles=dataclasses.asdict(case.count.cycles) if case.count.cycles else None,
                 speedup=case.speedup,
             )
             for case in report.cases

@@ -49,6 +49,7 @@ def instructions(report: InstructionReport) -> str:
             "-" if case.speedup is None else f"{case.speedup:.3f}",
         )
     lines.append(_text(table))
+    lines += _cycles(report)
     lines += _batches(case.count for case in report.cases)
     lines += [line for change in report.changes for line in count_change(change)]
     lines += [f"{note}." for note in report.notes]
@@ -60,6 +61,30 @@ def instructions(report: InstructionReport) -> str:
         f"Raw counts: {report.records}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _cycles(report: InstructionReport) -> list[str]:
+    """A table of estimates, if there are any, and what they leave out."""
+    table = _table("M cycles, estimated", "instructions a cycle", "modelled")
+    models = set()
+    for case in report.cases:
+        cycles = case.count.cycles
+        if cycles is not None:
+            models.add(f"LLVM {cycles.llvm}'s model of {cycles.core}")
+            table.add_row(
+                case.name,
+                f"{cycles.estimate / 1e6:.2f}",
+                f"{case.count.least['instructions'] / cycles.estimate:.2f}",
+                f"{100 * cycles.modelled:.1f} %",
+            )
+    if not models:
+        return []
+    return [
+        _text(table),
+        f"Cycles are an estimate by {' and '.join(sorted(models))}: each block of code alone, "
+        "repeated,",
+        "without caches, mispredicted branches and what overlaps between blocks.",
+    ]
 
 
 def times(report: TimeReport) -> str:

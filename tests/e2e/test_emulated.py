@@ -78,6 +78,28 @@ def test_a_second_run_counts_the_same(demo, counts, capsys):
         assert abs(first - second) <= 0.001 * first
 
 
+def test_cycles_are_estimated_where_they_are_asked_for(small, capsys):
+    if shutil.which("llvm-mca-19") is None:
+        pytest.skip("llvm-19 is not installed")
+    device = ("--device", "emulated://pi4", "--runtime", "litert", "--allow-invalid")
+    assert run("bench", small, *device, "--cycles", "--json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    for one in shown["results"]:
+        assert one["cycles"]["core"] == "cortex-a72"
+        assert one["cycles"]["modelled"] > 0.99
+        # Three instructions can be issued a cycle, and some have to wait.
+        assert 1 < one["instructions"] / one["cycles"]["estimate"] < 3
+    kept = read_measured(Path(shown["records"])).counts
+    assert [one.cycles.estimate for one in kept] == [
+        one["cycles"]["estimate"] for one in shown["results"]
+    ]
+
+
+def test_a_device_with_times_has_no_estimate(small, capsys):
+    assert run("bench", small, "--cycles") == UnknownNameError.exit_code
+    assert "emulated boards only" in capsys.readouterr().err
+
+
 def test_arm_computes_what_this_machine_does(demo, capsys):
     arguments = ("evaluate", demo, "--device", "emulated://pi5", "--limit", 60, "--json")
     assert run(*arguments) == 0

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 from edgeshuffle.agent import agent_files
 from edgeshuffle.device import replies
 from edgeshuffle.device.emulated.boards import BOARDS, Board, write_board
-from edgeshuffle.device.emulated.plugin import compiled, read_counts
+from edgeshuffle.device.emulated.cycles import estimate_cycles
+from edgeshuffle.device.emulated.plugin import compiled, read_blocks, read_counts
 from edgeshuffle.device.in_use import InUse
 from edgeshuffle.device.process import JsonProcess
 from edgeshuffle.errors import DeviceError, UnknownNameError
@@ -26,19 +27,33 @@ from edgeshuffle.untrusted import quoted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edgeshuffle.device.cycles import Cycles
     from edgeshuffle.progress import Progress
 
 QEMU: Final = "qemu-aarch64"
 
 
+def emulation_cache() -> Path:
+    """Where the boards' files, the plugin and what blocks take are kept."""
+    return cache_folder() / "emulated"
+
+
 class EmulatedProcess(JsonProcess):
-    """A process whose instructions are counted into a file."""
+    """A process whose instructions are counted into a file, and blocks of code into another one."""
 
     def __init__(
-        self, argv: Sequence[str], where: str, environment: dict[str, str], counts: Path
+        self,
+        argv: Sequence[str],
+        where: str,
+        environment: dict[str, str],
+        counts: Path,
+        blocks: Path,
+        core: str,
     ) -> None:
         super().__init__(argv, where, environment)
         self._counts = counts
+        self._blocks = blocks
+        self._core = core
 
     def count(self, n: int, timeout: float) -> tuple[dict[str, int], ...]:
         """Instructions of `n` inferences each, by class; raises DeviceError."""
@@ -48,6 +63,10 @@ class EmulatedProcess(JsonProcess):
             raise DeviceError(f"Counting failed {self.where} ({failed.error}). Run it again.")
         replies.read(reply, replies.Marked, self.where)
         return read_counts(self._counts, n)
+
+    def cycles(self) -> Cycles:
+        """Estimated, of the shortest inference that was counted last; raises DeviceError."""
+        return estimate_cycles(read_blocks(self._blocks), self._core, emulation_cache())
 
 
 class EmulatedDevice(InUse):
@@ -104,9 +123,10 @@ class EmulatedDevice(InUse):
 
     def spawn(self, argv: Sequence[str]) -> EmulatedProcess:
         """Start a program of the board; raises DeviceError."""
-        counts = self._folder / f"counts-{len(self._processes)}.jsonl"
+        number = len(self._processes)
+        counts, blocks = (self._folder / f"{name}-{number}.jsonl" for name in ("counts", "blocks"))
         emulator = [QEMU, "-cpu", self._board.qemu_cpu, "-L", str(self._folder)]
-        emulator += ["-plugin", f"{self._plugin},out={counts}"]
+        emulator += ["-plugin", f"{self._plugin},out={counts},blocks={blocks}"]
         environment = {
             "PYTHONHOME": str(self._folder / "usr"),
             "PYTHONPATH": str(self._folder / SITE),
@@ -114,7 +134,14 @@ class EmulatedDevice(InUse):
             # Sets and dictionaries in the same order give the same instructions.
             "PYTHONHASHSEED": "0",
         }
-        process = EmulatedProcess([*emulator, *argv], f"on {self._name}", environment, counts)
+        process = EmulatedProcess(
+            [*emulator, *argv],
+            f"on {self._name}",
+            environment,
+            counts,
+            blocks,
+            self._board.llvm_cpu,
+        )
         self._processes.append(process)
         return process
 
@@ -134,6 +161,6 @@ def connect(address: str, progress: Progress) -> EmulatedDevice:
     """The board of that name; its root is built at first use. Raises DeviceError."""
     if shutil.which(QEMU) is None:
         raise DeviceError(f"{QEMU} is not installed: install the package qemu-user.")
-    cache = cache_folder() / "emulated"
+    cache = emulation_cache()
     root = root_filesystem(cache, progress)
     return EmulatedDevice(f"emulated://{address}", BOARDS[address], root, compiled(cache))

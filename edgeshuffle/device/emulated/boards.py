@@ -21,11 +21,12 @@ _IMPLEMENTER_ARM: Final = 0x41
 class Board:
     """A Raspberry Pi; `part`, `variant` and `revision` as in its MIDR_EL1 register, clocks in kHz.
 
-    `qemu_cpu` is the core's name in qemu.
+    `qemu_cpu` is the core's name in qemu, `llvm_cpu` that of LLVM's nearest scheduling model.
     """
 
     model: str
     qemu_cpu: str
+    llvm_cpu: str
     part: int
     variant: int
     revision: int
@@ -38,6 +39,7 @@ BOARDS: Final = {
     "pi3": Board(
         model="Raspberry Pi 3 Model B Plus Rev 1.3",
         qemu_cpu="cortex-a53",
+        llvm_cpu="cortex-a53",
         part=0xD03,
         variant=0,
         revision=4,
@@ -48,6 +50,7 @@ BOARDS: Final = {
     "pi4": Board(
         model="Raspberry Pi 4 Model B Rev 1.4",
         qemu_cpu="cortex-a72",
+        llvm_cpu="cortex-a72",
         part=0xD08,
         variant=0,
         revision=3,
@@ -58,6 +61,8 @@ BOARDS: Final = {
     "pi5": Board(
         model="Raspberry Pi 5 Model B Rev 1.0",
         qemu_cpu="cortex-a76",
+        # The same core for servers; LLVM takes a Cortex-A76 for a Cortex-A57.
+        llvm_cpu="neoverse-n1",
         part=0xD0B,
         variant=4,
         revision=1,

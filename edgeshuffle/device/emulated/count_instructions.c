@@ -4,6 +4,10 @@
  * begins region k and ends the one before. At the end of each region a JSON line is written to the
  * file given as `out=FILE`: {"region": k, "instructions": n, "dot": n, ...}.
  *
+ * The file given as `blocks=FILE` holds what ran in the shortest of the regions since region 1: first
+ * that region's line, then one for each block: {"runs": n, "code": "..."}, its code's bytes
+ * in hexadecimal digits.
+ *
  * Every translated block gets one inline addition; the classes of its instructions are found once,
  * at translation. Counts are exact for one thread: the additions are not atomic.
  *
@@ -21,6 +25,7 @@
 #define EXPORT __attribute__((visibility("default")))
 #define MARK 0x5E00
 #define BUCKETS 65536
+#define MAX_WORDS 512 /* qemu's TCG_MAX_INSNS */
 
 typedef uint64_t plugin_id;
 typedef struct {
@@ -123,26 +128,31 @@ typedef struct block {
     uint64_t address, runs, reported;
     uint32_t hash;
     uint16_t size, classes[CLASSES];
+    uint64_t last; /* runs in the region that ended last */
+    uint32_t words[];
 } block;
 
 static block *table[BUCKETS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static FILE *out;
-static uint64_t region;
+static const char *blocks_path;
+static uint64_t region, least;
 
-static block *find(uint64_t address, size_t size, uint32_t hash, const uint16_t *classes)
+static block *find(uint64_t address, size_t size, uint32_t hash, const uint16_t *classes,
+                   const uint32_t *words)
 {
     block **bucket = &table[(address >> 2 ^ size) % BUCKETS];
     for (block *b = *bucket; b; b = b->next)
         if (b->address == address && b->size == size && b->hash == hash)
             return b;
-    block *made = calloc(1, sizeof *made);
+    block *made = calloc(1, sizeof *made + size * sizeof *words);
     if (!made)
         abort();
     made->address = address;
     made->size = (uint16_t)size;
     made->hash = hash;
     memcpy(made->classes, classes, sizeof made->classes);
+    memcpy(made->words, words, size * sizeof *words);
     made->next = *bucket;
     return *bucket = made;
 }
@@ -153,16 +163,38 @@ static void on_translation(plugin_id id, struct qemu_plugin_tb *tb)
     uint16_t classes[CLASSES] = {0};
     uint32_t hash = 2166136261u; /* FNV-1a */
     size_t size = qemu_plugin_tb_n_insns(tb);
+    uint32_t words[MAX_WORDS];
+    if (size > MAX_WORDS)
+        abort();
     for (size_t i = 0; i < size; i++) {
-        uint32_t word;
-        memcpy(&word, qemu_plugin_insn_data(qemu_plugin_tb_get_insn(tb, i)), sizeof word);
-        hash = (hash ^ word) * 16777619u;
-        classes[classify(word)]++;
+        memcpy(&words[i], qemu_plugin_insn_data(qemu_plugin_tb_get_insn(tb, i)), sizeof *words);
+        hash = (hash ^ words[i]) * 16777619u;
+        classes[classify(words[i])]++;
     }
     pthread_mutex_lock(&lock);
-    block *b = find(qemu_plugin_tb_vaddr(tb), size, hash, classes);
+    block *b = find(qemu_plugin_tb_vaddr(tb), size, hash, classes, words);
     pthread_mutex_unlock(&lock);
     qemu_plugin_register_vcpu_tb_exec_inline(tb, 0 /* add a constant */, &b->runs, 1);
+}
+
+static void write_blocks(uint64_t total)
+{
+    FILE *file = fopen(blocks_path, "w");
+    if (!file)
+        return; /* whoever reads it tells */
+    fprintf(file, "{\"region\": %llu, \"instructions\": %llu}\n", (unsigned long long)region,
+            (unsigned long long)total);
+    for (size_t i = 0; i < BUCKETS; i++)
+        for (block *b = table[i]; b; b = b->next) {
+            if (!b->last)
+                continue;
+            fprintf(file, "{\"runs\": %llu, \"code\": \"", (unsigned long long)b->last);
+            const unsigned char *code = (const unsigned char *)b->words;
+            for (size_t k = 0; k < b->size * sizeof *b->words; k++)
+                fprintf(file, "%02x", code[k]);
+            fputs("\"}\n", file);
+        }
+    fclose(file);
 }
 
 static void report(void)
@@ -172,6 +204,7 @@ static void report(void)
         for (block *b = table[i]; b; b = b->next) {
             uint64_t runs = b->runs - b->reported;
             b->reported = b->runs;
+            b->last = runs;
             total += runs * b->size;
             for (int k = 0; k < CLASSES; k++)
                 classes[k] += runs * b->classes[k];
@@ -182,6 +215,10 @@ static void report(void)
         fprintf(out, ", \"%s\": %llu", class_names[k], (unsigned long long)classes[k]);
     fputs("}\n", out);
     fflush(out);
+    if (blocks_path && region && (region == 1 || total < least)) {
+        least = total;
+        write_blocks(total);
+    }
 }
 
 static void on_syscall(plugin_id id, unsigned cpu, int64_t number, uint64_t argument, uint64_t a2,
@@ -205,6 +242,8 @@ EXPORT int qemu_plugin_install(plugin_id id, const plugin_info *info, int argc, 
     for (int i = 0; i < argc; i++)
         if (!strncmp(argv[i], "out=", 4))
             out = fopen(argv[i] + 4, "w");
+        else if (!strncmp(argv[i], "blocks=", 7))
+            blocks_path = strdup(argv[i] + 7);
     if (!out) {
         fprintf(stderr, "count_instructions: no file to write to (out=FILE)\n");
         return -1;

@@ -5,9 +5,14 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
+from msgspec import Meta
+
+from edgeshuffle.device.emulated.llvm_mca import WORD
 from edgeshuffle.errors import DeviceError
 from edgeshuffle.host.atomic import atomic_file
 from edgeshuffle.payload.rootfs import alone
@@ -15,6 +20,13 @@ from edgeshuffle.untrusted import UntrustedError, decode, last_line, read_bounde
 
 SOURCE: Final = Path(__file__).with_name("count_instructions.c")
 MAX_COUNTS: Final = 2**20
+MAX_BLOCKS: Final = 128 * 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Block:
+    runs: Annotated[int, Meta(ge=1, le=2**53)]
+    code: Annotated[str, Meta(pattern="^([0-9a-f]{8}){1,512}$")]
 
 
 def compiled(cache: Path) -> Path:
@@ -53,8 +65,28 @@ def read_counts(path: Path, regions: int) -> tuple[dict[str, int], ...]:
     found = entries[-regions:]
     whole = all("instructions" in entry for entry in found)
     if not whole or [entry.get("region") for entry in found] != list(range(1, regions + 1)):
-        raise DeviceError(
-            f"The emulator reported other regions than were run ({path}). Use qemu-user of a "
-            "version from 7.2 to 8.2."
-        )
+        raise _other(path)
     return tuple({key: n for key, n in entry.items() if key != "region"} for entry in found)
+
+
+def read_blocks(path: Path) -> dict[bytes, int]:
+    """Code of the shortest inference's blocks, and how often each ran; raises DeviceError."""
+    found: Counter[bytes] = Counter()
+    try:
+        head, *lines = read_bounded(path, MAX_BLOCKS).splitlines()
+        for line in lines:
+            block = decode(line, _Block)
+            found[bytes.fromhex(block.code)] += block.runs
+        instructions = decode(head, dict[str, int]).get("instructions")
+    except (UntrustedError, OSError, ValueError) as err:
+        raise _other(path) from err
+    if not found or instructions != sum(runs * len(code) // WORD for code, runs in found.items()):
+        raise _other(path)
+    return dict(found)
+
+
+def _other(path: Path) -> DeviceError:
+    return DeviceError(
+        f"The emulator reported other regions than were run ({path}). Use qemu-user of a version "
+        "from 7.2 to 8.2."
+    )

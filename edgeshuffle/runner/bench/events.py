@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from edgeshuffle.device import DeviceInfo
+from edgeshuffle.device.cycles import Cycles
 from edgeshuffle.runner.bench.plan import Mode
 from edgeshuffle.runner.bench.record import (
     Core,
@@ -118,11 +119,12 @@ class Finished:
 
 @dataclass(frozen=True, kw_only=True)
 class Counted:
-    """Instructions of some inferences by class."""
+    """Instructions of some inferences by class; `cycles` where they were asked for."""
 
     file: Index
     runtime_version: str
     inferences: tuple[dict[str, Natural], ...]
+    cycles: Cycles | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -128,6 +128,7 @@ class History:
             Count(
                 **self._measurement(file, file.counted.runtime_version),
                 inferences=file.counted.inferences,
+                cycles=file.counted.cycles,
             )
             for file in self.files
             if file.counted

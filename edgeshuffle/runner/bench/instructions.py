@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from edgeshuffle.device.emulated.llvm_mca import find_tools
 from edgeshuffle.device.session import open_agent
 from edgeshuffle.errors import UnknownNameError
 from edgeshuffle.runner.bench.events import Counted
@@ -22,6 +23,17 @@ if TYPE_CHECKING:
 INFERENCES: Final = 5
 # The first inference of a process has things to set up, and was run when it loaded the model.
 WARMUP: Final = 1
+
+
+def check_cycles(options: Conditions, info: DeviceInfo) -> None:
+    """Raise UnknownNameError or DeviceError where cycles are asked for and cannot be estimated."""
+    if options.cycles and not info.counted:
+        raise UnknownNameError(
+            "Cycles are estimated on emulated boards only, such as emulated://pi5: leave out "
+            "`cycles`."
+        )
+    if options.cycles:
+        find_tools()
 
 
 def count(
@@ -42,9 +54,11 @@ def count(
         session = open_agent(device, case.file, case.path, seed=options.seed)
         session.samples(WARMUP)
         inferences = session.count(INFERENCES) if info.counted else ()
+        cycles = session.cycles() if options.cycles else None
         session.close()
         yield Counted(
             file=index,
             runtime_version=session.ready.runtime_version,
             inferences=inferences,
+            cycles=cycles,
         )

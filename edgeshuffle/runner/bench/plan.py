@@ -23,7 +23,8 @@ MAX_SAMPLES: Final = 8_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """Where and how model files are measured; with `profile`, each operator's time, too.
+    """Where and how model files are measured; with `profile`, each operator's time, too, and with
+    `cycles`, an estimate of them on an emulated board.
 
     `cores` is read by `choose_cores`. `minutes` is how long all cases together run in the mode
     `sustained`. Unless `fresh`, a run that was cut off is continued. A device that somebody else
@@ -36,6 +37,7 @@ class Conditions:
     mode: Mode = "quick"
     minutes: float = 10.0
     profile: bool = False
+    cycles: bool = False
     fresh: bool = False
     wait: float = 0.0
     seed: int = 0

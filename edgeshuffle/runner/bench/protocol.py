@@ -9,7 +9,7 @@ from edgeshuffle.device import DeviceInfo
 from edgeshuffle.runner.bench.against import refuse_incomparable
 from edgeshuffle.runner.bench.cores import choose_cores
 from edgeshuffle.runner.bench.events import MeasuredFile, Run
-from edgeshuffle.runner.bench.instructions import count
+from edgeshuffle.runner.bench.instructions import check_cycles, count
 from edgeshuffle.runner.bench.recording import Recording, begin
 from edgeshuffle.runner.bench.run import load, measure
 
@@ -37,6 +37,7 @@ def record(
     """
     described = device.describe()
     info = DeviceInfo.of(described)
+    check_cycles(conditions, info)
     cores = (
         ()
         if info.emulated

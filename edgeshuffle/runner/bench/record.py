@@ -8,6 +8,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from edgeshuffle.device import DeviceInfo
+from edgeshuffle.device.cycles import Cycles
 from edgeshuffle.runner.bench.plan import Mode
 from edgeshuffle.runner.files import Batch, NamedFile
 
@@ -116,10 +117,12 @@ class Count(Measurement):
 
     Classes: `dot` (sdot, udot, matrix products), `widening_mac`, `fmla`, `simd_load`, `simd_store`,
     `simd_other`, `load`, `store`, `branch`, `other`; `instructions` is their sum. An emulated
-    device that does not count gives none: all that is known is that the file runs there.
+    device that does not count gives none: all that is known is that the file runs there. `cycles`
+    are those of `least`, where they were asked for.
     """
 
     inferences: tuple[dict[str, Natural], ...]
+    cycles: Cycles | None = None
 
     @property
     def least(self) -> dict[str, int]:

@@ -62,3 +62,47 @@ def test_what_a_compiler_says_is_told_and_nothing_is_left(tmp_path, monkeypatch)
     with pytest.raises(DeviceError, match=r"no header.*libc6-dev"):
         plugin.compiled(cache)
     assert not list(cache.glob("*.so"))
+
+
+def blocks(path, instructions, *lines):
+    content = [{"region": 2, "instructions": instructions}, *lines]
+    return written(path, *content)
+
+
+def test_the_same_code_is_one_block(tmp_path):
+    add, two = "0200018b", "0300018b0200018b"
+    path = blocks(
+        tmp_path / "blocks",
+        19,
+        {"runs": 3, "code": add},
+        {"runs": 4, "code": two},
+        {"runs": 8, "code": add},
+    )
+    assert plugin.read_blocks(path) == {bytes.fromhex(add): 11, bytes.fromhex(two): 4}
+
+
+@pytest.mark.parametrize(
+    ("instructions", "lines"),
+    [
+        (0, []),
+        (4, [{"runs": 3, "code": "0200018b"}]),
+        (0, [{"runs": 0, "code": "0200018b"}]),
+        (3, [{"runs": 3, "code": "0200018"}]),
+        (3, [{"runs": 3, "code": "0200018g"}]),
+        (3, [{"runs": 3}]),
+        (3, [[]]),
+    ],
+)
+def test_blocks_that_are_not_what_was_counted_are_refused(tmp_path, instructions, lines):
+    path = blocks(tmp_path / "blocks", instructions, *lines)
+    with pytest.raises(DeviceError, match=r"version from 7\.2 to 8\.2"):
+        plugin.read_blocks(path)
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "\n"])
+def test_blocks_that_were_not_written_are_refused(tmp_path, content):
+    path = tmp_path / "blocks"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(DeviceError, match="other regions"):
+        plugin.read_blocks(path)

@@ -8,13 +8,14 @@ import pytest
 from places import GOLDEN
 from small_models import run
 
+from edgeshuffle.device.cycles import Cycles
 from edgeshuffle.device.emulated.boards import BOARDS, write_board
 from edgeshuffle.device.emulated.plugin import read_counts
 from edgeshuffle.errors import ArtifactError, DeviceError, UnknownNameError
 from edgeshuffle.report import REPORTS
 from edgeshuffle.runner.bench import BenchOptions
 from edgeshuffle.runner.bench.events import Counted, MeasuredFile, Run, to_line
-from edgeshuffle.runner.bench.instructions import count
+from edgeshuffle.runner.bench.instructions import check_cycles, count
 from edgeshuffle.runner.bench.reading import Measured, read_measured
 from edgeshuffle.runner.bench.record import Count
 from edgeshuffle.runner.bench.results import report_of
@@ -95,7 +96,12 @@ def kept(counts, path):
         started="",
     )
     happenings = [
-        Counted(file=index, runtime_version=one.runtime_version, inferences=one.inferences)
+        Counted(
+            file=index,
+            runtime_version=one.runtime_version,
+            inferences=one.inferences,
+            cycles=one.cycles,
+        )
         for index, one in enumerate(counts)
     ]
     path.write_bytes(b"".join(map(to_line, (begin, *happenings))))
@@ -163,6 +169,57 @@ def test_the_table_for_people(report):
     shown = report.render(REPORTS["terminal"])
     assert shown == (GOLDEN / "instruction_report.txt").read_text("utf-8")
     assert " ms" not in shown
+
+
+@pytest.fixture
+def estimated(report):
+    """The same with cycles, of all but the last."""
+    first, second, third = counts_of(report)
+    cycles = Cycles(estimate=30_000_000, core="neoverse-n1", llvm="19.1.7", modelled=0.999)
+    counts = (*(dataclasses.replace(one, cycles=cycles) for one in (first, second)), third)
+    return report_of(Measured(counts=counts), Path("build/bench/made_up.jsonl"), None)
+
+
+def test_cycles_are_shown_as_an_estimate(report, estimated):
+    shown = estimated.render(REPORTS["terminal"]).splitlines()
+    (begin,) = (index for index, line in enumerate(shown) if "M cycles, estimated" in line)
+    assert [line.split() for line in shown[begin + 2 : begin + 4]] == [
+        ["ort", "fp32", "30.00", "2.50", "99.9", "%"],
+        ["ort", "int8", "30.00", "0.83", "99.9", "%"],
+    ]
+    assert "an estimate by LLVM 19.1.7's model of neoverse-n1" in shown[begin + 4]
+    assert max(map(len, shown[begin : begin + 4])) <= 80
+    assert "cycles" not in report.render(REPORTS["terminal"])
+    found = json.loads(estimated.render(REPORTS["json"]))["results"]
+    assert [one["cycles"] and one["cycles"]["estimate"] for one in found] == [30e6, 30e6, None]
+
+
+def test_records_keep_cycles(estimated, tmp_path):
+    path = kept(counts_of(estimated), tmp_path / "counts.jsonl")
+    assert read_measured(path).counts == counts_of(estimated)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"estimate": 0}, {"estimate": 1.5}, {"modelled": 0}, {"modelled": 2}, {"core": None}],
+)
+def test_bad_cycles_are_refused(estimated, tmp_path, changes):
+    path = kept(counts_of(estimated), tmp_path / "counts.jsonl")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[1]["counted"]["cycles"] |= changes
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(ArtifactError, match="line 2"):
+        read_measured(path)
+
+
+def test_cycles_are_asked_for_in_vain_where_nothing_is_counted(monkeypatch):
+    options = BenchOptions(artifact=None, cycles=True)
+    with pytest.raises(UnknownNameError, match="leave out `cycles`"):
+        check_cycles(options, dataclasses.replace(INFO, counted=False))
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(DeviceError, match="install the package llvm-19"):
+        check_cycles(options, INFO)
+    check_cycles(BenchOptions(artifact=None), INFO)
 
 
 def test_json_has_no_times(report):
