@@ -14,12 +14,13 @@ from edgeshuffle.untrusted import first_line, quoted
 from edgeshuffle.untrusted.bounds import MAX_INPUT_SIDE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
 _MOST_BYTES: Final = 1 << 30
 _MOST_VALUES: Final = 1 << 28
-_CHANNELS: Final = (1, 3, 4)
+CHANNELS: Final = (1, 3, 4)
 
 
 def read_onnx(
@@ -88,6 +89,23 @@ def _told(tensor: onnx.TypeProto.Tensor) -> str:
     return f"{kind} ({', '.join(sides)})"
 
 
+def fix_sides(
+    sides: Sequence[onnx.TensorShapeProto.Dimension],
+    path: Path,
+    resolution: tuple[int, int] | None,
+) -> None:
+    """Set the height and width of an input where the file leaves them open; raises ModelError."""
+    for side, wanted in zip(sides, resolution or (0, 0), strict=True):
+        if side.dim_value == 0 and not wanted:
+            raise ModelError(f"{path} leaves its input size open. Give it with `resolution`.")
+        if side.dim_value not in (0, wanted or side.dim_value):
+            raise ModelError(
+                f"{path} is fixed to {side.dim_value} pixels, not {wanted}. Leave "
+                "`resolution` out or export the model anew."
+            )
+        side.dim_value = side.dim_value or wanted
+
+
 def _fix_input(
     proto: onnx.ModelProto, path: Path, resolution: tuple[int, int] | None, *, any_batch: bool
 ) -> None:
@@ -105,7 +123,7 @@ def _fix_input(
             "(N, C, H, W) batch of images. Export the model for such an input."
         )
     batch, channels, *sides = tensor.shape.dim
-    if channels.dim_value not in _CHANNELS:
+    if channels.dim_value not in CHANNELS:
         raise ModelError(
             f"{path}: the input '{inputs[0].name}' has {channels.dim_value or 'unknown'} channels "
             "where 1 (gray), 3 (RGB or BGR) or 4 (RGBA) are expected; models must read "
@@ -114,15 +132,8 @@ def _fix_input(
     if batch.dim_value > 1 and not any_batch:
         raise ModelError(f"{path} has a fixed batch of {batch.dim_value}. Export it with batch 1.")
     batch.dim_value = 1
-    for side, wanted in zip(sides, resolution or (0, 0), strict=True):
-        if side.dim_value == 0 and not wanted:
-            raise ModelError(f"{path} leaves its input size open. Give it with `resolution`.")
-        if side.dim_value not in (0, wanted or side.dim_value):
-            raise ModelError(
-                f"{path} is fixed to {side.dim_value} pixels, not {wanted}. Leave "
-                "`resolution` out or export the model anew."
-            )
-        side.dim_value = side.dim_value or wanted
+    fix_sides(sides, path, resolution)
+    for side in sides:
         if side.dim_value > MAX_INPUT_SIDE:
             raise ModelError(
                 f"{path} reads images of {side.dim_value} pixels a side, more than "

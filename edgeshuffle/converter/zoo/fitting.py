@@ -16,7 +16,7 @@ from edgeshuffle.errors import WeightsError
 from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from edgeshuffle.converter.zoo.families import Family
     from edgeshuffle.converter.zoo.weights import Checkpoint
@@ -44,6 +44,7 @@ def fit(checkpoint: Checkpoint, given: dict[str, Any], *, features: bool) -> Fit
     layout = checkpoint.layout
     family = FAMILIES[layout.family]
     form = Form(**{**layout.form, **given})
+    _refuse(checkpoint, [_no_units(checkpoint.gaps)])
     sizes = Sizes(checkpoint.state)
     shape = family.read(sizes)
     state = dict(checkpoint.state)
@@ -79,6 +80,7 @@ def fit(checkpoint: Checkpoint, given: dict[str, Any], *, features: bool) -> Fit
     name = card.name if card else "_".join([layout.family, *map(str, shape.channels)])
     kinds = {str(value.dtype).removeprefix("torch.") for value in state.values()} - {"float32"}
     notes += [f"weights: {', '.join(sorted(kinds))}, converted to float32"] if kinds else []
+    notes += _odd_depth(family, shape)
     return Fitted(module.eval(), family, card, name, tuple(notes))
 
 
@@ -113,6 +115,19 @@ def _card(family: Family, shape: Shape) -> Card | None:
     return None
 
 
+def _odd_depth(family: Family, shape: Shape) -> Iterator[str]:
+    """A line on the depth of the stages where no card of the family has it."""
+    of_family = [card for card in cards() if FAMILIES[card.family] is family]
+    known = dict.fromkeys(tuple(map(len, family.of_card(card).stages)) for card in of_family)
+    depth = tuple(map(len, shape.stages))
+    if depth not in known:
+        found, usual = (" + ".join(map(str, units)) for units in (depth, next(iter(known))))
+        yield (
+            f"depth: stages of {found} units, which is what the file holds, where the family has "
+            f"{usual}. If the network has more, the file lacks the last ones of a stage"
+        )
+
+
 def _refuse(checkpoint: Checkpoint, obstacles: Iterable[str]) -> None:
     told = [obstacle for obstacle in obstacles if obstacle]
     if told:
@@ -138,6 +153,11 @@ def _lack(checkpoint: Checkpoint, missing: Iterable[str]) -> str:
 def _no_weights(checkpoint: Checkpoint, missing: Iterable[str]) -> str:
     names = list(map(checkpoint.theirs, missing))
     return f"it has no weights of a convolution in {_listed(names)}" if names else ""
+
+
+def _no_units(gaps: Iterable[str]) -> str:
+    names = list(gaps)
+    return f"its numbers skip {_listed(names)}" if names else ""
 
 
 def _unknown(keys: list[str]) -> str:

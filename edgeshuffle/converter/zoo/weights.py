@@ -37,7 +37,8 @@ class Checkpoint:
 
     `key` is where they lay in the file ('' at the top), `others` are the keys of other sets there.
     `rest` are tensors of the set that its layout does not know: a head, or what is unknown.
-    `outside` are tensors beside it. `theirs` gives the file's name for one of our keys.
+    `gaps` are modules that it must have and has nothing of. `outside` are tensors beside it.
+    `theirs` gives the file's name for one of our keys.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class Checkpoint:
     rest: Mapping[str, torch.Tensor]
     outside: Mapping[str, torch.Tensor]
     theirs: Callable[[str], str]
+    gaps: tuple[str, ...]
     notes: Mapping[str, str]
     classes: Mapping[str, Any]
     sha256: str
@@ -81,6 +83,7 @@ def read_checkpoint(path: Path, key: str | None = None, layout: str | None = Non
         rest=translated.rest,
         outside=found.outside,
         theirs=translated.theirs,
+        gaps=translated.gaps,
         notes={**found.said, **notes},
         classes=found.classes,
         sha256=sha256(path),

@@ -69,11 +69,11 @@ class Inspection:
     dissolved: Dissolved | None = None
 
 
-def inspect_file(path: Path) -> Inspection:
-    """Read a .onnx or .tflite file.
+def inspect_file(path: Path, resolution: tuple[int, int] | None = None) -> Inspection:
+    """Read a .onnx or .tflite file; `resolution`, (height, width), is of one that leaves it open.
 
-    Raises ArtifactError where there is no such file, ModelError where it is corrupt or of another
-    kind, and MissingExtraError where the package that reads it is not installed.
+    Raises ArtifactError where there is no such file, ModelError where it is corrupt, of another
+    kind or of another size, and MissingExtraError where the package that reads it is not installed.
     """
     if not path.is_file():
         raise ArtifactError(f"There is no {path}. Give an artifact, a .onnx or a .tflite file.")
@@ -82,8 +82,8 @@ def inspect_file(path: Path) -> Inspection:
         raise ModelError(f"{path} is no model file. Give a .onnx or .tflite file.")
     with needs_extra(f"Reading {path.name}", "export"):
         module = import_module(f"edgeshuffle.runner.inspect.{name}")
-    read = cast("Callable[[Path], Inspection]", module.read)
-    return read(path)
+    read = cast("Callable[[Path, tuple[int, int] | None], Inspection]", module.read)
+    return read(path, resolution)
 
 
 def bytes_moved(read: int, written: int) -> int:

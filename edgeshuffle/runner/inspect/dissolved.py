@@ -31,7 +31,11 @@ class Dissolved:
     reason: str | None = None
 
 
-def dissolve(path: Path, count: Callable[[onnx.ModelProto], Counts]) -> Dissolved:
+def dissolve(
+    path: Path,
+    resolution: tuple[int, int] | None,
+    count: Callable[[onnx.ModelProto], Counts],
+) -> Dissolved:
     """Read a float file as an export would, and count before and after the passes."""
     import onnx_ir as ir
 
@@ -40,7 +44,7 @@ def dissolve(path: Path, count: Callable[[onnx.ModelProto], Counts]) -> Dissolve
     from edgeshuffle.converter.passes import run_passes
 
     try:
-        model = to_ir(read_onnx(path, None))
+        model = to_ir(read_onnx(path, resolution))
         _, before, bytes_before = count(ir.to_proto(model))
         logs = run_passes(model)
         left, after, bytes_after = count(ir.to_proto(model))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import onnx
 from onnx import TensorProto, helper, inliner, numpy_helper
 
+from edgeshuffle.converter.frontend.onnx_file import CHANNELS, fix_sides
 from edgeshuffle.converter.operators import Channels
 from edgeshuffle.errors import ModelError
 from edgeshuffle.runner.inspect import Grid, Inspection, Requantization, bytes_moved
@@ -32,10 +33,13 @@ if TYPE_CHECKING:
 _KEEPS_VALUES: Final = {"Expand", "Tile", "DepthToSpace", "SpaceToDepth"}
 
 
-def read(path: Path) -> Inspection:
-    """Inspect the file; raises ModelError."""
+def read(path: Path, resolution: tuple[int, int] | None) -> Inspection:
+    """Inspect the file; raises ModelError, also where it leaves open how large its images are."""
     with _readable(path):
-        return _inspected(path, onnx.load(path))
+        model = onnx.load(path)
+    _fix_images(model, path, resolution)
+    with _readable(path):
+        return _inspected(path, model, resolution)
 
 
 def load(path: Path) -> OnnxGraph:
@@ -55,7 +59,19 @@ def _readable(path: Path) -> Iterator[None]:
         ) from err
 
 
-def _inspected(path: Path, model: onnx.ModelProto) -> Inspection:
+def _fix_images(model: onnx.ModelProto, path: Path, resolution: tuple[int, int] | None) -> None:
+    """Set the height and width of images, of which MACs and shuffles' shapes depend."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    for value in model.graph.input:
+        dims = value.type.tensor_type.shape.dim
+        if value.name not in constants and len(dims) == 4:
+            last = not dims[1].dim_value and dims[3].dim_value in CHANNELS
+            fix_sides(dims[1:3] if last else dims[2:], path, resolution)
+
+
+def _inspected(
+    path: Path, model: onnx.ModelProto, resolution: tuple[int, int] | None
+) -> Inspection:
     graph = OnnxGraph(model)
     parameters = graph.parameters()
     shuffled = len(shuffles(graph))
@@ -88,7 +104,7 @@ def _inspected(path: Path, model: onnx.ModelProto) -> Inspection:
         outputs=graph.ends(graph.outputs),
         unknown=tuple(unknown),
         shuffles=shuffled,
-        dissolved=dissolve(path, _counts) if shuffled else None,
+        dissolved=dissolve(path, resolution, _counts) if shuffled else None,
     )
 
 

@@ -55,8 +55,10 @@ _KEEPS_VALUES: Final = {
 }
 
 
-def read(path: Path) -> Inspection:
+def read(path: Path, resolution: tuple[int, int] | None) -> Inspection:
     """Inspect the file; raises ModelError."""
+    if resolution is not None:
+        raise ModelError(f"{path} has a fixed input size: leave `resolution` out.")
     with _readable(path):
         graph = TfliteGraph(path.read_bytes())
         return Inspection(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +18,7 @@ from edgeshuffle.errors import UnknownNameError
 from edgeshuffle.untrusted import decode_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from torch import Tensor
 
@@ -55,11 +56,15 @@ class Layout:
 
 @dataclass(frozen=True)
 class Translated:
-    """Tensors by our keys, what no pattern knows by its own, and `theirs` names one of our keys."""
+    """Tensors by our keys, what no pattern knows by its own, and `theirs` names one of our keys.
+
+    `gaps` are modules that the numbers of those around them tell of, with nothing in them.
+    """
 
     state: dict[str, Tensor]
     rest: dict[str, Tensor]
     theirs: Callable[[str], str]
+    gaps: tuple[str, ...] = ()
 
 
 def layout_names() -> tuple[str, ...]:
@@ -161,7 +166,22 @@ def translate(layout: Layout, state: Mapping[str, Tensor]) -> Translated:
             return f"{_write(pattern.theirs, values)}.{layout.leaves.get(leaf, leaf)}"
         return key
 
-    return Translated(ours, rest, theirs)
+    before = next((p.theirs.partition("{n}")[0] for p in patterns if "{n}" in p.theirs), "")
+    return Translated(ours, rest, theirs, tuple(f"{before}{number}" for number in _gaps(units)))
+
+
+def _gaps(numbers: Iterable[str]) -> Iterator[str]:
+    """The first number of each gap among units that are counted through all stages."""
+    inside: dict[str, set[int]] = {"": set()}
+    for number in numbers:
+        first, _, second = number.partition(".")
+        inside[""].add(int(first))
+        if second:
+            inside.setdefault(f"{first}.", {-1}).add(int(second))
+    for before, found in inside.items():
+        for one, other in pairwise(sorted(found)):
+            if other > one + 1:
+                yield f"{before}{one + 1}"
 
 
 def _units(

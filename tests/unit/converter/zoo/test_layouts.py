@@ -10,6 +10,7 @@ import pytest
 import torch
 from foreign_networks import FastestDet, Flat, MegviiV2Plus, Mmpretrain, Staged, settle
 from foreign_pytorchcv import Pytorchcv
+from networks import network
 from safetensors.torch import save_file
 from torch import nn
 
@@ -277,6 +278,27 @@ def test_what_does_not_fit_is_named_all_at_once_and_by_its_own_name(tmp_path):
     del state["features.4.branch_main.0.weight"], state["features.4.branch_main.5.weight"]
     with pytest.raises(WeightsError, match=r"'features.4.branch_main.0.weight', 'features.4"):
         load(tmp_path / "a.pth", state)
+
+
+def without(state, prefix):
+    found = {key: value for key, value in state.items() if not key.startswith(prefix)}
+    assert len(found) < len(state)
+    return found
+
+
+def test_units_that_a_count_skips_are_named(tmp_path):
+    state = without(Flat().state_dict(), "features.2.")
+    with pytest.raises(WeightsError, match=r"its numbers skip 'features\.2'"):
+        load(tmp_path / "a.pth", state)
+
+
+def test_a_depth_that_no_member_has_is_told(tmp_path):
+    whole = network().state_dict()
+    assert not any("depth" in note for note in load(tmp_path / "a.pth", whole).notes)
+    notes = load(tmp_path / "b.pth", without(whole, "stage3.7.")).notes
+    (told,) = (note for note in notes if note.startswith("depth: "))
+    assert "stages of 4 + 7 + 4 units" in told
+    assert "where the family has 4 + 8 + 4" in told
 
 
 def test_a_layout_can_be_named(tmp_path, plain):

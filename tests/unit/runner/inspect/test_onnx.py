@@ -181,15 +181,19 @@ def test_damaged_onnx(tmp_path):
             inspect_file(path)
 
 
-def test_unknown_shapes(tmp_path):
+def test_an_open_size(tmp_path):
     path = float_onnx(tmp_path / "a.onnx")
+    fixed = inspect_file(path)
     model = onnx.load(path)
-    model.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
+    dims = model.graph.input[0].type.tensor_type.shape.dim
+    height, width = (dim.dim_value for dim in dims[2:])
+    dims[2].dim_param = "height"
     onnx.save(model, path)
-    found = inspect_file(path)
-    assert found.inputs == {"input": None}
-    assert found.macs < inspect_file(float_onnx(tmp_path / "b.onnx")).macs
-    assert any("shape of c" in unknown for unknown in found.unknown)
+    with pytest.raises(ModelError, match="leaves its input size open"):
+        inspect_file(path)
+    with pytest.raises(ModelError, match=f"fixed to {width} pixels, not {width + 1}"):
+        inspect_file(path, (height, width + 1))
+    assert inspect_file(path, (height, width)) == fixed
 
 
 def test_control_flow(tmp_path):
