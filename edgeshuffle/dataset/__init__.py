@@ -45,10 +45,13 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.pictures)
 
+    def __getitem__(self, index: int) -> NDArray[np.float32]:
+        """One of them; several threads may ask."""
+        picture = self.pictures.picture(index, MODES[self.preprocess.channels])
+        return preprocess_picture(picture, self.preprocess)
+
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
-        for index in range(len(self)):
-            picture = self.pictures.picture(index, MODES[self.preprocess.channels])
-            yield preprocess_picture(picture, self.preprocess)
+        return (self[index] for index in range(len(self)))
 
     def some(self, limit: int) -> ImageSet:
         """At most so many of them, spread evenly over the classes, if known, and over the set."""

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgeshuffle.artifact.runtimes import RUNTIMES
 from edgeshuffle.dataset.artifact_images import evaluation_images
 from edgeshuffle.device import DeviceInfo, open_device
 from edgeshuffle.device.session import open_agent
-from edgeshuffle.errors import ArtifactError, ModelError, RuntimeUnavailableError
+from edgeshuffle.errors import ModelError
+from edgeshuffle.host.workers import Workers, core_count
 from edgeshuffle.progress import silent
-from edgeshuffle.runner.batches import chunks, in_batches
+from edgeshuffle.runner.batches import in_batches
 from edgeshuffle.runner.files import files_for, float_reference
+from edgeshuffle.runner.here import Here, file_shapes
 from edgeshuffle.runner.tally import Result, Tallies
-from edgeshuffle.untrusted import first_line
 
 __all__ = ["EvaluateOptions", "Evaluation", "Result", "evaluate"]
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeshuffle.artifact import Artifact, ModelFile
-    from edgeshuffle.artifact.runtimes import Session
     from edgeshuffle.device.session import AgentSession
     from edgeshuffle.progress import Progress
+    from edgeshuffle.runner.here import Outputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ class Evaluation:
 
 def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Evaluation:
     """Run every model file on every image; each image is decoded once, and files with a batch take
-    as many at a time, the last ones filled up.
+    as many at a time, the last ones filled up. Images are spread over the cores.
 
     The reference is the artifact's float ONNX file or, without one, its float TFLite file. It runs
     here, also where the files are evaluated on a device; they then run here too, to be compared.
@@ -104,18 +104,21 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
         limit=options.limit,
     )
     labels = images.labels if labelled else None
-    here = {
-        file.path: _session(file, artifact.path(file), options.threads)
-        for file in (reference, *files)
-    }
+    here = Here(artifact, (reference, *files), options.threads)
     tallies = Tallies(reference, files, artifact.manifest)
     batch = max(file.batch for file in (reference, *files))
-    by_path = {file.path: file for file in (reference, *files)}
+    by_path = {file.path: file for file in files}
     done = 0
+
+    def look(start: int) -> tuple[np.ndarray, Outputs]:
+        stop = min(start + batch, len(images))
+        some = np.concatenate([images[index] for index in range(start, stop)])
+        return some, here.run(some)
+
     with ExitStack() as stack:
         info, there = _on_device(options, files, stack, report)
-        for some in chunks(images, batch):
-            expected = {path: _run_here(by_path[path], run, some) for path, run in here.items()}
+        workers = stack.enter_context(Workers(max(1, core_count() // options.threads)))
+        for some, expected in workers.stream(look, range(0, len(images), batch)):
             found = {path: _run_there(by_path[path], run, some) for path, run in there.items()}
             for path, outputs in (*expected.items(), *found.items()):
                 if not all(np.isfinite(values).all() for values in outputs):
@@ -164,39 +167,5 @@ def _on_device(
     }
 
 
-def _run_here(file: ModelFile, session: Session, images: np.ndarray) -> list[np.ndarray]:
-    def run(part: np.ndarray) -> list[np.ndarray]:
-        made = session.run(part)
-        if [value.shape for value in made] != _shapes(file):
-            raise ArtifactError(
-                f"{file.path} does not give the outputs that the manifest says. Export it again."
-            )
-        return made
-
-    return in_batches(run, images, file.batch)
-
-
 def _run_there(file: ModelFile, session: AgentSession, images: np.ndarray) -> list[np.ndarray]:
-    return in_batches(lambda part: session.run(part, _shapes(file)), images, file.batch)
-
-
-def _shapes(file: ModelFile) -> list[tuple[int, ...]]:
-    return [end.as_nchw for end in file.outputs]
-
-
-def _session(file: ModelFile, path: Path, threads: int) -> Session:
-    runtime = RUNTIMES[file.runtime]
-    try:
-        session = runtime.open_session(str(path), threads)
-    # Each runtime has error types of its own for a model that it refuses.
-    except Exception as err:
-        raise RuntimeUnavailableError(
-            f"{file.runtime} cannot load {path} ({first_line(err)}). Export it again, or leave "
-            "this runtime out with `runtimes`."
-        ) from err
-    if session.input_shape != file.input.as_nchw:
-        raise ArtifactError(
-            f"{path} reads {session.input_shape}, and its manifest says {file.input.as_nchw}. "
-            "Export it again."
-        )
-    return session
+    return in_batches(lambda part: session.run(part, file_shapes(file)), images, file.batch)

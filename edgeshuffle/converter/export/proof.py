@@ -7,6 +7,7 @@ nothing between the two, neither a rewrite nor a writer nor a runtime, is taken 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -15,6 +16,7 @@ from edgeshuffle.artifact.manifest import Proof, ProvedFile
 from edgeshuffle.artifact.runtimes import RUNTIMES
 from edgeshuffle.converter.export.batch import TRIED
 from edgeshuffle.errors import ModelError, PassError, RuntimeUnavailableError
+from edgeshuffle.host.workers import Workers
 from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
@@ -82,6 +84,7 @@ def prove(
     compared = [*noise, *real]
     total = (len(files) + 1) * len(compared)
     done = 0
+    counting = Lock()
 
     def run(model: Callable[[np.ndarray], list[np.ndarray]], batch: int = 1) -> list[np.ndarray]:
         nonlocal done
@@ -92,21 +95,27 @@ def prove(
             for index in range(len(part)):
                 alone = made if batch == 1 else [output[index] for output in made]
                 found.append([output.reshape(-1) for output in alone])
-            done += len(part)
-            progress("check", done, total)
+            with counting:
+                done += len(part)
+                progress("check", done, total)
         return [np.stack(output).astype(np.float64) for output in zip(*found, strict=True)]
 
-    names = [output.name for output in files[0].outputs]
-    expected = run(source)
-    _check_source(source.name, expected, files[0])
-    scales = [_scale(values) for values in expected]
-    proved, outputs = [], {}
-    quantized: dict[str, list[np.ndarray]] = {}
-    for file in files:
+    def run_file(file: ModelFile) -> tuple[Session, list[np.ndarray]]:
         session = _open(file, folder / file.path)
         found = run(session.run, file.batch)
         if dynamic:
             _check_together(file, session, compared, found)
+        return session, found
+
+    names = [output.name for output in files[0].outputs]
+    expected = run(source)
+    _check_source(source.name, expected, files[0])
+    with Workers() as workers:
+        ran = workers.all(run_file, files)
+    scales = [_scale(values) for values in expected]
+    proved, outputs = [], {}
+    quantized: dict[str, list[np.ndarray]] = {}
+    for file, (session, found) in zip(files, ran, strict=True):
         counted = slice(0 if file.precision == "fp32" else RANDOM_IMAGES, None)
         apart = [
             _largest(values[counted], wanted[counted], scale[counted])

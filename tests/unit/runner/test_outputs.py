@@ -45,6 +45,16 @@ def test_batches_are_filled_up_and_nothing_of_that_is_left(n, batch):
     assert max(map(len, cut)) <= batch
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+def test_the_number_of_cores_changes_nothing(tmp_path, data, batch, monkeypatch):
+    artifact = detector(tmp_path / "made", batch)
+    found = []
+    for cores in (1, 4):
+        monkeypatch.setattr("edgeshuffle.runner.evaluate.core_count", lambda cores=cores: cores)
+        found.append(evaluate(EvaluateOptions(artifact=artifact, data=data)))
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize("batch", [1, 2, 8])
 def test_every_output_of_every_file_is_compared(tmp_path, data, batch):
     found = evaluate(EvaluateOptions(artifact=detector(tmp_path / "made", batch), data=data))

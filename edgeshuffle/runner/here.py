@@ -1,0 +1,86 @@
+"""Model files that run in this process, on several threads at once."""
+
+from __future__ import annotations
+
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from edgeshuffle.artifact.runtimes import RUNTIMES
+from edgeshuffle.errors import ArtifactError, RuntimeUnavailableError
+from edgeshuffle.runner.batches import in_batches
+from edgeshuffle.untrusted import first_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy as np
+
+    from edgeshuffle.artifact import Artifact, ModelFile
+    from edgeshuffle.artifact.runtimes import Session
+
+    Outputs = dict[str, list[np.ndarray]]
+
+
+class Here:
+    """Some files of an artifact, each with `threads` threads of its runtime's own.
+
+    Raises RuntimeUnavailableError and ArtifactError for a file that cannot be run.
+    """
+
+    def __init__(self, artifact: Artifact, files: Sequence[ModelFile], threads: int) -> None:
+        self._artifact, self._files, self._threads = artifact, files, threads
+        # A session is one thread's at a time.
+        self._idle: SimpleQueue[dict[str, Session]] = SimpleQueue()
+        self._idle.put(self._open())
+
+    def run(self, images: np.ndarray) -> Outputs:
+        """All outputs of every file for (n, C, H, W) images, by the files' paths."""
+        try:
+            sessions = self._idle.get_nowait()
+        except Empty:
+            sessions = self._open()
+        try:
+            return {
+                file.path: in_batches(partial(_run, file, sessions[file.path]), images, file.batch)
+                for file in self._files
+            }
+        finally:
+            self._idle.put(sessions)
+
+    def _open(self) -> dict[str, Session]:
+        path = self._artifact.path
+        return {file.path: _session(file, path(file), self._threads) for file in self._files}
+
+
+def file_shapes(file: ModelFile) -> list[tuple[int, ...]]:
+    """The shapes of a file's outputs."""
+    return [end.as_nchw for end in file.outputs]
+
+
+def _run(file: ModelFile, session: Session, images: np.ndarray) -> list[np.ndarray]:
+    made = session.run(images)
+    if [value.shape for value in made] != file_shapes(file):
+        raise ArtifactError(
+            f"{file.path} does not give the outputs that the manifest says. Export it again."
+        )
+    return made
+
+
+def _session(file: ModelFile, path: Path, threads: int) -> Session:
+    runtime = RUNTIMES[file.runtime]
+    try:
+        session = runtime.open_session(str(path), threads)
+    # Each runtime has error types of its own for a model that it refuses.
+    except Exception as err:
+        raise RuntimeUnavailableError(
+            f"{file.runtime} cannot load {path} ({first_line(err)}). Export it again, or leave "
+            "this runtime out with `runtimes`."
+        ) from err
+    if session.input_shape != file.input.as_nchw:
+        raise ArtifactError(
+            f"{path} reads {session.input_shape}, and its manifest says {file.input.as_nchw}. "
+            "Export it again."
+        )
+    return session
