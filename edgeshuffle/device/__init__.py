@@ -90,7 +90,7 @@ class Process(Protocol):
     def cycles(self) -> Cycles:
         """Estimate those of the shortest inference that was counted last.
 
-        Only devices that are `counted` can.
+        Only where the device's `prepare_cycles` came first.
         """
         ...
 
@@ -130,6 +130,13 @@ class Device(Protocol):
 
         Undone when the block is left, or when this process ends in whatever way. Raises
         DeviceError where another process holds it for longer than `wait` seconds.
+        """
+        ...
+
+    def prepare_cycles(self) -> None:
+        """Have processes that are started from now on be ready to estimate `cycles`.
+
+        That makes them slower. Raises UnknownNameError for a device that cannot, and DeviceError.
         """
         ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Self
 
+from edgeshuffle.errors import UnknownNameError
 from edgeshuffle.host.signals import deferred
 
 if TYPE_CHECKING:
@@ -29,6 +30,13 @@ class InUse(ABC):
             failure = self._let_go()
         if failure is not None and error is None:
             raise failure
+
+    def prepare_cycles(self) -> None:
+        """Only an emulated board can; raises UnknownNameError."""
+        raise UnknownNameError(
+            "Cycles are estimated on emulated boards only, such as emulated://pi5: leave out "
+            "`cycles`."
+        )
 
     @abstractmethod
     def _let_go(self) -> DeviceError | None:

@@ -65,7 +65,10 @@ def instructions(report: InstructionReport) -> str:
 
 def _cycles(report: InstructionReport) -> list[str]:
     """A table of estimates, if there are any, and what they leave out."""
-    table = _table("M cycles, estimated", "instructions a cycle", "modelled")
+    found = [case.count.cycles for case in report.cases if case.count.cycles]
+    levels = max((len(cycles.misses) for cycles in found), default=0)
+    misses = [f"{'k misses ' * (level == 1)}L{level}" for level in range(1, levels + 1)]
+    table = _table("M cycles (est.)", "IPC", "modelled", *misses)
     models = set()
     for case in report.cases:
         cycles = case.count.cycles
@@ -76,6 +79,7 @@ def _cycles(report: InstructionReport) -> list[str]:
                 f"{cycles.estimate / 1e6:.2f}",
                 f"{case.count.least['instructions'] / cycles.estimate:.2f}",
                 f"{100 * cycles.modelled:.1f} %",
+                *(f"{missed / 1e3:.1f}" for missed in cycles.misses),
             )
     if not models:
         return []
@@ -84,6 +88,7 @@ def _cycles(report: InstructionReport) -> list[str]:
         f"Cycles are an estimate by {' and '.join(sorted(models))}: each block of code alone, "
         "repeated,",
         "without caches, mispredicted branches and what overlaps between blocks.",
+        "Misses of the data caches are no part of it; they are modelled without prefetching.",
     ]
 
 

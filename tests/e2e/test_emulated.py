@@ -89,10 +89,20 @@ def test_cycles_are_estimated_where_they_are_asked_for(small, capsys):
         assert one["cycles"]["modelled"] > 0.99
         # Three instructions can be issued a cycle, and some have to wait.
         assert 1 < one["instructions"] / one["cycles"]["estimate"] < 3
+        first, second = one["cycles"]["misses"]
+        assert first > second
+        assert one["load"] + one["simd_load"] > first
     kept = read_measured(Path(shown["records"])).counts
     assert [one.cycles.estimate for one in kept] == [
         one["cycles"]["estimate"] for one in shown["results"]
     ]
+
+
+def test_without_llvm_its_package_is_named(monkeypatch):
+    with open_device("emulated://pi4") as device:
+        monkeypatch.setenv("PATH", "")
+        with pytest.raises(DeviceError, match="install the package llvm-19"):
+            device.prepare_cycles()
 
 
 def test_a_device_with_times_has_no_estimate(small, capsys):

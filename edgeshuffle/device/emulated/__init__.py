@@ -16,6 +16,7 @@ from edgeshuffle.agent import agent_files
 from edgeshuffle.device import replies
 from edgeshuffle.device.emulated.boards import BOARDS, Board, write_board
 from edgeshuffle.device.emulated.cycles import estimate_cycles
+from edgeshuffle.device.emulated.llvm_mca import find_tools
 from edgeshuffle.device.emulated.plugin import compiled, read_blocks, read_counts
 from edgeshuffle.device.in_use import InUse
 from edgeshuffle.device.process import JsonProcess
@@ -77,6 +78,7 @@ class EmulatedDevice(InUse):
         self._board = board
         self._plugin = plugin
         self._processes: list[JsonProcess] = []
+        self._estimating = False
         self._described: replies.Described | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="edgeshuffle-"))
         # qemu looks up every path here first. The big folders are shared between all boards.
@@ -113,6 +115,11 @@ class EmulatedDevice(InUse):
     def steady(self, wait: float = 0.0) -> None:
         """There are no times here, so nothing makes them vary."""
 
+    def prepare_cycles(self) -> None:
+        """Have processes tell what they ran from now on; raises DeviceError without llvm-mca."""
+        find_tools()
+        self._estimating = True
+
     def push(self, file: Path) -> str:
         """A file is visible to the board where it lies."""
         return str(file.absolute())
@@ -126,7 +133,11 @@ class EmulatedDevice(InUse):
         number = len(self._processes)
         counts, blocks = (self._folder / f"{name}-{number}.jsonl" for name in ("counts", "blocks"))
         emulator = [QEMU, "-cpu", self._board.qemu_cpu, "-L", str(self._folder)]
-        emulator += ["-plugin", f"{self._plugin},out={counts},blocks={blocks}"]
+        plugin = f"{self._plugin},out={counts}"
+        if self._estimating:
+            caches = ":".join(f"{cache.sets}x{cache.ways}" for cache in self._board.caches)
+            plugin += f",blocks={blocks},caches={caches}"
+        emulator += ["-plugin", plugin]
         environment = {
             "PYTHONHOME": str(self._folder / "usr"),
             "PYTHONPATH": str(self._folder / SITE),

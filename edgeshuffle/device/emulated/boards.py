@@ -15,18 +15,34 @@ if TYPE_CHECKING:
 
 CORES: Final = 4
 _IMPLEMENTER_ARM: Final = 0x41
+_LINE: Final = 64
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A data or unified cache with lines of 64 bytes."""
+
+    kib: int
+    ways: int
+
+    @property
+    def sets(self) -> int:
+        """How many lines are told apart by their address."""
+        return self.kib * 1024 // (_LINE * self.ways)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
     """A Raspberry Pi; `part`, `variant` and `revision` as in its MIDR_EL1 register, clocks in kHz.
 
-    `qemu_cpu` is the core's name in qemu, `llvm_cpu` that of LLVM's nearest scheduling model.
+    `qemu_cpu` is the core's name in qemu, `llvm_cpu` that of LLVM's nearest scheduling model,
+    `caches` are those that data of one core go through, from the first level on.
     """
 
     model: str
     qemu_cpu: str
     llvm_cpu: str
+    caches: tuple[Cache, ...]
     part: int
     variant: int
     revision: int
@@ -40,6 +56,7 @@ BOARDS: Final = {
         model="Raspberry Pi 3 Model B Plus Rev 1.3",
         qemu_cpu="cortex-a53",
         llvm_cpu="cortex-a53",
+        caches=(Cache(32, 4), Cache(512, 16)),
         part=0xD03,
         variant=0,
         revision=4,
@@ -51,6 +68,7 @@ BOARDS: Final = {
         model="Raspberry Pi 4 Model B Rev 1.4",
         qemu_cpu="cortex-a72",
         llvm_cpu="cortex-a72",
+        caches=(Cache(32, 2), Cache(1024, 16)),
         part=0xD08,
         variant=0,
         revision=3,
@@ -63,6 +81,7 @@ BOARDS: Final = {
         qemu_cpu="cortex-a76",
         # The same core for servers; LLVM takes a Cortex-A76 for a Cortex-A57.
         llvm_cpu="neoverse-n1",
+        caches=(Cache(64, 4), Cache(512, 8), Cache(2048, 16)),
         part=0xD0B,
         variant=4,
         revision=1,

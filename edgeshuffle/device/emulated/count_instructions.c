@@ -6,7 +6,8 @@
  *
  * The file given as `blocks=FILE` holds what ran in the shortest of the regions since region 1: first
  * that region's line, then one for each block: {"runs": n, "code": "..."}, its code's bytes
- * in hexadecimal digits.
+ * in hexadecimal digits. `caches=SETSxWAYS:...` adds data caches, from the first level on, to it: the
+ * line has "misses": [n, ...], one for each level.
  *
  * Every translated block gets one inline addition; the classes of its instructions are found once,
  * at translation. Counts are exact for one thread: the additions are not atomic.
@@ -21,6 +22,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "data_caches.h"
 
 #define EXPORT __attribute__((visibility("default")))
 #define MARK 0x5E00
@@ -45,6 +48,9 @@ void qemu_plugin_register_vcpu_syscall_cb(plugin_id,
                                           void (*)(plugin_id, unsigned, int64_t, uint64_t, uint64_t,
                                                    uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
                                                    uint64_t));
+void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *,
+                                      void (*)(unsigned, uint32_t, uint64_t, void *), int, int,
+                                      void *);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
@@ -167,7 +173,11 @@ static void on_translation(plugin_id id, struct qemu_plugin_tb *tb)
     if (size > MAX_WORDS)
         abort();
     for (size_t i = 0; i < size; i++) {
-        memcpy(&words[i], qemu_plugin_insn_data(qemu_plugin_tb_get_insn(tb, i)), sizeof *words);
+        struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
+        memcpy(&words[i], qemu_plugin_insn_data(insn), sizeof *words);
+        if (levels)
+            qemu_plugin_register_vcpu_mem_cb(insn, on_access, 0 /* no registers */,
+                                             3 /* loads and stores */, NULL);
         hash = (hash ^ words[i]) * 16777619u;
         classes[classify(words[i])]++;
     }
@@ -182,8 +192,11 @@ static void write_blocks(uint64_t total)
     FILE *file = fopen(blocks_path, "w");
     if (!file)
         return; /* whoever reads it tells */
-    fprintf(file, "{\"region\": %llu, \"instructions\": %llu}\n", (unsigned long long)region,
-            (unsigned long long)total);
+    fprintf(file, "{\"region\": %llu, \"instructions\": %llu, \"misses\": [",
+            (unsigned long long)region, (unsigned long long)total);
+    for (size_t i = 0; i < levels; i++)
+        fprintf(file, "%s%llu", i ? ", " : "", (unsigned long long)caches[i].misses);
+    fputs("]}\n", file);
     for (size_t i = 0; i < BUCKETS; i++)
         for (block *b = table[i]; b; b = b->next) {
             if (!b->last)
@@ -219,6 +232,8 @@ static void report(void)
         least = total;
         write_blocks(total);
     }
+    for (size_t i = 0; i < levels; i++)
+        caches[i].misses = 0;
 }
 
 static void on_syscall(plugin_id id, unsigned cpu, int64_t number, uint64_t argument, uint64_t a2,
@@ -244,6 +259,10 @@ EXPORT int qemu_plugin_install(plugin_id id, const plugin_info *info, int argc, 
             out = fopen(argv[i] + 4, "w");
         else if (!strncmp(argv[i], "blocks=", 7))
             blocks_path = strdup(argv[i] + 7);
+        else if (!strncmp(argv[i], "caches=", 7) && !add_caches(argv[i] + 7)) {
+            fprintf(stderr, "count_instructions: bad %s\n", argv[i]);
+            return -1;
+        }
     if (!out) {
         fprintf(stderr, "count_instructions: no file to write to (out=FILE)\n");
         return -1;

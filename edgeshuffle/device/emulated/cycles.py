@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from edgeshuffle.device.emulated.plugin import Ran
+
 # The rest are thousands of blocks that run a few times each.
 SIMULATED: Final = 0.999
 MAX_KEPT: Final = 32 * 2**20
@@ -28,14 +30,15 @@ _RULES: Final = 1
 _Kept = dict[str, Annotated[float, Meta(ge=0, le=2**53)]]
 
 
-def estimate_cycles(blocks: Mapping[bytes, int], core: str, cache: Path) -> Cycles:
-    """Cycles of code that ran so many times each, on a core of LLVM's.
+def estimate_cycles(what: Ran, core: str, cache: Path) -> Cycles:
+    """Cycles of what ran, on a core of LLVM's.
 
     What a block takes is kept in the folder `cache`, by its digest. Raises DeviceError.
     """
     tools = find_tools()
     file = cache / f"cycles-{_RULES}-{core}-llvm-{tools.version}.json"
     kept = _read(file)
+    blocks = what.blocks
     ran = {block: runs * len(block) // WORD for block, runs in blocks.items()}
     chosen = {block: hashlib.sha256(block).hexdigest() for block in _most(ran)}
     new = [block for block, digest in chosen.items() if digest not in kept]
@@ -56,6 +59,7 @@ def estimate_cycles(blocks: Mapping[bytes, int], core: str, cache: Path) -> Cycl
         core=core,
         llvm=tools.version,
         modelled=modelled / total,
+        misses=what.misses,
     )
 
 

@@ -19,8 +19,23 @@ from edgeshuffle.payload.rootfs import alone
 from edgeshuffle.untrusted import UntrustedError, decode, last_line, read_bounded
 
 SOURCE: Final = Path(__file__).with_name("count_instructions.c")
+_INCLUDED: Final = SOURCE.with_name("data_caches.h")
 MAX_COUNTS: Final = 2**20
 MAX_BLOCKS: Final = 128 * 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """What ran in the shortest inference: code of blocks, and how often each; misses by cache."""
+
+    blocks: dict[bytes, int]
+    misses: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Head:
+    instructions: int
+    misses: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +46,7 @@ class _Block:
 
 def compiled(cache: Path) -> Path:
     """The plugin's library in `cache`; raises DeviceError where there is no C compiler."""
-    digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
+    digest = hashlib.sha256(SOURCE.read_bytes() + _INCLUDED.read_bytes()).hexdigest()[:16]
     target = cache / f"count_instructions-{digest}.so"
     if not target.exists():
         with alone(target):
@@ -69,20 +84,21 @@ def read_counts(path: Path, regions: int) -> tuple[dict[str, int], ...]:
     return tuple({key: n for key, n in entry.items() if key != "region"} for entry in found)
 
 
-def read_blocks(path: Path) -> dict[bytes, int]:
-    """Code of the shortest inference's blocks, and how often each ran; raises DeviceError."""
+def read_blocks(path: Path) -> Ran:
+    """What a plugin's file says of the shortest inference; raises DeviceError."""
     found: Counter[bytes] = Counter()
     try:
         head, *lines = read_bounded(path, MAX_BLOCKS).splitlines()
         for line in lines:
             block = decode(line, _Block)
             found[bytes.fromhex(block.code)] += block.runs
-        instructions = decode(head, dict[str, int]).get("instructions")
+        told = decode(head, _Head)
     except (UntrustedError, OSError, ValueError) as err:
         raise _other(path) from err
-    if not found or instructions != sum(runs * len(code) // WORD for code, runs in found.items()):
+    counted = sum(runs * len(code) // WORD for code, runs in found.items())
+    if not found or told.instructions != counted:
         raise _other(path)
-    return dict(found)
+    return Ran(blocks=dict(found), misses=told.misses)
 
 
 def _other(path: Path) -> DeviceError:

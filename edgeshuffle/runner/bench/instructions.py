@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from edgeshuffle.device.emulated.llvm_mca import find_tools
 from edgeshuffle.device.session import open_agent
 from edgeshuffle.errors import UnknownNameError
 from edgeshuffle.runner.bench.events import Counted
@@ -23,17 +22,6 @@ if TYPE_CHECKING:
 INFERENCES: Final = 5
 # The first inference of a process has things to set up, and was run when it loaded the model.
 WARMUP: Final = 1
-
-
-def check_cycles(options: Conditions, info: DeviceInfo) -> None:
-    """Raise UnknownNameError or DeviceError where cycles are asked for and cannot be estimated."""
-    if options.cycles and not info.counted:
-        raise UnknownNameError(
-            "Cycles are estimated on emulated boards only, such as emulated://pi5: leave out "
-            "`cycles`."
-        )
-    if options.cycles:
-        find_tools()
 
 
 def count(

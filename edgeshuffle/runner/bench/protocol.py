@@ -9,7 +9,7 @@ from edgeshuffle.device import DeviceInfo
 from edgeshuffle.runner.bench.against import refuse_incomparable
 from edgeshuffle.runner.bench.cores import choose_cores
 from edgeshuffle.runner.bench.events import MeasuredFile, Run
-from edgeshuffle.runner.bench.instructions import check_cycles, count
+from edgeshuffle.runner.bench.instructions import count
 from edgeshuffle.runner.bench.recording import Recording, begin
 from edgeshuffle.runner.bench.run import load, measure
 
@@ -35,9 +35,10 @@ def record(
     Raises ArtifactError where `then` is of other conditions or a model file was changed,
     UnknownNameError, MissingExtraError, RuntimeUnavailableError and DeviceError.
     """
+    if conditions.cycles:
+        device.prepare_cycles()
     described = device.describe()
     info = DeviceInfo.of(described)
-    check_cycles(conditions, info)
     cores = (
         ()
         if info.emulated

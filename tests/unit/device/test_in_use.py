@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgeshuffle.device.in_use import InUse
-from edgeshuffle.errors import DeviceError
+from edgeshuffle.errors import DeviceError, UnknownNameError
 
 
 class Lost(InUse):
@@ -21,3 +21,8 @@ def test_a_failure_at_the_end_is_told():
 def test_it_does_not_hide_the_block_s_own():
     with pytest.raises(ValueError, match="first"), Lost():
         raise ValueError("first")
+
+
+def test_cycles_are_for_emulated_boards_only():
+    with pytest.raises(UnknownNameError, match="leave out `cycles`"):
+        Lost().prepare_cycles()

@@ -65,7 +65,7 @@ def test_what_a_compiler_says_is_told_and_nothing_is_left(tmp_path, monkeypatch)
 
 
 def blocks(path, instructions, *lines):
-    content = [{"region": 2, "instructions": instructions}, *lines]
+    content = [{"region": 2, "instructions": instructions, "misses": [7]}, *lines]
     return written(path, *content)
 
 
@@ -78,7 +78,9 @@ def test_the_same_code_is_one_block(tmp_path):
         {"runs": 4, "code": two},
         {"runs": 8, "code": add},
     )
-    assert plugin.read_blocks(path) == {bytes.fromhex(add): 11, bytes.fromhex(two): 4}
+    found = plugin.read_blocks(path)
+    assert found.blocks == {bytes.fromhex(add): 11, bytes.fromhex(two): 4}
+    assert found.misses == (7,)
 
 
 @pytest.mark.parametrize(

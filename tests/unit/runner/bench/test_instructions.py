@@ -15,7 +15,7 @@ from edgeshuffle.errors import ArtifactError, DeviceError, UnknownNameError
 from edgeshuffle.report import REPORTS
 from edgeshuffle.runner.bench import BenchOptions
 from edgeshuffle.runner.bench.events import Counted, MeasuredFile, Run, to_line
-from edgeshuffle.runner.bench.instructions import check_cycles, count
+from edgeshuffle.runner.bench.instructions import count
 from edgeshuffle.runner.bench.reading import Measured, read_measured
 from edgeshuffle.runner.bench.record import Count
 from edgeshuffle.runner.bench.results import report_of
@@ -175,17 +175,23 @@ def test_the_table_for_people(report):
 def estimated(report):
     """The same with cycles, of all but the last."""
     first, second, third = counts_of(report)
-    cycles = Cycles(estimate=30_000_000, core="neoverse-n1", llvm="19.1.7", modelled=0.999)
+    cycles = Cycles(
+        estimate=30_000_000,
+        core="neoverse-n1",
+        llvm="19.1.7",
+        modelled=0.999,
+        misses=(191_456, 80_195, 66_439),
+    )
     counts = (*(dataclasses.replace(one, cycles=cycles) for one in (first, second)), third)
     return report_of(Measured(counts=counts), Path("build/bench/made_up.jsonl"), None)
 
 
 def test_cycles_are_shown_as_an_estimate(report, estimated):
     shown = estimated.render(REPORTS["terminal"]).splitlines()
-    (begin,) = (index for index, line in enumerate(shown) if "M cycles, estimated" in line)
+    (begin,) = (index for index, line in enumerate(shown) if "M cycles (est.)" in line)
     assert [line.split() for line in shown[begin + 2 : begin + 4]] == [
-        ["ort", "fp32", "30.00", "2.50", "99.9", "%"],
-        ["ort", "int8", "30.00", "0.83", "99.9", "%"],
+        ["ort", "fp32", "30.00", "2.50", "99.9", "%", "191.5", "80.2", "66.4"],
+        ["ort", "int8", "30.00", "0.83", "99.9", "%", "191.5", "80.2", "66.4"],
     ]
     assert "an estimate by LLVM 19.1.7's model of neoverse-n1" in shown[begin + 4]
     assert max(map(len, shown[begin : begin + 4])) <= 80
@@ -201,7 +207,14 @@ def test_records_keep_cycles(estimated, tmp_path):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"estimate": 0}, {"estimate": 1.5}, {"modelled": 0}, {"modelled": 2}, {"core": None}],
+    [
+        {"estimate": 0},
+        {"estimate": 1.5},
+        {"modelled": 0},
+        {"modelled": 2},
+        {"core": None},
+        {"misses": [-1]},
+    ],
 )
 def test_bad_cycles_are_refused(estimated, tmp_path, changes):
     path = kept(counts_of(estimated), tmp_path / "counts.jsonl")
@@ -210,16 +223,6 @@ def test_bad_cycles_are_refused(estimated, tmp_path, changes):
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     with pytest.raises(ArtifactError, match="line 2"):
         read_measured(path)
-
-
-def test_cycles_are_asked_for_in_vain_where_nothing_is_counted(monkeypatch):
-    options = BenchOptions(artifact=None, cycles=True)
-    with pytest.raises(UnknownNameError, match="leave out `cycles`"):
-        check_cycles(options, dataclasses.replace(INFO, counted=False))
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(DeviceError, match="install the package llvm-19"):
-        check_cycles(options, INFO)
-    check_cycles(BenchOptions(artifact=None), INFO)
 
 
 def test_json_has_no_times(report):
