@@ -1,6 +1,6 @@
 """Exact rewrites between quantization and the writers, one module each, that change what a runtime
 executes and not what comes out: INT8 files give the same integers, float files are equal to
-rounding. Scales, zero points and the names of values stay.
+rounding. Scales, zero points and the names of values stay; what is computed in parts has theirs.
 
 A lowering names rewrites and what to pass to them, such as a kernel's tile. Which of them pay is
 different for runtimes, processors and widths, and is measured (`targets`).
@@ -41,7 +41,7 @@ REWRITES: Table[Rewrite] = Table(
     __name__,
     "export",
     *("pixel_groups", "pool_padding"),
-    *("middles", "sliced_outputs", "joined_channels", "cut_outputs"),
+    *("split_producers", "middles", "sliced_outputs", "joined_channels", "cut_outputs"),
 )
 
 

@@ -94,6 +94,48 @@ class Draft:
         """An operator's int64 argument."""
         return g.new_constant(self.graph, name, np.array(numbers, np.int64))
 
+    def stand_in(self, value: ir.Value) -> ir.Value:
+        """A value that takes another's name and its readers, for an operator that is to make it."""
+        name = value.name or ""
+        made = ir.Value(name=name, shape=value.shape, type=value.type)
+        ir.convenience.replace_all_uses_with(value, made, replace_graph_outputs=True)
+        value.name = g.free_name(self.graph, f"{name}_before")
+        self._know(value.name, name)
+        return made
+
+    def copy(self, conv: ir.Node, order: np.ndarray, result: ir.Value, before: ir.Node) -> None:
+        """Compute some output channels of a Conv, with its activation, as another value."""
+        end, name = fused(conv).output, conv.outputs[0].name or ""
+        n, _, height, width = g.shape_of(end)
+        made = result
+        if end is not conv.outputs[0]:
+            shape = (n, len(order), height, width)
+            made = self.value(f"{result.name}_made", shape, conv.outputs[0])
+        inputs = [conv.inputs[0]]
+        for value in conv.inputs[1:]:
+            array = g.constant(value)
+            assert value is not None
+            assert array is not None
+            part = _taken(array, order)
+            inputs.append(g.new_constant(self.graph, f"{value.name}_from_{order[0]}", part))
+        attributes = list(conv.attributes.values())
+        nodes = [ir.Node("", "Conv", inputs, attributes, outputs=[made], name=made.name)]
+        activation = end.producer()
+        if made is not result and activation is not None:
+            inputs = [made, *activation.inputs[1:]]
+            attributes = list(activation.attributes.values())
+            kind = activation.op_type
+            nodes.append(ir.Node("", kind, inputs, attributes, outputs=[result], name=result.name))
+        self.graph.insert_before(before, nodes)
+        if name in self._convs:
+            old = self._convs[name]
+            self._convs[made.name or ""] = QConv(
+                weight=_taken(old.weight, order),
+                scales=old.scales[order],
+                bias=_taken(old.bias, order),
+                bias_scales=old.bias_scales[order],
+            )
+
     def part(self, conv: ir.Node, suffix: str) -> tuple[ir.Value, ir.Value]:
         """Part what a Conv computes, with its activation, from what is read under its name.
 
@@ -102,8 +144,7 @@ class Draft:
         """
         made = fused(conv).output
         name = made.name or ""
-        read = ir.Value(name=name, shape=made.shape, type=made.type)
-        ir.convenience.replace_all_uses_with(made, read, replace_graph_outputs=True)
+        read = self.stand_in(made)
         made.name = g.free_name(self.graph, f"{name}_{suffix}")
         self._know(made.name, name)
         if name in self._convs:

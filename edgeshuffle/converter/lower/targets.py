@@ -39,6 +39,7 @@ DEFAULT: Final = "generic"
 # A phone of today has the Pi 5's dot products.
 TARGETS: Final = {
     DEFAULT: Target(description="one file for Pi 4 and Pi 5", processors=("pi4", "pi5")),
+    "pi3": Target(description="Cortex-A53", processors=("pi3",)),
     "pi4": Target(description="Cortex-A72", processors=("pi4",)),
     "pi5": Target(description="Cortex-A76, with dot products", processors=("pi5",)),
     "android": Target(description="phones with dot products", processors=("pi5",)),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.plan import QParams
     from edgeshuffle.progress import Progress
 
-    class _LayerOutputs(Protocol):
+    class LayerOutputs(Protocol):
         @property
         def params(self) -> Mapping[str, QParams | None]: ...
 
@@ -97,18 +97,21 @@ def _compare(options: CompareOptions, progress: Progress) -> Comparison:
     from edgeshuffle.runner.compare.onnx_outputs import OnnxLayerOutputs
     from edgeshuffle.runner.compare.quantization_error import QuantizationError
     from edgeshuffle.runner.compare.tflite_outputs import TfliteLayerOutputs
+    from edgeshuffle.runner.compare.wholes import WithWholes
 
     artifact = options.artifact
     data, images = calibration_images(artifact, options.data, options.limit)
     files = artifact.manifest.files
     floats = files_by_format(files, "fp32").get("onnx") or _absent(artifact, "float ONNX")
     reference = _opened(OnnxLayerOutputs, artifact.path(floats))
-    openers: dict[str, Callable[..., _LayerOutputs]] = {
+    openers: dict[str, Callable[..., LayerOutputs]] = {
         "onnx": OnnxLayerOutputs,
         "tflite": TfliteLayerOutputs,
     }
     formats = {
-        kind: _opened(openers[kind], artifact.path(file), reference.operators)
+        kind: WithWholes(
+            _opened(openers[kind], artifact.path(file), reference.operators), reference.parts
+        )
         for kind, file in files_by_format(files, "int8").items()
     }
     if not formats:
@@ -172,7 +175,7 @@ def _common(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> di
     return {name: value[: len(expected[name])] for name, value in found.items()}
 
 
-def _of_batch(run: _LayerOutputs, some: np.ndarray, batch: int) -> dict[str, np.ndarray]:
+def _of_batch(run: LayerOutputs, some: np.ndarray, batch: int) -> dict[str, np.ndarray]:
     """Values (C, pixels) of up to `batch` images by a file that takes so many at a time.
 
     What is missing is filled up with the last image, and cut off of the values, which have the

@@ -27,7 +27,8 @@ class OnnxLayerOutputs:
     """A session on a file that `emit.onnx` wrote, for the graph's values of the given names.
 
     `operators` has what computes each value that the file has, in the file's order; `params` None
-    for floats. Without names, all values of a float file.
+    for floats; `parts` what the channels of a value are split into. Without names, all values of a
+    float file.
     """
 
     def __init__(self, path: Path, wanted: Iterable[str] | None = None) -> None:
@@ -44,6 +45,11 @@ class OnnxLayerOutputs:
         for node in proto.graph.node:
             if node.op_type in ("Relu", "Clip") and made.get(node.input[0]) == "Conv":
                 self.operators[node.output[0]] = f"Conv+{node.op_type}"
+        self.parts = {
+            node.input[0]: tuple(node.output)
+            for node in proto.graph.node
+            if node.op_type == "Split" and [a.i for a in node.attribute if a.name == "axis"] == [1]
+        }
         given = {output.name for output in proto.graph.output}
         proto.graph.output.extend(
             onnx.ValueInfoProto(name=name)

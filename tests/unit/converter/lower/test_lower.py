@@ -21,7 +21,7 @@ from edgeshuffle.converter.quant.recipe import load_recipe
 from edgeshuffle.errors import UnknownNameError
 
 IMAGES = [noise(32, seed) for seed in range(8)]
-NUMBERS = {"pixel_groups": (4,), "pool_padding": ()}
+NUMBERS = {"pixel_groups": (4,), "pool_padding": (), "split_producers": (1, 1)}
 FILL = (8, 8)
 
 
@@ -72,6 +72,7 @@ def test_each_rewrite_is_made_and_exact(tmp_path, name):
         == {
             "pixel_groups": {"pixel_groups": 1},
             "pool_padding": {"pool_padding": 1},
+            "split_producers": {"split_producers": 5},
             "middles": {"middles": 5},
             "sliced_outputs": {"sliced_outputs": 5},
             "joined_channels": {"joined_channels": 1},
@@ -83,7 +84,8 @@ def test_each_rewrite_is_made_and_exact(tmp_path, name):
 @pytest.mark.parametrize("lowering", MEASURED, ids=str)
 def test_what_was_measured_is_exact(tmp_path, lowering):
     made = check_lowering(tmp_path, MODEL, QUANTIZED, lowering, IMAGES)
-    assert list(made) == [name for name in REWRITES if name in lowering]
+    # Whose convolutions have too few pixels for some.
+    assert set(lowering) - set(made) <= {"split_producers"}
 
 
 def test_layers_left_in_float_are_lowered_too(tmp_path):
@@ -92,7 +94,7 @@ def test_layers_left_in_float_are_lowered_too(tmp_path):
     lowering = {name: NUMBERS.get(name, FILL) for name in REWRITES}
     made = lower(QUANTIZED.model, plan, lowering)
     assert set(made.counts) == set(REWRITES)
-    assert len(made.plan.convs) == len(plan.convs)
+    assert len(made.plan.convs) >= len(plan.convs)
 
 
 def test_the_given_model_and_plan_stay_as_they_are():
@@ -105,7 +107,8 @@ def test_the_given_model_and_plan_stay_as_they_are():
 
 
 def test_values_keep_their_names():
-    lowering = {name: NUMBERS.get(name, FILL) for name in REWRITES}
+    """But for what is computed in parts, which have names of their own."""
+    lowering = {name: NUMBERS.get(name, FILL) for name in REWRITES if name != "split_producers"}
     before = {value.name for node in MODEL.graph for value in node.outputs}
     after = {
         value.name for node in lower(MODEL, None, lowering).model.graph for value in node.outputs
@@ -182,6 +185,6 @@ def test_any_lowering_of_any_width_is_exact(
     model = prepared(network(first, size, stem))
     images = [noise(size, seed) for seed in range(4)]
     quantized = quantize(model, images, load_recipe("fast"))
-    numbers = {"pixel_groups": (group,), "pool_padding": ()}
+    numbers = {"pixel_groups": (group,), "pool_padding": (), "split_producers": (1, tile)}
     lowering = {name: numbers.get(name, (tile, unless)) for name in names}
     check_lowering(tmp_path_factory.mktemp("lowered"), model, quantized, lowering, images)

@@ -20,8 +20,10 @@ def test_no_network_gets_dearer_than_without_a_lowering(target, kind):
     plain = next(candidate for candidate in found if not candidate.lowering)
     best = found[0]
     assert lowering_for(target, *kind) == best.lowering
-    for network in plain.costs[TARGETS[target].processors[0]]:
-        processors = TARGETS[target].processors
+    processors = TARGETS[target].processors
+    measured = plain.costs.get(processors[0], {})
+    assert measured or not best.lowering
+    for network in measured:
         assert total(best, processors, network) <= total(plain, processors, network)
 
 
