@@ -83,8 +83,8 @@ if TYPE_CHECKING:
 @click.option(
     "--batch",
     type=Batch(),
-    default="1",
-    help="Images that the files read at once; dynamic leaves it open (ONNX only) [default: 1].",
+    help="Images that the files read at once; dynamic leaves it open (ONNX only) [default: 1, or "
+    "what --onnx reads].",
 )
 @click.option(
     "--stem",

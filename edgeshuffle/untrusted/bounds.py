@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # Pixels a side of a network's input; memory grows with its square.
 MAX_INPUT_SIDE: Final = 2048
+# Images that a model file may read at once.
+MAX_BATCH: Final = 256
 _STATM: Final = Path("/proc/self/statm")
 _DATA: Final = 5
 

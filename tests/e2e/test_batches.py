@@ -73,6 +73,45 @@ def test_a_dynamic_model_stays_usable(given, tmp_path):
     assert run("export", "--onnx", tmp_path / "open.onnx", "-o", tmp_path / "out") == 0
 
 
+def fixed(proto, batch):
+    """The same network of another batch, as an exporter writes it: in every Reshape."""
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = batch
+    del proto.graph.value_info[:]
+    for output in proto.graph.output:
+        output.type.tensor_type.shape.dim[0].dim_value = batch
+    targets = {node.input[1] for node in proto.graph.node if node.op_type == "Reshape"}
+    for constant in proto.graph.initializer:
+        if constant.name in targets:
+            sizes = onnx.numpy_helper.to_array(constant).copy()
+            sizes[0] *= batch
+            constant.CopyFrom(onnx.numpy_helper.from_array(sizes, constant.name))
+    return proto
+
+
+def test_a_given_fixed_batch_is_kept(given, tmp_path):
+    assert exported(given, tmp_path / "one") == 0
+    onnx.save(fixed(onnx.load(given / "net.onnx"), 3), tmp_path / "net.onnx")
+    arguments = ("--onnx", tmp_path / "net.onnx", "--int8", "--calib", given / "calib.npz")
+    for batch, options in ((3, ()), (1, ("--batch", 1))):
+        out = tmp_path / f"out{batch}"
+        assert run("export", *arguments, "--recipe", "fast", *options, "-o", out) == 0
+        found = Artifact.load(out).manifest
+        assert [file.batch for file in found.files] == [batch] * 4
+    one = Artifact.load(tmp_path / "one").manifest
+    assert [file.sha256 for file in found.files] == [file.sha256 for file in one.files]
+
+
+def test_a_given_batch_that_mixes_its_images_is_refused(tmp_path, capsys):
+    graph = Graph(size=8)
+    x = graph.relu(graph.conv("input", 4))
+    y = graph.add("ReduceMean", x, graph.ints(0), keepdims=1)[0]
+    proto = graph.classifier(graph._like(graph.add("Sub", x, y)[0], x))
+    onnx.save(fixed(proto, 2), tmp_path / "mixed.onnx")
+    arguments = ("--onnx", tmp_path / "mixed.onnx", "-o", tmp_path / "out")
+    assert run("export", *arguments) == ModelError.exit_code
+    assert "reads 2 images at once, and these may mix them: ReduceMean" in capsys.readouterr().err
+
+
 def test_images_that_fill_up_a_batch_are_not_compared(given, tmp_path):
     found = []
     for batch in (1, 3):

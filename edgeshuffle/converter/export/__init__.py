@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from edgeshuffle.converter.export.batch import Batch
     from edgeshuffle.converter.export.quantization import Int8
     from edgeshuffle.converter.export.request import ExportRequest
     from edgeshuffle.converter.export.tune import Tuned
@@ -78,19 +79,20 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
     logs = run_passes(model)
     kept = keep(model)
     formats = _formats(request, kept)
+    batch = request.batch or source.batch
     check_finite(model)
     int8 = None if request.int8 is None else make_int8(request.int8, source, model, report)
 
     report("write", 0, 1)
     with atomic_folder(target, overwrite=request.overwrite) as folder:
         forms = [Form("fp32", model, None), *(() if int8 is None else (int8.form,))]
-        tuned = _tuned(request, forms, formats, report)
+        tuned = _tuned(request, forms, formats, batch, report)
         choose = partial(lowering_for, request.processor) if tuned is None else tuned.choose
-        files = write_models(forms, source.name, formats, folder, request.batch, choose)
+        files = write_models(forms, source.name, formats, folder, batch, choose)
         labels = write_labels(source.labels, files, folder)
         checked = _checked_images(source, int8)
         steps = None if int8 is None else int8.steps
-        dynamic = request.batch == "dynamic"
+        dynamic = batch == "dynamic"
         proved = prove(source.reference, files, folder, checked, steps, report, dynamic=dynamic)
         metrics: dict[str, Any] = {}
         odd: tuple[str, ...] = ()
@@ -114,7 +116,7 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
     artifact = Artifact(target, manifest, hashlib.sha256(text).hexdigest(), source.labels)
     notes = (*source.notes, *request.notes, *(() if tuned is None else tuned.notes))
     if int8 is not None:
-        notes = (*notes, *int8.notes, *budget_notes(int8, artifact, formats, request.batch, choose))
+        notes = (*notes, *int8.notes, *budget_notes(int8, artifact, formats, batch, choose))
     if kept:
         missing = set(request.formats) - formats.keys()
         without = "; there is no TFLite file without them" if missing else ""
@@ -126,6 +128,7 @@ def _tuned(
     request: ExportRequest,
     forms: Sequence[Form],
     formats: Mapping[str, Mapping[str, str]],
+    batch: Batch,
     report: Progress,
 ) -> Tuned | None:
     """What the candidates cost on the device that was asked for."""
@@ -133,7 +136,7 @@ def _tuned(
         return None
     from edgeshuffle.converter.export.tune import tune
 
-    return tune(forms, formats, request.batch, request.processor, request.tune, report)
+    return tune(forms, formats, batch, request.processor, request.tune, report)
 
 
 def _left(logs: Sequence[PassLog]) -> Iterator[str]:

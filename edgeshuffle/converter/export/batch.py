@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 from edgeshuffle.errors import ModelError, UnknownNameError
+from edgeshuffle.untrusted.bounds import MAX_BATCH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,13 +13,14 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 Batch = int | Literal["dynamic"]
-MOST: Final = 256
 # What a dynamic file is tried with, beside one image.
 TRIED: Final = 3
 
 
-def check_batch(batch: Batch, formats: Sequence[str]) -> None:
+def check_batch(batch: Batch | None, formats: Sequence[str]) -> None:
     """Raise UnknownNameError for a batch that no file of these formats can have."""
+    if batch is None:
+        return
     if batch == "dynamic":
         others = [name for name in formats if name != "onnx"]
         if others:
@@ -26,8 +28,8 @@ def check_batch(batch: Batch, formats: Sequence[str]) -> None:
                 f"`batch=dynamic` is of ONNX files, those of {', '.join(others)} have a fixed "
                 "batch: give `formats=onnx`, too, or a number."
             )
-    elif not 1 <= batch <= MOST:
-        raise UnknownNameError(f"`batch={batch}` must be from 1 to {MOST}, or dynamic.")
+    elif not 1 <= batch <= MAX_BATCH:
+        raise UnknownNameError(f"`batch={batch}` must be from 1 to {MAX_BATCH}, or dynamic.")
 
 
 def with_batch(model: ir.Model, batch: int) -> ir.Model:
@@ -56,7 +58,7 @@ def with_batch(model: ir.Model, batch: int) -> ir.Model:
     if mixed:
         raise ModelError(
             f"Only one image at a time can be read, as these mix an image's axis with others: "
-            f"{', '.join(mixed[:5])}. Leave out `batch`."
+            f"{', '.join(mixed[:5])}. Give `batch=1`."
         )
     given = [*made.graph.inputs, *(value for node in made.graph for value in node.outputs)]
     for value in given:

@@ -29,7 +29,7 @@ class ExportOptions:
     `channels` is `rgb`, `bgr`, `gray` or `rgba`; `mean` and `std` have a number for each channel,
     in their order, or one for all. They are of values in 0..1, or with `scale`, such as 255, of
     values in 0..`scale`, and 0 and 1 where they are not given. `batch` is how many images the files
-    read at once; "dynamic" leaves it open in ONNX files.
+    read at once; "dynamic" leaves it open in ONNX files, None is as many as an `onnx` file reads.
 
     Which files: `formats` of `onnx` and `tflite`, made for the processor `target`, of
     `lower.targets.TARGETS`; `tune` is the address of a device that chooses among what is made for
@@ -56,7 +56,7 @@ class ExportOptions:
     num_classes: int | None = None
     resolution: int | tuple[int, int] | None = None
     stem: str | None = None
-    batch: int | Literal["dynamic"] = 1
+    batch: int | Literal["dynamic"] | None = None
     formats: tuple[str, ...] = ("onnx", "tflite")
     onnx_style: str = "qdq"
     onnx_activations: str = "uint8"

@@ -92,9 +92,8 @@ def prove(
         for start in range(0, len(compared), batch):
             part = compared[start : start + batch]
             made = model(np.concatenate([*part, *part[-1:] * (batch - len(part))]))
-            for index in range(len(part)):
-                alone = made if batch == 1 else [output[index] for output in made]
-                found.append([output.reshape(-1) for output in alone])
+            alone = [output.reshape(batch, -1) for output in made]
+            found += [[output[index] for output in alone] for index in range(len(part))]
             with counting:
                 done += len(part)
                 progress("check", done, total)
@@ -108,7 +107,7 @@ def prove(
         return session, found
 
     names = [output.name for output in files[0].outputs]
-    expected = run(source)
+    expected = run(source, source.batch)
     _check_source(source.name, expected, files[0])
     with Workers() as workers:
         ran = workers.all(run_file, files)

@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
 
 class Reference(Protocol):
-    """Every output of a float32 (1, C, H, W) image; `name` says what computes them."""
+    """Every output of float32 (`batch`, C, H, W) images; `name` says what computes them."""
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def batch(self) -> int: ...
 
     def __call__(self, image: np.ndarray) -> list[np.ndarray]: ...
 
@@ -30,6 +33,7 @@ class TorchReference:
     """The torch module that was exported."""
 
     name = "the torch module"
+    batch = 1
 
     def __init__(self, module: torch.nn.Module) -> None:
         self._module = module
@@ -59,6 +63,11 @@ class BeforeNormalisation:
         """What computes them."""
         return self._reference.name
 
+    @property
+    def batch(self) -> int:
+        """How many images it takes at once."""
+        return self._reference.batch
+
     def __call__(self, image: np.ndarray) -> list[np.ndarray]:
         """Float32 outputs for one image."""
         return self._reference(image * self._std + self._mean)
@@ -82,17 +91,27 @@ class OnnxReference:
         self._session: ort.InferenceSession | None = None
 
     def __call__(self, image: np.ndarray) -> list[np.ndarray]:
-        """Float32 outputs for one image."""
-        if self._session is None:
-            self._session = self._open()
+        """Float32 outputs for `batch` images."""
+        session = self._opened()
         try:
-            found = self._session.run(None, {self._session.get_inputs()[0].name: image})
+            found = session.run(None, {session.get_inputs()[0].name: image})
         except Exception as err:  # onnxruntime has many types of its own
             raise ModelError(
                 f"{self._path} cannot be run for {image.shape[-1]} pixels ({quoted(str(err))}), so "
                 "its export cannot be checked. Export the model anew."
             ) from err
         return [np.asarray(output, np.float32) for output in found]
+
+    @property
+    def batch(self) -> int:
+        """How many images the file takes at once: 1 where it leaves that open."""
+        size = self._opened().get_inputs()[0].shape[0]
+        return size if isinstance(size, int) else 1
+
+    def _opened(self) -> ort.InferenceSession:
+        if self._session is None:
+            self._session = self._open()
+        return self._session
 
     def _open(self) -> ort.InferenceSession:
         import onnxruntime as ort

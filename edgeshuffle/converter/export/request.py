@@ -97,7 +97,7 @@ class ExportRequest:
     int8: Quantization | None
     labels: tuple[str, ...] | None
     class_folders: tuple[Path, ...]
-    batch: Batch
+    batch: Batch | None
     processor: str
     tune: str | None
     target: Path | None

@@ -27,7 +27,8 @@ CIFAR_RESOLUTION: Final = (32, 32)
 class Source:
     """A float model with everything the manifest says of where it came from.
 
-    `reference` runs what was given, as it was given; `classes` are class names in a checkpoint.
+    `reference` runs what was given, as it was given, of `batch` images at once; `classes` are class
+    names in a checkpoint.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Source:
     labels: tuple[str, ...] | None
     source: dict[str, Any]
     notes: tuple[str, ...]
+    batch: int = 1
 
 
 def open_source(model: OnnxFile | ZooModel, given: InputChoice) -> Source:
@@ -71,10 +73,10 @@ def _from_onnx(model: OnnxFile, given: InputChoice) -> Source:
     from edgeshuffle.converter.frontend import to_ir
     from edgeshuffle.converter.frontend.logits import drop_probabilities
     from edgeshuffle.converter.frontend.normalisation import take_normalisation
-    from edgeshuffle.converter.frontend.onnx_file import read_onnx
+    from edgeshuffle.converter.frontend.onnx_file import read_batch
 
     dropped: tuple[str, ...] = ()
-    proto = read_onnx(model.path, given.resolution)
+    proto, batch = read_batch(model.path, given.resolution)
     if model.logits:
         proto, dropped = drop_probabilities(proto)
     constants = {tensor.name for tensor in proto.graph.initializer}
@@ -101,4 +103,5 @@ def _from_onnx(model: OnnxFile, given: InputChoice) -> Source:
             *notes,
             *((f"logits: left out {', '.join(dropped)} at the end",) if dropped else ()),
         ),
+        batch,
     )

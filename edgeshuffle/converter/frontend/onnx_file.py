@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 import onnx
 from onnx import checker, external_data_helper, shape_inference, version_converter
 
+from edgeshuffle.converter.frontend.one_image import of_one_image
 from edgeshuffle.converter.operators import OPSET
 from edgeshuffle.errors import ModelError
 from edgeshuffle.untrusted import first_line, quoted
-from edgeshuffle.untrusted.bounds import MAX_INPUT_SIDE
+from edgeshuffle.untrusted.bounds import MAX_BATCH, MAX_INPUT_SIDE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,15 +24,17 @@ _MOST_VALUES: Final = 1 << 28
 CHANNELS: Final = (1, 3, 4)
 
 
-def read_onnx(
-    path: Path, resolution: tuple[int, int] | None, *, any_batch: bool = False
-) -> onnx.ModelProto:
+def read_onnx(path: Path, resolution: tuple[int, int] | None) -> onnx.ModelProto:
     """Read, check, fix the input to (1, C, H, W) and convert to the opset used here.
 
-    `resolution`, (height, width), is needed only where the file leaves these open. A fixed batch is
-    taken for 1 where `any_batch`, as a file that was written here gives the same images alone.
-    Raises ModelError.
+    `resolution`, (height, width), is needed only where the file leaves these open. Raises
+    ModelError.
     """
+    return read_batch(path, resolution)[0]
+
+
+def read_batch(path: Path, resolution: tuple[int, int] | None) -> tuple[onnx.ModelProto, int]:
+    """The same, and how many images the file itself reads at once: 1 where it leaves that open."""
     if not path.is_file():
         raise ModelError(f"There is no ONNX model at {path}. Check the path given to `onnx`.")
     if path.stat().st_size > _MOST_BYTES:
@@ -43,7 +46,7 @@ def read_onnx(
         checker.check_model(proto)
     except Exception as err:  # protobuf and the checker raise many types for a bad file
         raise ModelError(f"{path} is not a valid ONNX model ({first_line(err, 200)}).") from err
-    _fix_input(proto, path, resolution, any_batch=any_batch)
+    batch = _fix_input(proto, path, resolution)
     version = next((e.version for e in proto.opset_import if e.domain in ("", "ai.onnx")), 0)
     if version != OPSET:
         try:
@@ -57,15 +60,17 @@ def read_onnx(
         kept = {entry.domain for entry in converted.opset_import}
         converted.opset_import.extend(e for e in proto.opset_import if e.domain not in kept)
         proto = converted
+    if batch > 1:
+        proto = of_one_image(proto, batch)
     inferred = shape_inference.infer_shapes(proto, strict_mode=False)
     for value in inferred.graph.value_info:
-        count = math.prod(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+        count = batch * math.prod(dim.dim_value for dim in value.type.tensor_type.shape.dim)
         if count > _MOST_VALUES:
             raise ModelError(
                 f"{path}: '{quoted(value.name)}' has {count} values, more than {_MOST_VALUES}. "
                 "Export the model for smaller images."
             )
-    return inferred
+    return inferred, batch
 
 
 def _check_external(proto: onnx.ModelProto, path: Path) -> None:
@@ -106,9 +111,8 @@ def fix_sides(
         side.dim_value = side.dim_value or wanted
 
 
-def _fix_input(
-    proto: onnx.ModelProto, path: Path, resolution: tuple[int, int] | None, *, any_batch: bool
-) -> None:
+def _fix_input(proto: onnx.ModelProto, path: Path, resolution: tuple[int, int] | None) -> int:
+    """Set what the input leaves open, and return its batch; raises ModelError."""
     constants = {tensor.name for tensor in proto.graph.initializer}
     inputs = [value for value in proto.graph.input if value.name not in constants]
     if len(inputs) != 1 or not proto.graph.output:
@@ -129,9 +133,12 @@ def _fix_input(
             "where 1 (gray), 3 (RGB or BGR) or 4 (RGBA) are expected; models must read "
             "(N, C, H, W)."
         )
-    if batch.dim_value > 1 and not any_batch:
-        raise ModelError(f"{path} has a fixed batch of {batch.dim_value}. Export it with batch 1.")
-    batch.dim_value = 1
+    if batch.dim_value > MAX_BATCH:
+        raise ModelError(
+            f"{path} has a fixed batch of {batch.dim_value}, more than {MAX_BATCH}. Export it "
+            "with batch 1."
+        )
+    batch.dim_value = max(1, batch.dim_value)
     fix_sides(sides, path, resolution)
     for side in sides:
         if side.dim_value > MAX_INPUT_SIDE:
@@ -143,3 +150,4 @@ def _fix_input(
         if output.name not in constants:
             output.type.tensor_type.ClearField("shape")
     del proto.graph.value_info[:]
+    return int(batch.dim_value)

@@ -172,7 +172,7 @@ def _float_model(artifact: Artifact, file: ModelFile) -> ir.Model:
     from edgeshuffle.converter.operators.check import keep
     from edgeshuffle.converter.passes import run_passes
 
-    model = to_ir(read_onnx(artifact.path(file), None, any_batch=True))
+    model = to_ir(read_onnx(artifact.path(file), None))
     artifact.check_files([file])
     run_passes(model)
     keep(model)

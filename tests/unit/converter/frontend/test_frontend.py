@@ -42,7 +42,7 @@ def refused(message, proto, folder, resolution=None):
         (r"not a float32 \(N, C, H, W\)", [1, 3]),
         ("2 channels where 1", [1, 2, 8, 8]),
         ("unknown channels", [1, None, 8, 8]),
-        ("fixed batch of 2", [2, 3, 8, 8]),
+        ("fixed batch of 257", [257, 3, 8, 8]),
         ("Give it with `resolution`", [1, 3, "h", "w"]),
     ],
 )
