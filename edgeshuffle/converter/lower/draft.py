@@ -87,7 +87,7 @@ class Draft:
     ) -> None:
         """Put an operator that only moves elements before a node."""
         attributes = [] if perm is None else [ir.AttrInt64s("perm", perm)]
-        node = ir.Node("", kind, inputs, attributes, outputs=[result], name=result.name)
+        node = ir.Node("", kind, inputs, attributes, outputs=[result], name=_name(result, kind))
         self.graph.insert_before(before, node)
 
     def constant(self, name: str, *numbers: int) -> ir.Value:
@@ -119,13 +119,15 @@ class Draft:
             part = _taken(array, order)
             inputs.append(g.new_constant(self.graph, f"{value.name}_from_{order[0]}", part))
         attributes = list(conv.attributes.values())
-        nodes = [ir.Node("", "Conv", inputs, attributes, outputs=[made], name=made.name)]
+        nodes = [ir.Node("", "Conv", inputs, attributes, outputs=[made], name=_name(made, "Conv"))]
         activation = end.producer()
         if made is not result and activation is not None:
             inputs = [made, *activation.inputs[1:]]
             attributes = list(activation.attributes.values())
             kind = activation.op_type
-            nodes.append(ir.Node("", kind, inputs, attributes, outputs=[result], name=result.name))
+            nodes.append(
+                ir.Node("", kind, inputs, attributes, outputs=[result], name=_name(result, kind))
+            )
         self.graph.insert_before(before, nodes)
         if name in self._convs:
             old = self._convs[name]
@@ -171,6 +173,11 @@ def set_channels(value: ir.Value, channels: int) -> None:
     """Give a value of rank 4 another number of channels."""
     n, _, height, width = g.shape_of(value)
     value.shape = ir.Shape((n, channels, height, width))
+
+
+def _name(result: ir.Value, kind: str) -> str:
+    """A node's: other nodes are called by what they make."""
+    return f"{result.name}/{kind}"
 
 
 def _taken(array: np.ndarray, order: np.ndarray) -> np.ndarray:

@@ -94,6 +94,6 @@ def _compute_apart(draft: Draft, node: ir.Node, split: ir.Node, groups: Sequence
             [whole, draft.constant(f"{name}_sizes", *sizes)],
             [ir.AttrInt64("axis", 1)],
             outputs=read,
-            name=f"{name}_split",
+            name=f"{name}/Split",
         )
         draft.graph.insert_before(split, cut)

@@ -169,6 +169,11 @@ def test_pixels_that_make_no_whole_groups_are_left(size, stride, group):
     assert lower(model, None, {"pixel_groups": (group,)}).counts == {}
 
 
+def test_all_rewrites_together_are_exact(tmp_path):
+    lowering = {name: NUMBERS.get(name, (8, 2)) for name in REWRITES}
+    check_lowering(tmp_path, MODEL, QUANTIZED, lowering, IMAGES[:2])
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     first=st.integers(3, 11),
