@@ -34,7 +34,8 @@ class OrtSession:
         self.input_shape = (batch if isinstance(batch, int) else 1, *image)
         self._feed: dict[str, np.ndarray] = {}
         # Of `graph`, and what is cut from it.
-        self._constants: bytes | None = None
+        self._graph: bytes | None = None
+        self._constants = b""
         self._cut: onnxruntime.InferenceSession | None = None
 
     def _options(self) -> onnxruntime.SessionOptions:
@@ -49,6 +50,16 @@ class OrtSession:
     @staticmethod
     def _open(path: str, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+    def _open_made(
+        self, content: bytes, options: onnxruntime.SessionOptions
+    ) -> onnxruntime.InferenceSession:
+        """Open what `graph` told, or a part of it, as it is: all that there is to do was done."""
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / CONSTANTS).write_bytes(self._constants)
+            (Path(folder) / "made.onnx").write_bytes(content)
+            return self._open(str(Path(folder) / "made.onnx"), options)
 
     def stage(self, images: np.ndarray) -> None:
         """Put float32 (N, C, H, W) images in place for `invoke`."""
@@ -66,13 +77,17 @@ class OrtSession:
         """Time of each operator, the longest first, and the shapes that it gives.
 
         Of `n` inferences on the staged image, the mean of the middle half. A session of its own is
-        profiled, as profiling slows down what is not profiled, too.
+        profiled, as profiling slows down what is not profiled, too. Once `graph` was asked for, it
+        is of this very graph: ONNX Runtime numbers what it makes anew in every session.
         """
         with tempfile.TemporaryDirectory() as folder:
             options = self._options()
             options.enable_profiling = True
             options.profile_file_prefix = str(Path(folder) / "profile")
-            session = self._open(self._path, options)
+            if self._graph is None:
+                session = self._open(self._path, options)
+            else:
+                session = self._open_made(self._graph, options)
             # The first one sets things up.
             for _ in range(n + 1):
                 session.run(None, self._feed)
@@ -105,7 +120,8 @@ class OrtSession:
             self._open(self._path, options)
             constants = Path(folder) / CONSTANTS
             self._constants = constants.read_bytes() if constants.exists() else b""
-            return path.read_bytes()
+            self._graph = path.read_bytes()
+        return self._graph
 
     def cut(self, changes: list[tuple[int, bytes]]) -> None:
         """Run a part of `graph()` from now on, which is given whole; raises ValueError else.
@@ -113,15 +129,9 @@ class OrtSession:
         Only its first output is fetched.
         """
         (offset, content), *others = changes
-        if offset or others or self._constants is None:
+        if offset or others or self._graph is None:
             raise ValueError("a graph can only be replaced, and after it was asked for")
-        options = self._options()
-        # All of it was done to what the nodes are taken from.
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / CONSTANTS).write_bytes(self._constants)
-            (Path(folder) / "cut.onnx").write_bytes(content)
-            self._cut = self._open(str(Path(folder) / "cut.onnx"), options)
+        self._cut = self._open_made(content, self._options())
         self._first = [self._cut.get_outputs()[0].name]
 
     def run(self, images: np.ndarray) -> list[np.ndarray]:

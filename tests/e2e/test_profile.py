@@ -16,7 +16,7 @@ from small_models import run
 
 from edgeshuffle.agent.litert import quiet
 from edgeshuffle.agent.ort import open_session
-from edgeshuffle.runner.inspect import inspect_file, tflite_graph
+from edgeshuffle.runner.inspect import inspect_file, onnx_graph, tflite_graph
 from edgeshuffle.runner.profile.kinds import KINDS
 from edgeshuffle.runner.profile.onnx_cuts import onnx_cuts, read_graph
 from edgeshuffle.runner.profile.tflite_cuts import tflite_cut
@@ -220,3 +220,23 @@ def test_parts_of_an_onnx_graph_run(small, precision):
         session.invoke()
     with pytest.raises(ValueError, match="can only be replaced"):
         session.cut([(1, cuts[0])])
+
+
+def test_what_is_profiled_is_the_graph_that_was_told(tmp_path):
+    graph = Graph(size=16)
+    x = graph.relu(graph.conv("input", 16, 3))
+    for width in range(16, 129, 16):
+        # Convolutions with their channels in blocks, where the processor has it, and what needs
+        # them in a row: the runtime reorders, under names that differ from session to session.
+        x = graph.shuffle(graph.relu(graph.conv(x, width)))
+    onnx.save(graph.classifier(graph.conv(x, 16)), tmp_path / "shuffling.onnx")
+    shapes = onnx_graph.load(tmp_path / "shuffling.onnx").shapes
+    session = open_session(str(tmp_path / "shuffling.onnx"), 1)
+    session.stage(np.zeros((1, 3, 16, 16), np.float32))
+    made = read_graph(session.graph())
+    told = {one["name"]: one["shapes"] for one in session.profile(1)}
+    assert {node.name for node in made.graph.node} == told.keys()
+    for node in made.graph.node:
+        for value, shape in zip(node.output, told[node.name], strict=True):
+            # What is inserted gives values of its own.
+            assert shapes.get(value, tuple(shape)) == tuple(shape)
