@@ -37,6 +37,7 @@ PASSES: Table[Pass] = Table(
     __name__,
     "export",
     "explicit_padding",
+    "usual_kinds",
     "spelled_activations",
     "fold_batchnorm",
     "fold_affine",

@@ -6,6 +6,7 @@ import onnx_ir as ir
 import pytest
 from networks import Graph, noise, relative_error, run_ir, run_onnx
 from onnx import helper
+from operator_check import check_model
 
 from edgeshuffle.converter.frontend import to_ir
 from edgeshuffle.converter.passes import PASSES, run_passes
@@ -111,6 +112,44 @@ def test_a_mean_over_channels_is_left_alone():
     assert PASSES["keepdims_mean"].run(model).rewrites == 0
 
 
+@pytest.mark.parametrize("keepdims", [0, 1, None])
+def test_the_largest_of_the_picture_becomes_a_pool(tmp_path, keepdims):
+    def largest(graph, x):
+        if keepdims is None:
+            return graph.add("GlobalMaxPool", x)[0]
+        return graph.add("ReduceMax", x, graph.ints(-1, 2), keepdims=keepdims)[0]
+
+    graph = Graph(size=16)
+    x = graph.shuffle(graph.relu(graph.conv("input", 8)))
+    x = graph.relu(graph.conv(x, 6))
+    x = largest(graph, x)
+    flat = x if keepdims == 0 else graph.add("Flatten", x)[0]
+    weight = graph.constant(graph.random.standard_normal((6, 5)).astype(np.float32))
+    proto = graph.model(graph.add("Gemm", flat, weight)[0])
+    check_model(tmp_path, proto, steps=2, recipes=("fast",))
+
+
+@pytest.mark.parametrize("between", [True, False])
+def test_a_gather_by_one_number_each_becomes_one_of_channels(between):
+    graph = Graph()
+    x = graph.relu(graph.conv("input", 4))
+    numbers = graph.constant(np.array([[2], [-4], [1], [3]]))
+    if between:
+        front = graph.add("Transpose", x, perm=[1, 0, 2, 3])[0]
+        picked = graph.add("GatherND", front, numbers)[0]
+        x = graph._like(graph.add("Transpose", picked, perm=[1, 0, 2, 3])[0], x)
+    else:
+        x = graph._like(graph.add("GatherND", x, graph.constant(np.array([[0]])))[0], x)
+    proto = graph.model(graph.conv(x, 5))
+    model = to_ir(proto)
+    assert PASSES["usual_kinds"].run(model).rewrites == 1
+    assert PASSES["usual_kinds"].ensures(model) is None
+    assert "Transpose" not in ops(model)
+    np.testing.assert_allclose(
+        run_ir(model, noise(8)), run_onnx(proto, noise(8)), rtol=1e-5, atol=1e-6
+    )
+
+
 @pytest.mark.parametrize("spelling", ["gemm", "gemm_plain", "scaled", "matmul", "matmul_add"])
 def test_classifiers_become_convolutions(spelling):
     graph = Graph()
@@ -178,6 +217,7 @@ def test_a_pass_that_does_nothing_breaks_its_postcondition(monkeypatch, name):
     x = graph._like(graph.add("Conv", x, graph.constant(turned))[0], x)
     heads = [graph.add("Sigmoid", part)[0] for part in graph.split(graph.conv(x, 5), 2, 3)]
     mean = graph.add("ReduceMean", graph.shuffle(x), graph.ints(2, 3), keepdims=0)[0]
+    heads.append(graph.add("GlobalMaxPool", x)[0])
     out = graph.add("Gemm", mean, graph.constant(np.ones((6, 4), np.float32)))[0]
     model = ir.from_proto(onnx.shape_inference.infer_shapes(graph.model(out, *heads)))
     run_passes(model.clone())
