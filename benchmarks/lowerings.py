@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
-from edgeshuffle.artifact import RUNTIME_OF_FORMAT
+from edgeshuffle.converter.emit import EMITTERS
 from edgeshuffle.converter.export.files import Form, write_models
 from edgeshuffle.converter.export.request import InputChoice, ZooModel
 from edgeshuffle.converter.export.source import open_source
@@ -75,7 +75,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    kinds = [f"{form}.{precision}" for form in RUNTIME_OF_FORMAT for precision in ("fp32", "int8")]
+    kinds = [f"{form}.{precision}" for form in EMITTERS for precision in EMITTERS[form].PRECISIONS]
     parser.add_argument("--device", action="append", required=True)
     parser.add_argument("--network", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--kind", nargs="+", choices=kinds, default=kinds)
@@ -107,6 +107,7 @@ def _forms(wanted: Wanted) -> dict[str, Form]:
     quantized = quantize(model, [noise], RECIPE)
     return {
         "fp32": Form("fp32", model, None),
+        "fp16": Form("fp16", model, None),
         "int8": Form("int8", quantized.model, quantized.plan),
     }
 

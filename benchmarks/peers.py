@@ -188,6 +188,7 @@ def build(
             width=width,
             num_classes=CLASSES,
             resolution=options.resolution,
+            fp16=True,
             int8=True,
             recipe="fast",
             output=folder / "edgeshuffle",

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from edgeshuffle.artifact.half_range import HalfRange  # noqa: TC001 - the decoder needs it
 from edgeshuffle.artifact.lowering import Rewritten, Tuning  # noqa: TC001 - the decoder needs it
 from edgeshuffle.artifact.preprocess import Preprocess  # noqa: TC001 - the decoder needs it
 from edgeshuffle.untrusted import UntrustedError, decode
@@ -27,7 +28,7 @@ _MAX_INPUT: Final = 2**28
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,199}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
-Precision = Literal["fp32", "int8"]
+Precision = Literal["fp32", "fp16", "int8"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,8 +177,9 @@ class Proof:
 
     `source` says what ran it. Compared were `images` real images of the digest `images_sha256`, and
     `random_images` of standard normal noise drawn from `seed`. Each float file differs by at most
-    `tolerance`; INT8 files differ by their quantization, and `metrics` says how much. `int8_steps`
-    is by how many steps of the logits' scale the INT8 files of two formats differ at most.
+    `tolerance`, each fp16 one by `fp16_tolerance`; INT8 files differ by their quantization, and
+    `metrics` says how much. `int8_steps` is by how many steps of the logits' scale the INT8 files
+    of two formats differ at most.
     """
 
     source: str
@@ -188,6 +190,7 @@ class Proof:
     tolerance: float
     files: tuple[ProvedFile, ...]
     int8_steps: float | None = None
+    fp16_tolerance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -200,9 +203,9 @@ class Manifest:
     """What is in the artifact and how it was made. `macs` counts multiply-accumulates an image.
 
     `target` is what the files were lowered for, which `ModelFile.lowering` tells of each,
-    and `tuning` what was measured for it.
+    and `tuning` what was measured for it. `half_range` tells what fp16 files have to hold.
     `num_classes` is None for a model that is no classifier (`ModelFile.classes`). `warnings` are
-    what the export found to be wrong with its INT8 files or their calibration.
+    what the export found to be wrong with its INT8 and fp16 files or their calibration.
     """
 
     schema_version: int
@@ -222,6 +225,7 @@ class Manifest:
     warnings: tuple[str, ...] = ()
     target: str | None = None
     tuning: Tuning | None = None
+    half_range: HalfRange | None = None
 
     def to_json(self) -> str:
         """Stable text: the same manifest gives the same bytes."""

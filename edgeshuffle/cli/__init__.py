@@ -18,7 +18,7 @@ from edgeshuffle.host.signals import ending_once
 from edgeshuffle.untrusted import quoted
 
 COMMANDS: Final = {
-    "export": "Make fp32 and int8 ONNX and TFLite models without a channel shuffle.",
+    "export": "Make fp32, fp16 and int8 models, ONNX and TFLite, without a channel shuffle.",
     "evaluate": "Compare every model file's accuracy with the float model's.",
     "bench": "Time an artifact's model files side by side.",
     "guidelines": "Measure the ShuffleNetV2 paper's guidelines on a device of your own.",

@@ -44,7 +44,7 @@ def command(
     *,
     as_json: bool,
 ) -> None:
-    """Run ARTIFACT's float and INT8 files side by side and compare every layer.
+    """Run ARTIFACT's float, fp16 and INT8 files side by side and compare every layer.
 
     Without ARTIFACT, the newest one under build/. Ends with 11 where a layer goes wrong, and names
     the first.

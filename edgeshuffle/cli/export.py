@@ -125,6 +125,11 @@ if TYPE_CHECKING:
     metavar="DEVICE",
     help="Measure the lowerings on a device, as of bench --device, and take the fastest ones.",
 )
+@click.option(
+    "--fp16",
+    is_flag=True,
+    help="Also a TFLite file of half the size, computed in fp16 by processors that can.",
+)
 @click.option("--int8", is_flag=True, help="Also quantize to INT8.")
 @click.option(
     "--calib",
@@ -165,7 +170,7 @@ if TYPE_CHECKING:
     "--min-sqnr",
     type=FiniteFloat(),
     metavar="DB",
-    help="Write nothing where an INT8 file has less on calibration images.",
+    help="Write nothing where an INT8 or fp16 file has less on calibration images.",
 )
 @click.option(
     "--min-agreement",
@@ -201,7 +206,7 @@ if TYPE_CHECKING:
 @click.option("--overwrite", is_flag=True, help="Replace an existing artifact.")
 @shared.json_option
 def command(*, as_json: bool, formats: tuple[str, ...], **given: Any) -> None:
-    """Make fp32 and int8 ONNX and TFLite models without a channel shuffle."""
+    """Make fp32, fp16 and int8 models, ONNX and TFLite, without a channel shuffle."""
     from edgeshuffle.cli.progress import stages
     from edgeshuffle.cli.results import show_tables
     from edgeshuffle.converter.export import ExportOptions, export

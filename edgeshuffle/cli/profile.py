@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command("profile")
 @click.argument("targets", type=click.Path(path_type=Path), nargs=-1)
 @device_options
-@click.option("--precision", type=click.Choice(["fp32", "int8"]), help="[default: both]")
+@click.option("--precision", type=click.Choice(["fp32", "fp16", "int8"]), help="[default: all]")
 @shared.runtime_options
 @click.option(
     "--layers",

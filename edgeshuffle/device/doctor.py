@@ -83,6 +83,18 @@ def _features(d: Described) -> Iterator[Finding]:
         )
 
 
+def _half(d: Described) -> Iterator[Finding]:
+    if not d.is_arm:
+        return
+    # What XNNPACK looks for.
+    if "asimdhp" in d.features:
+        text = "fp16 arithmetic (asimdhp): fp16 files are worth it"
+        yield Finding(check="fp16", level="ok", text=text)
+    else:
+        text = "no fp16 arithmetic (asimdhp): fp16 files are computed in fp32, and only smaller"
+        yield Finding(check="fp16", level="ok", text=text)
+
+
 def _libc(d: Described) -> Iterator[Finding]:
     if not d.glibc:
         yield Finding(
@@ -240,5 +252,6 @@ def _load(d: Described) -> Iterator[Finding]:
 
 
 CHECKS: Final[tuple[Callable[[Described], Iterator[Finding]], ...]] = (
-    _architecture, _features, _libc, _python, _pages, _known_bad, _room, _clock, _heat, _load,
+    _architecture, _features, _half, _libc, _python, _pages, _known_bad, _room, _clock, _heat,
+    _load,
 )  # fmt: skip

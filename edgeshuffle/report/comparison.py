@@ -26,7 +26,7 @@ def comparison_table(found: Comparison) -> ResultTable:
     shown = [layer for layer in found.layers if not layer.moves or layer is found.first_wrong]
     return ResultTable(
         key="layers",
-        title=f"{found.model}, INT8 against float on {found.n} images of {found.data}",
+        title=f"{found.model} against float on {found.n} images of {found.data}",
         columns=(
             Column(key="layer", heading="layer", kind="text"),
             Column(key="operator", heading="operator", kind="text"),

@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 
 
 class Emitter(Protocol):
-    """Writes one format: fp32 without a plan, INT8 with one. `choices` are the format's own."""
+    """Writes one format: floats without a plan, INT8 with one. `choices` are the format's own.
+
+    `PRECISIONS` are those that pay in its runtime.
+    """
 
     SUFFIX: str
+    PRECISIONS: tuple[str, ...]
 
     def emit(self, model: ir.Model, plan: QuantPlan | None, **choices: str) -> Emitted: ...
 

@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 _ALIGNMENT: Final = 16
 _TYPES: Final = {
     np.dtype(np.float32): schema.TensorType.FLOAT32,
+    np.dtype(np.float16): schema.TensorType.FLOAT16,
     np.dtype(np.int8): schema.TensorType.INT8,
     np.dtype(np.int32): schema.TensorType.INT32,
 }
+# Of fewer numbers, the operator that widens them takes more room than they save.
+_LEAST_HALVED: Final = 128
+# Read by TensorFlow Lite's reduced_precision_metadata.h, which XNNPACK's delegate goes by.
+_REDUCED: Final = ("reduced_precision_support", "fp16accfp16")
 OPERATOR_NAMES: Final = {
     code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)
 }
@@ -35,9 +40,14 @@ class _AlignedBuilder(flatbuffers.Builder):  # type: ignore[misc]
 
 
 class FlatBuffer:
-    """One subgraph under construction. Tensors are referred to by their index."""
+    """One subgraph under construction. Tensors are referred to by their index.
 
-    def __init__(self) -> None:
+    With `half`, float constants are stored as float16, and processors with fp16 arithmetic are told
+    to compute so, with sums in fp16, too.
+    """
+
+    def __init__(self, *, half: bool = False) -> None:
+        self._half = half
         self.buffers: list[Any] = [schema.BufferT()]
         self.tensors: list[Any] = []
         self.operators: list[Any] = []
@@ -68,6 +78,9 @@ class FlatBuffer:
         key = (array.dtype.str, array.tobytes(), array.shape)
         if scales is None and key in self.constants:
             return self.constants[key]
+        if self._half and array.dtype == np.float32 and array.size >= _LEAST_HALVED:
+            self.constants[key] = self._halved(name, array)
+            return self.constants[key]
         buffer = schema.BufferT()
         buffer.data = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
         self.buffers.append(buffer)
@@ -78,6 +91,13 @@ class FlatBuffer:
         if scales is None:
             self.constants[key] = index
         return index
+
+    def _halved(self, name: str, array: np.ndarray) -> int:
+        """A float32 tensor of what is stored as float16; runtimes convert it when they load."""
+        stored = self.constant(f"{name}_half", array.astype(np.float16))
+        made = self.tensor(name, array.shape, np.float32)
+        self.operator("DEQUANTIZE", [stored], [made], version=3)
+        return made
 
     def _tensor(
         self,
@@ -141,6 +161,8 @@ class FlatBuffer:
         model.version = 3
         model.description = b"edgeshuffle"
         model.buffers, model.subgraphs = self.buffers, [graph]
+        if self._half:
+            model.metadata = [self._metadata(*_REDUCED)]
         model.operatorCodes = []
         for code, version in self.codes:
             entry = schema.OperatorCodeT()
@@ -149,6 +171,14 @@ class FlatBuffer:
             entry.builtinCode, entry.version = code, version
             model.operatorCodes.append(entry)
         return packed(model)
+
+    def _metadata(self, name: str, text: str) -> Any:
+        buffer = schema.BufferT()
+        buffer.data = np.frombuffer(text.encode(), np.uint8)
+        self.buffers.append(buffer)
+        entry = schema.MetadataT()
+        entry.name, entry.buffer = name.encode(), len(self.buffers) - 1
+        return entry
 
 
 def packed(model: Any) -> bytes:

@@ -34,8 +34,8 @@ class NhwcWriter(Tensors):
     same: Final = schema.Padding.SAME
     valid: Final = schema.Padding.VALID
 
-    def __init__(self, plan: QuantPlan | None, graph: ir.Graph) -> None:
-        super().__init__(plan, graph)
+    def __init__(self, plan: QuantPlan | None, graph: ir.Graph, *, half: bool = False) -> None:
+        super().__init__(plan, graph, half=half)
         self._padded: dict[tuple[ir.Value, tuple[int, ...], QParams | None], int] = {}
 
     def activation(self, activation: Activation) -> int:

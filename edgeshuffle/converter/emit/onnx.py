@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.plan import QuantPlan
 
 SUFFIX: Final = ".onnx"
+# ONNX Runtime computes fp16 on ARM in more instructions than fp32.
+PRECISIONS: Final = ("fp32", "int8")
 
 
 def emit(

@@ -44,8 +44,8 @@ class Tensors:
     reads in the other form are converted, once.
     """
 
-    def __init__(self, plan: QuantPlan | None, graph: ir.Graph) -> None:
-        self.buffer = FlatBuffer()
+    def __init__(self, plan: QuantPlan | None, graph: ir.Graph, *, half: bool = False) -> None:
+        self.buffer = FlatBuffer(half=half)
         self.plan = self._whole = plan
         self._floats = frozenset() if plan is None else float_values(graph, plan)
         self._index: dict[ir.Value, int] = {}

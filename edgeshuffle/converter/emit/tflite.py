@@ -1,4 +1,5 @@
-"""TFLite: fp32, or INT8 with int8 ends, with layers left in float, written as a flatbuffer.
+"""TFLite: fp32, fp16 with float32 ends, or INT8 with int8 ends, with layers left in float, written
+as a flatbuffer.
 
 Values are NHWC. Everything is rank 4 until the last Reshape, as XNNPACK and the GPU delegates
 want it. PyTorch pads both sides of a stride-2 window; TFLite's SAME pads an even size only at the
@@ -20,12 +21,16 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.plan import QuantPlan
 
 SUFFIX: Final = ".tflite"
+PRECISIONS: Final = ("fp32", "fp16", "int8")
 
 
-def emit(model: ir.Model, plan: QuantPlan | None) -> Emitted:
-    """Write fp32 without a plan, else INT8 whose input and output are int8, too."""
+def emit(model: ir.Model, plan: QuantPlan | None, *, floats: str = "fp32") -> Emitted:
+    """Write floats without a plan, else INT8 whose input and output are int8, too.
+
+    With `floats` `fp16` weights are float16, and so are sums where a processor can.
+    """
     graph = model.graph
-    writer = NhwcWriter(plan, graph)
+    writer = NhwcWriter(plan, graph, half=floats == "fp16")
     writer.value(graph.inputs[0])
     for node in graph:
         if not is_fused(node):

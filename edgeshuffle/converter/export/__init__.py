@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 from edgeshuffle.artifact import MANIFEST, Artifact, refuse_target
 from edgeshuffle.converter.export.describe import make_manifest, quantization_entry
 from edgeshuffle.converter.export.files import Form, write_labels, write_models
+from edgeshuffle.converter.export.half import make_half, prove_unrounded
 from edgeshuffle.converter.export.labels import check_count, find_names
 from edgeshuffle.converter.export.options import ExportOptions
 from edgeshuffle.converter.export.proof import prove
-from edgeshuffle.converter.export.quality import check_limits, measure, warnings
+from edgeshuffle.converter.export.quality import check_limits, measure, of_calibration, warnings
 from edgeshuffle.converter.export.quantization import budget_notes, make_int8
 from edgeshuffle.converter.export.resolve import BUILD, resolve
 from edgeshuffle.converter.export.source import Source, open_source
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeshuffle.converter.export.batch import Batch
+    from edgeshuffle.converter.export.half import Half
     from edgeshuffle.converter.export.quantization import Int8
     from edgeshuffle.converter.export.request import ExportRequest
     from edgeshuffle.converter.export.tune import Tuned
@@ -82,25 +84,35 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
     batch = request.batch or source.batch
     check_finite(model)
     int8 = None if request.int8 is None else make_int8(request.int8, source, model, report)
+    half = None
+    if request.fp16 is not None and "tflite" in formats:
+        half = make_half(request.fp16, source, model, report)
 
     report("write", 0, 1)
     with atomic_folder(target, overwrite=request.overwrite) as folder:
-        forms = [Form("fp32", model, None), *(() if int8 is None else (int8.form,))]
+        made = (one.form for one in (half, int8) if one is not None)
+        forms = [Form("fp32", model, None), *made]
         tuned = _tuned(request, forms, formats, batch, report)
         choose = partial(lowering_for, request.processor) if tuned is None else tuned.choose
         files = write_models(forms, source.name, formats, folder, batch, choose)
         labels = write_labels(source.labels, files, folder)
-        checked = _checked_images(source, int8)
+        checked = _checked_images(source, int8, half)
         steps = None if int8 is None else int8.steps
         dynamic = batch == "dynamic"
+        if half is not None:
+            prove_unrounded(half, source, batch, choose, report)
         proved = prove(source.reference, files, folder, checked, steps, report, dynamic=dynamic)
         metrics: dict[str, Any] = {}
         odd: tuple[str, ...] = ()
         quantization = None
-        if int8 is not None and checked is not None:
+        if half is not None:
+            odd = half.warnings
+        if (int8 is not None or half is not None) and checked is not None:
             metrics = measure(files, proved.outputs, checked.digest)
-            check_limits(files, metrics, int8.asked.gates)
-            odd = warnings(files, metrics, checked, len(int8.calibration))
+            check_limits(files, metrics, request.gates)
+            odd = (*odd, *warnings(files, metrics))
+        if int8 is not None and checked is not None:
+            odd = (*of_calibration(checked, len(int8.calibration)), *odd)
             quantization = quantization_entry(int8, request.onnx)
         manifest = dataclasses.replace(
             make_manifest(source, model, logs, files, quantization),
@@ -109,12 +121,15 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
             metrics=metrics,
             warnings=odd,
             target=request.processor,
+            half_range=None if half is None else half.reached,
             tuning=None if tuned is None else tuned.tuning,
         )
         text = manifest.to_json().encode()
         (folder / MANIFEST).write_bytes(text)
     artifact = Artifact(target, manifest, hashlib.sha256(text).hexdigest(), source.labels)
     notes = (*source.notes, *request.notes, *(() if tuned is None else tuned.notes))
+    if half is not None:
+        notes = (*notes, *half.notes)
     if int8 is not None:
         notes = (*notes, *int8.notes, *budget_notes(int8, artifact, formats, batch, choose))
     if kept:
@@ -184,10 +199,12 @@ def _named(source: Source, *, overwrite: bool) -> Path:
     return target
 
 
-def _checked_images(source: Source, int8: Int8 | None) -> ImageSet | None:
+def _checked_images(source: Source, int8: Int8 | None, half: Half | None) -> ImageSet | None:
     """Some real images, where there are any."""
     if int8 is not None:
         return int8.calibration.some(_CHECKED_IMAGES)
+    if half is not None:
+        return half.images
     if source.source["kind"] == "demo":
         return open_images(CALIBRATION_IMAGES, source.preprocess, limit=_FLOAT_IMAGES)
     return None

@@ -50,8 +50,8 @@ def write_models(
     batch: Batch = 1,
     choose: Choose = nothing,
 ) -> tuple[ModelFile, ...]:
-    """Each form in each format, whose writers take the given choices, lowered as `choose`
-    says for its format and precision. Raises ModelError.
+    """Each form in each format that has its precision, whose writers take the given choices,
+    lowered as `choose` says for its format and precision. Raises ModelError.
     """
     files = []
     size = 1 if batch == "dynamic" else batch
@@ -60,9 +60,12 @@ def write_models(
     for format_name, choices in formats.items():
         emitter = EMITTERS[format_name]
         for form in forms:
+            if form.precision not in emitter.PRECISIONS:
+                continue
             lowering = choose(format_name, form.precision)
             lowered = lower(form.model, form.plan, lowering)
-            emitted = emitter.emit(lowered.model, lowered.plan, **choices)
+            halved = {"floats": "fp16"} if form.precision == "fp16" else {}
+            emitted = emitter.emit(lowered.model, lowered.plan, **choices, **halved)
             data = opened(emitted.data) if batch == "dynamic" else emitted.data
             path = f"{name}_{form.precision}{emitter.SUFFIX}"
             (Path(folder) / path).write_bytes(data)

@@ -36,10 +36,13 @@ class ExportOptions:
     it. INT8 ONNX is in `onnx_style` `qdq` or `qoperator` with `onnx_activations` of `uint8` or
     `int8`. `output` is the folder, which `overwrite` replaces.
 
+    `fp16` adds a TFLite file of half the size, computed in fp16 where a processor can; its ranges
+    are seen on images of `calib`.
+
     INT8: `int8` quantizes, with `calib_limit` images at most of `calib` (a folder or .npz), by a
     `recipe` (a name or .toml file), whose `calibrator` may be replaced. `max_drop` is in points of
     top-1 on the images of `evaluation`, `min_sqnr` in dB and `min_agreement` in percent: limits of
-    INT8 files. `class_order` (`index` or `sorted`) tells how class folders are told apart.
+    INT8 and fp16 files. `class_order` (`index` or `sorted`) tells how class folders are told apart.
     """
 
     variant: str | None = None
@@ -62,6 +65,7 @@ class ExportOptions:
     onnx_activations: str = "uint8"
     target: str = "generic"
     tune: str | None = None
+    fp16: bool = False
     int8: bool = False
     calib: Path | None = None
     calib_limit: int | None = None

@@ -1,4 +1,4 @@
-"""Whether INT8 files are good enough: what was measured, what is odd, and what was demanded."""
+"""Whether INT8 and fp16 files are good enough: what was measured, is odd, and was demanded."""
 
 from __future__ import annotations
 
@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 # each other, chance alone may take some more labels.
 LOW_SQNR: Final = 20.0
 LOW_AGREEMENT: Final = 80.0
+_MEND: Final = {
+    "int8": "Give more varied calibration images, another `recipe`, or leave layers in float with "
+    "`max_drop`.",
+    "fp16": "Leave `fp16` out.",
+}
+_HELPS: Final = {
+    "int8": "more varied `calib` images, another `recipe` or `max_drop`",
+    "fp16": "a smaller range of inputs",
+}
 # Ranges of fewer images are mostly those of chance.
 FEW_IMAGES: Final = 16
 # Of images that are like others or hold nothing; a few occur in any data.
@@ -71,9 +80,9 @@ def _measured(
 
 
 def check_limits(files: Sequence[ModelFile], metrics: Mapping[str, Any], gates: Gates) -> None:
-    """Raise GateError where an INT8 file misses `min_sqnr` or `min_agreement`."""
+    """Raise GateError where an INT8 or fp16 file misses `min_sqnr` or `min_agreement`."""
     for file in files:
-        if file.precision != "int8":
+        if file.precision == "fp32":
             continue
         found = metrics["files"][file.path]
         missed = []
@@ -91,23 +100,18 @@ def check_limits(files: Sequence[ModelFile], metrics: Mapping[str, Any], gates: 
         if missed:
             raise GateError(
                 f"{file.path} has {' and '.join(missed)} on {metrics['calibration_images']} "
-                "calibration images; nothing is written. Give more varied calibration images, "
-                "another `recipe`, or leave layers in float with `max_drop`."
+                f"calibration images; nothing is written. {_MEND[file.precision]}"
             )
 
 
-def warnings(
-    files: Sequence[ModelFile], metrics: Mapping[str, Any], checked: ImageSet, calibrated: int
-) -> tuple[str, ...]:
-    """What is wrong with the INT8 files, or with what they were calibrated on: `calibrated` images,
-    some of which are `checked`.
-    """
-    found = [*_of_calibration(checked, calibrated)]
+def warnings(files: Sequence[ModelFile], metrics: Mapping[str, Any]) -> tuple[str, ...]:
+    """What is wrong with the INT8 and fp16 files."""
+    found = []
     for file in files:
         measured = metrics["files"][file.path]
         sqnr, agreed = measured["sqnr_db"], measured["agreement"]
         others = agreed is not None and agreed < LOW_AGREEMENT
-        if file.precision == "int8" and ((sqnr is not None and sqnr < LOW_SQNR) or others):
+        if file.precision != "fp32" and ((sqnr is not None and sqnr < LOW_SQNR) or others):
             shown = "no noise" if sqnr is None else f"{sqnr:.1f} dB SQNR"
             if len(measured["outputs"]) > 1:
                 shown += " in the worst output"
@@ -116,13 +120,13 @@ def warnings(
             found.append(
                 f"{file.path}: {shown} with the float model; below "
                 f"{LOW_SQNR:g} dB or {LOW_AGREEMENT:g} % accuracy is likely lost (measure it: "
-                "edgeshuffle evaluate; more varied `calib` images, another `recipe` or `max_drop` "
-                "may help)"
+                f"edgeshuffle evaluate; {_HELPS[file.precision]} may help)"
             )
     return tuple(found)
 
 
-def _of_calibration(checked: ImageSet, calibrated: int) -> list[str]:
+def of_calibration(checked: ImageSet, calibrated: int) -> tuple[str, ...]:
+    """What is wrong with `calibrated` images, some of which are `checked`."""
     found = []
     if calibrated < FEW_IMAGES:
         number = "1 image" if calibrated == 1 else f"{calibrated} images"
@@ -136,4 +140,4 @@ def _of_calibration(checked: ImageSet, calibrated: int) -> list[str]:
         found.append(
             f"calibration: of {count} images that were looked at, {flat} hold one colour only"
         )
-    return found
+    return tuple(found)

@@ -46,7 +46,7 @@ class InputChoice:
 
 @dataclass(frozen=True, kw_only=True)
 class Gates:
-    """What every INT8 file has to reach on calibration images: dB and percent."""
+    """What every INT8 and fp16 file has to reach on calibration images: dB and percent."""
 
     min_sqnr: float | None = None
     min_agreement: float | None = None
@@ -68,8 +68,14 @@ class Quantization:
     recipe: Recipe
     images: Path
     limit: int | None
-    gates: Gates
     drop: DropLimit | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HalfPrecision:
+    """The images that ranges are seen on, beside noise."""
+
+    images: Path | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +101,8 @@ class ExportRequest:
     formats: tuple[str, ...]
     onnx: OnnxForm
     int8: Quantization | None
+    fp16: HalfPrecision | None
+    gates: Gates
     labels: tuple[str, ...] | None
     class_folders: tuple[Path, ...]
     batch: Batch | None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,10 +16,18 @@ from edgeshuffle.converter.export.normalisation import (
     of_pixels,
     per_scale,
 )
+from edgeshuffle.converter.export.precisions import (
+    check_drop,
+    check_half,
+    check_limits,
+    check_quantization,
+    images_seen,
+)
 from edgeshuffle.converter.export.request import (
     DropLimit,
     ExportRequest,
     Gates,
+    HalfPrecision,
     InputChoice,
     OnnxFile,
     OnnxForm,
@@ -37,7 +44,6 @@ from edgeshuffle.dataset.labels import CLASS_ORDERS
 from edgeshuffle.errors import DataError, MissingExtraError, Obstacles, UnknownNameError
 from edgeshuffle.host.packaged import CALIBRATION_IMAGES, TEST_IMAGES
 from edgeshuffle.untrusted.bounds import MAX_INPUT_SIDE
-from edgeshuffle.untrusted.gates import check_gate
 
 if TYPE_CHECKING:
     from edgeshuffle.converter.export.options import ExportOptions
@@ -62,8 +68,8 @@ def resolve(options: ExportOptions) -> ExportRequest:
     recipe = None
     with obstacles.noted():
         recipe = _recipe(options)
-    checks = (_check_model, _check_resolution, _check_quantization, _check_limits, _check_drop)
-    for check in (*checks, check_tuning, check_normalisation):
+    checks = (_check_model, _check_resolution, check_quantization, check_half, check_limits)
+    for check in (*checks, check_drop, check_tuning, check_normalisation):
         with obstacles.noted():
             check(options)
     for name, path in (("calib", options.calib), ("evaluation", options.evaluation)):
@@ -79,7 +85,7 @@ def resolve(options: ExportOptions) -> ExportRequest:
         with obstacles.noted():
             refuse_target(target, overwrite=options.overwrite)
     obstacles.refuse()
-    unused = options.calib is not None and not options.int8
+    unused = options.calib is not None and not (options.int8 or options.fp16)
     return ExportRequest(
         model=_model(options),
         input=InputChoice(
@@ -91,6 +97,8 @@ def resolve(options: ExportOptions) -> ExportRequest:
         formats=options.formats,
         onnx=OnnxForm(style=options.onnx_style, activations=options.onnx_activations),
         int8=_quantization(options, recipe) if options.int8 and recipe is not None else None,
+        fp16=HalfPrecision(images=images_seen(options)) if options.fp16 else None,
+        gates=Gates(min_sqnr=options.min_sqnr, min_agreement=options.min_agreement),
         labels=labels,
         class_folders=() if options.class_order == "index" else _given_folders(options),
         batch=options.batch,
@@ -99,7 +107,7 @@ def resolve(options: ExportOptions) -> ExportRequest:
         target=target,
         overwrite=options.overwrite,
         notes=(
-            *(("calib: not used without `int8`",) if unused else ()),
+            *(("calib: not used without `int8` or `fp16`",) if unused else ()),
             *of_pixels("mean", None if options.scale else options.mean),
             *of_pixels("std", None if options.scale else options.std),
         ),
@@ -158,7 +166,6 @@ def _quantization(options: ExportOptions, recipe: Recipe) -> Quantization:
         recipe=recipe,
         images=options.calib or CALIBRATION_IMAGES,
         limit=options.calib_limit,
-        gates=Gates(min_sqnr=options.min_sqnr, min_agreement=options.min_agreement),
         drop=drop,
     )
 
@@ -234,56 +241,6 @@ def _check_resolution(options: ExportOptions) -> None:
 def _sides(resolution: int | tuple[int, int] | None) -> tuple[int, int] | None:
     """Height and width."""
     return (resolution, resolution) if isinstance(resolution, int) else resolution
-
-
-def _is_own(options: ExportOptions) -> bool:
-    return options.onnx is not None or options.weights not in ("demo", "random")
-
-
-def _check_quantization(options: ExportOptions) -> None:
-    unused = {
-        "recipe": options.recipe,
-        "calibrator": options.calibrator,
-        "calib_limit": options.calib_limit,
-    }
-    given = [f"`{name}`" for name, value in unused.items() if value is not None]
-    if not options.int8 and given:
-        raise UnknownNameError(
-            f"Without `int8` nothing is quantized: give it, too, or leave out {', '.join(given)}."
-        )
-    if options.int8 and _is_own(options) and options.calib is None:
-        raise DataError(
-            "`int8` needs calibration images of your own data: `calib=FOLDER` or `calib=FILE.npz` "
-            "(100 to 1,000 images, labels not needed)."
-        )
-
-
-def _check_limits(options: ExportOptions) -> None:
-    check_gate("`max_drop`", options.max_drop, 0)
-    check_gate("`min_sqnr`", options.min_sqnr, -math.inf)
-    check_gate("`min_agreement`", options.min_agreement, 0, 100)
-    if not options.int8 and (options.min_sqnr, options.min_agreement) != (None, None):
-        raise UnknownNameError(
-            "`min_sqnr` and `min_agreement` are limits of `int8`: give it, too, or leave them out."
-        )
-
-
-def _check_drop(options: ExportOptions) -> None:
-    if options.max_drop is None:
-        if options.class_order is not None:
-            raise UnknownNameError(
-                "`class_order` is of the class folders of `evaluation`: give both."
-            )
-        if options.evaluation is not None:
-            raise UnknownNameError("`evaluation` is what `max_drop` is checked with: give both.")
-        return
-    if not options.int8:
-        raise UnknownNameError("`max_drop` limits what `int8` may lose: give both.")
-    if options.evaluation is None and _is_own(options):
-        raise DataError(
-            "`max_drop` needs images of your own data to be checked with: `evaluation=FOLDER` or "
-            "`evaluation=FILE.npz` (without labels, agreement with the float model is checked)."
-        )
 
 
 def _check_exists(name: str, path: Path | None) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeshuffle.artifact.lowering import Tried, Tuning
+from edgeshuffle.converter.emit import EMITTERS
 from edgeshuffle.converter.export.files import write_models
 from edgeshuffle.converter.lower.measure import measure
 from edgeshuffle.converter.lower.targets import candidates
@@ -95,6 +96,8 @@ def tune(
         unit: Unit = "instructions"
         for format_name, choices in formats.items():
             for form in forms:
+                if form.precision not in EMITTERS[format_name].PRECISIONS:
+                    continue
                 files = _files(form, {format_name: choices}, batch, target, Path(folder))
                 chosen[format_name, form.precision] = files[0][0]
                 if len(files) == 1:

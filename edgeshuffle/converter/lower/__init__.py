@@ -42,6 +42,8 @@ REWRITES: Table[Rewrite] = Table(
     "export",
     *("pixel_groups", "pool_padding"),
     *("split_producers", "middles", "sliced_outputs", "joined_channels", "cut_outputs"),
+    # No channels are added through what pads.
+    *("even_kernels", "conv_padding"),
 )
 
 

@@ -1,4 +1,4 @@
-"""Where the INT8 files of an artifact part from its float file, and from each other."""
+"""Where the INT8 and fp16 files of an artifact part from its float file, and from each other."""
 
 from __future__ import annotations
 
@@ -81,10 +81,10 @@ class Comparison:
 
 
 def compare(options: CompareOptions, progress: Progress | None = None) -> Comparison:
-    """Run the float ONNX and all INT8 files side by side and look at every value.
+    """Run the float ONNX and all INT8 and fp16 files side by side and look at every value.
 
     `progress` is called with a stage, and how much of how much is done. Raises ArtifactError (no
-    float ONNX or no INT8 file), ModelError (values that are no finite numbers), DataError,
+    float ONNX, or no other file), ModelError (values that are no finite numbers), DataError,
     MissingExtraError, and UnknownNameError for a limit that is no number.
     """
     check_gate("`min_sqnr`", options.min_sqnr, -math.inf)
@@ -108,14 +108,16 @@ def _compare(options: CompareOptions, progress: Progress) -> Comparison:
         "onnx": OnnxLayerOutputs,
         "tflite": TfliteLayerOutputs,
     }
+    halves = {file.precision: file for file in files if file.precision == "fp16"}
+    compared = files_by_format(files, "int8") | halves
     formats = {
         kind: WithWholes(
-            _opened(openers[kind], artifact.path(file), reference.operators), reference.parts
+            _opened(openers[file.format], artifact.path(file), reference.operators), reference.parts
         )
-        for kind, file in files_by_format(files, "int8").items()
+        for kind, file in compared.items()
     }
     if not formats:
-        _absent(artifact, "INT8")
+        _absent(artifact, "INT8 or fp16")
     outputs = tuple(end.name for end in floats.outputs)
     classifies = artifact.manifest.num_classes is not None
     fitted = "equalize" in (artifact.manifest.quantization or {}).get("steps_taken", ())
@@ -124,7 +126,7 @@ def _compare(options: CompareOptions, progress: Progress) -> Comparison:
             name=name,
             operator=operator,
             of_float={
-                kind: QuantizationError(same_values=not fitted or name in outputs)
+                kind: QuantizationError(same_values=not fitted or kind == "fp16" or name in outputs)
                 for kind, run in formats.items()
                 if name in run.params
             },
@@ -152,9 +154,13 @@ def _compare(options: CompareOptions, progress: Progress) -> Comparison:
                 if classifies and name == outputs[0]:
                     logits[kind] += list(real.reshape(-1, len(some)).T)
         for name, layer in layers.items():
-            steps = [values[name] for values in found.values() if name in values]
-            if len(steps) == 2 and all(array.dtype == np.int8 for array in steps):
-                layer.between.add(*steps)
+            integers = [
+                values[name]
+                for values in found.values()
+                if name in values and values[name].dtype == np.int8
+            ]
+            if len(integers) == 2:
+                layer.between.add(*integers)
     progress("compare", len(images), len(images))
     artifact.check_files(files)
     return Comparison(

@@ -129,6 +129,11 @@ class TfliteGraph:
         shape = self.shape(self.inputs[0]) if self.inputs else ()
         return max(1, shape[0]) if len(shape) == 4 else 1
 
+    @property
+    def is_half(self) -> bool:
+        """Whether weights are stored as float16."""
+        return any(_TYPE_NAMES[self.tensors[i].type] == "float16" for i in self.parameters())
+
     def all_ops(self) -> Iterator[str]:
         """Of control flow's inner graphs, too."""
         return map(self.op, (*self.nodes, *self._others))

@@ -103,23 +103,23 @@ def _of_file(path: Path, runtimes: Sequence[str]) -> Subject | None:
     if runtimes and runtime not in runtimes:
         return None
     with needs_extra(f"Reading {path.name}", "export"):
-        quantized = _is_quantized_onnx(path) if runtime == "ort" else _is_quantized_tflite(path)
-    precision: Precision = "int8" if quantized else "fp32"
+        precision = _precision_of_onnx(path) if runtime == "ort" else _precision_of_tflite(path)
     return Subject(runtime=runtime, precision=precision, path=path, names=Names())
 
 
-def _is_quantized_onnx(path: Path) -> bool:
+def _precision_of_onnx(path: Path) -> Precision:
     from edgeshuffle.runner.inspect.onnx_graph import load
 
-    return any(node.op_type.startswith(("QLinear", "Quantize")) for node in load(path).nodes)
+    kinds = (node.op_type for node in load(path).nodes)
+    return "int8" if any(kind.startswith(("QLinear", "Quantize")) for kind in kinds) else "fp32"
 
 
-def _is_quantized_tflite(path: Path) -> bool:
+def _precision_of_tflite(path: Path) -> Precision:
     from edgeshuffle.runner.inspect.tflite_graph import load
     from edgeshuffle.runner.profile.kinds import is_conv
 
     graph = load(path)
-    return any(
-        is_conv(graph.op(node)) and graph.grid(int(node.outputs[0])) is not None
-        for node in graph.nodes
-    )
+    convs = [node for node in graph.nodes if is_conv(graph.op(node))]
+    if any(graph.grid(int(node.outputs[0])) is not None for node in convs):
+        return "int8"
+    return "fp16" if graph.is_half else "fp32"

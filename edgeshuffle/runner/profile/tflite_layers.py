@@ -1,6 +1,7 @@
 """Layers of a TFLite file as LiteRT runs them.
 
 XNNPACK computes a PAD along with the convolution that alone reads it, so the two are one layer.
+What widens stored weights runs when the file is loaded, and is none.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def tflite_layers(graph: TfliteGraph, names: Names) -> list[tuple[int, Layer]]:
     first = next(convs, None)
     found = []
     for index, node in enumerate(graph.nodes):
-        if _is_computed_along(graph, index):
+        if _is_computed_along(graph, index) or _is_of_constants(graph, node):
             continue
         along = index > 0 and _is_computed_along(graph, index - 1)
         source = graph.nodes[index - 1] if along else node
@@ -56,6 +57,10 @@ def _is_computed_along(graph: TfliteGraph, index: int) -> bool:
     following = graph.nodes[index + 1]
     alone = readers == [following] and padded not in graph.outputs
     return alone and is_conv(graph.op(following))
+
+
+def _is_of_constants(graph: TfliteGraph, node: Any) -> bool:
+    return graph.op(node) == "DEQUANTIZE" and graph.is_constant(int(node.inputs[0]))
 
 
 def _layer(graph: TfliteGraph, node: Any, source: Any, names: Names, *, first: bool) -> Layer:

@@ -22,7 +22,7 @@ GOOD = {
     "python": "3.11.2",
     "bits": 64,
     "glibc": "2.36",
-    "features": ["asimd", "atomics", "asimddp"],
+    "features": ["asimd", "atomics", "asimddp", "asimdhp"],
     "page_bytes": 4096,
     "memory_bytes": 4 << 30,
     "free_bytes": 8 << 30,
@@ -46,6 +46,7 @@ def test_a_good_board_has_nothing_to_mend():
     assert [finding.check for finding in examine(described())] == [
         "architecture",
         "int8",
+        "fp16",
         "glibc",
         "Python",
         "pages",
@@ -82,6 +83,15 @@ def test_what_is_wrong_is_named_with_its_fix(changes, check, level, text):
     assert (found.check, found.level) == (check, level)
     assert text in found.text
     assert found.fix
+
+
+def test_whether_fp16_pays_is_told():
+    boards = described(), described(features=[])
+    told = [next(f for f in examine(board) if f.check == "fp16") for board in boards]
+    assert [found.text for found in told] == [
+        "fp16 arithmetic (asimdhp): fp16 files are worth it",
+        "no fp16 arithmetic (asimdhp): fp16 files are computed in fp32, and only smaller",
+    ]
 
 
 def test_the_known_bad_version_matters_on_old_cores_only():

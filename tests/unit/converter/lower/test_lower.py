@@ -21,7 +21,11 @@ from edgeshuffle.converter.quant.recipe import load_recipe
 from edgeshuffle.errors import UnknownNameError
 
 IMAGES = [noise(32, seed) for seed in range(8)]
-NUMBERS = {"pixel_groups": (4,), "pool_padding": (), "split_producers": (1, 1)}
+NUMBERS = {
+    "pixel_groups": (4,),
+    "split_producers": (1, 1),
+    **dict.fromkeys(("even_kernels", "conv_padding", "pool_padding"), ()),
+}
 FILL = (8, 8)
 
 
@@ -71,6 +75,8 @@ def test_each_rewrite_is_made_and_exact(tmp_path, name):
         check_lowering(tmp_path, MODEL, QUANTIZED, lowering, IMAGES)
         == {
             "pixel_groups": {"pixel_groups": 1},
+            "even_kernels": {"even_kernels": 5},
+            "conv_padding": {"conv_padding": 5},
             "pool_padding": {"pool_padding": 1},
             "split_producers": {"split_producers": 5},
             "middles": {"middles": 5},
@@ -93,7 +99,8 @@ def test_layers_left_in_float_are_lowered_too(tmp_path):
     plan = QUANTIZED.plan.only(names[::2])
     lowering = {name: NUMBERS.get(name, FILL) for name in REWRITES}
     made = lower(QUANTIZED.model, plan, lowering)
-    assert set(made.counts) == set(REWRITES)
+    # With even kernels, nothing is left to pad.
+    assert set(made.counts) == set(REWRITES) - {"conv_padding"}
     assert len(made.plan.convs) >= len(plan.convs)
 
 
@@ -190,6 +197,6 @@ def test_any_lowering_of_any_width_is_exact(
     model = prepared(network(first, size, stem))
     images = [noise(size, seed) for seed in range(4)]
     quantized = quantize(model, images, load_recipe("fast"))
-    numbers = {"pixel_groups": (group,), "pool_padding": (), "split_producers": (1, tile)}
+    numbers = {**NUMBERS, "pixel_groups": (group,), "split_producers": (1, tile)}
     lowering = {name: numbers.get(name, (tile, unless)) for name in names}
     check_lowering(tmp_path_factory.mktemp("lowered"), model, quantized, lowering, images)
