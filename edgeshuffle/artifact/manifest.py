@@ -96,9 +96,10 @@ class ModelFile:
     def classes(self) -> int | None:
         """How many numbers a classifier gives an image; None for what is no classifier.
 
-        A classifier has one output, of which an image has no more than one axis.
+        A classifier has one output, of which an image has no more than one axis; a class that is
+        chosen already (ArgMax) is no such row.
         """
-        if len(self.outputs) != 1:
+        if len(self.outputs) != 1 or self.outputs[0].dtype in ("int32", "int64"):
             return None
         shape = self.outputs[0].shape
         image = shape[1:] if shape[0] == self.batch and len(shape) > 1 else shape

@@ -175,7 +175,7 @@ class Tensors:
         return TensorInfo(
             name=value.name or "",
             shape=shape,
-            dtype=dtype_of(params).__name__,
+            dtype=_dtype(value, params).__name__,
             layout=layout_of(len(shape), "NHWC"),
             scale=None if params is None else params.scale,
             zero_point=None if params is None else params.zero_point,
@@ -241,7 +241,8 @@ class Tensors:
     def _own(self, value: ir.Value, shape: tuple[int, ...], *, borrowed: bool = False) -> int:
         """Add the tensor of a value; `borrowed`: in an order that is not the value's own."""
         name = f"{value.name}_elements" if borrowed else value.name or ""
-        self._index[value] = self._tensor(name, shape, self._params(value))
+        params = self._params(value)
+        self._index[value] = self.buffer.tensor(name, shape, _dtype(value, params), params)
         self._shapes[value] = shape
         return self._index[value]
 
@@ -263,6 +264,11 @@ class Tensors:
 def dtype_of(params: QParams | None) -> type[np.generic]:
     """What a tensor with these parameters consists of."""
     return np.float32 if params is None else np.int8
+
+
+def _dtype(value: ir.Value, params: QParams | None) -> type[np.generic]:
+    """Likewise of a value, which may be numbers that count something."""
+    return dtype_of(params) if g.is_float(value) else np.int64
 
 
 def _numbers(shape: tuple[int, ...]) -> np.ndarray:

@@ -77,8 +77,11 @@ class Int8:
 def _step(value: ir.Value, plan: QuantPlan, floats: frozenset[ir.Value]) -> float:
     """The largest step of the integers that a value is computed from with floats, or its own.
 
-    A step before a Sigmoid is up to some of the output's own ones.
+    A step before a Sigmoid is up to some of the output's own ones. Of numbers that count, as
+    ArgMax's, none is too large: the next one may be anywhere.
     """
+    if not g.is_float(value):
+        return math.inf
     node, params = value.producer(), plan.activations.get(value.name or "")
     own = 1.0 if params is None else params.scale
     if value not in floats or node is None or is_conv(node) or is_fused(node):

@@ -50,10 +50,20 @@ OPERATORS: Table[OperatorModule] = Table(
     "operator",
     __name__,
     "export",
-    *("add", "average_pool", "batch_normalization", "clip", "concat", "conv", "div", "flatten"),
+    *(
+        "add",
+        "arg_max",
+        "average_pool",
+        "batch_normalization",
+        "clip",
+        "concat",
+        "conv",
+        "div",
+        "flatten",
+    ),
     *("gather", "hard_sigmoid", "hard_swish", "log_softmax", "p_relu", "resize", "softmax", "sub"),
     *("gemm", "global_average_pool", "identity", "leaky_relu", "mat_mul", "max_pool", "mul"),
-    *("pad", "reduce_mean", "relu"),
+    *("flatten", "pad", "reduce_mean", "relu"),
     *("reshape", "sigmoid", "slice", "split", "squeeze", "transpose", "unsqueeze"),
 )
 # ONNX's names of the kinds: `max_pool` is MaxPool.
