@@ -123,6 +123,12 @@ def result_options(*, plots: bool) -> Callable[[Callable[..., None]], Callable[.
         ) -> None:
             if as_json and plot == _TERMINAL:
                 raise click.UsageError("--plot needs a file beside --json: --plot FILE.svg")
+            from edgeshuffle.host.atomic import require_place
+
+            for file in (csv, plot):
+                if file is not None and file != _TERMINAL:
+                    # Better now than after minutes of measuring.
+                    require_place(file)
             command(*args, output=Output(as_json=as_json, csv=csv, plot=plot), **others)
 
         return shared.json_option(_csv_option(_plot_option(checked) if plots else checked))

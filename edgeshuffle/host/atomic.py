@@ -58,6 +58,20 @@ def atomic_file(target: Path) -> Iterator[Path]:
             content.replace(target)
 
 
+def require_place(target: Path) -> None:
+    """Raise ArtifactError where the folder that `target` is to lie in cannot be written or made.
+
+    Nothing is made: this is for what is written only after long work.
+    """
+    advice = "Choose another place."
+    with _writing(target, advice):
+        folder = next(one for one in target.absolute().parents if one.exists())
+        if not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
 @contextmanager
 def atomic_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
     """Yield a temporary folder beside `target`, renamed to it when the block ends well.

@@ -21,6 +21,12 @@ _PAPER: Final = (
     Column(key="gpu_batches_per_s", heading="GPU", unit="/s"),
     Column(key="gpu_ratio", heading="GPU ratio", form=".2f"),
 )
+# All rows have the same work, and what is INVALID is said below.
+_UNSEEN: Final = (
+    Column(key="macs", heading="MACs", shown=False),
+    Column(key="memory_access", heading="memory access", shown=False),
+    Column(key="verdict", heading="verdict", shown=False),
+)
 _WORDS: Final = (
     "holds: every other row is slower than the first one, at least one by more than 5 %",
     "holds weakly: some are slower, and none is faster by more than 5 %",
@@ -81,6 +87,7 @@ def _table(report: GuidelinesReport, table: TableResult) -> ResultTable:
             _COUNT if emulated else _TIME,
             Column(key="ratio", heading="ratio", spread="interval"),
             *paper,
+            *_UNSEEN,
         ),
         rows=tuple(
             (
@@ -89,12 +96,15 @@ def _table(report: GuidelinesReport, table: TableResult) -> ResultTable:
                 row.measured.value if emulated else _interval(row.measured),
                 Worded(value=1.0, text="1") if row is table.rows[0] else _interval(row.ratio),
                 *(_paper(row, table.rows[0]) if paper else ()),
+                row.macs,
+                row.memory_access,
+                str(row.verdict),
             )
             for row in table.rows
         ),
         notes=(
             *(f"INVALID {reason}." for reason in table.reasons),
-            f"{table.guideline.upper()} {table.word} for {table.model}.",
+            f"{table.guideline.upper()} {_word(table)} for {table.model}.",
         ),
     )
 
@@ -103,9 +113,8 @@ def _summary(report: GuidelinesReport) -> ResultTable:
     models = tuple(dict.fromkeys(table.model for table in report.tables))
     words: dict[str, dict[str, str]] = {}
     for table in report.tables:
-        invalid = " (INVALID)" if table.reasons else ""
         row = words.setdefault(f"{table.guideline.upper()} {table.size}", {})
-        row[table.model] = f"{table.word}{invalid}"
+        row[table.model] = _word(table)
     device = report.device
     shown = {word.partition(":")[0] for row in words.values() for word in row.values()}
     shown = {word.removesuffix(" (INVALID)") for word in shown}
@@ -128,6 +137,10 @@ def _summary(report: GuidelinesReport) -> ResultTable:
             f"Raw samples: {', '.join(sorted({str(one.records.parent) for one in report.tables}))}",
         ),
     )
+
+
+def _word(table: TableResult) -> str:
+    return f"{table.word}{' (INVALID)' if table.reasons else ''}"
 
 
 def _plot(report: GuidelinesReport, same: list[TableResult]) -> Bars:

@@ -82,6 +82,11 @@ class ProfiledFile(NamedFile):
         return self.share(self.operators + self.empty)
 
     @property
+    def taken_off(self) -> float:
+        """What was taken off all layers for the profiler, at most, in percent of the whole."""
+        return self.share(self.overhead * len(self.layers))
+
+    @property
     def disturbed(self) -> bool:
         """Whether parts and whole are so far apart that something else ran while they were timed.
 

@@ -49,14 +49,16 @@ def tflite_layers(graph: TfliteGraph, names: Names) -> list[tuple[int, Layer]]:
 
 
 def _is_computed_along(graph: TfliteGraph, index: int) -> bool:
-    """Whether an operator is a PAD that only the next one reads, a convolution."""
+    """Whether an operator is a PAD of pixels that only the next one reads, a convolution."""
     if graph.op(graph.nodes[index]) not in _PADS or index + 1 == len(graph.nodes):
         return False
-    padded = int(graph.nodes[index].outputs[0])
+    image, padded = int(graph.nodes[index].inputs[0]), int(graph.nodes[index].outputs[0])
     readers = [node for node in graph.nodes if padded in map(int, node.inputs)]
     following = graph.nodes[index + 1]
     alone = readers == [following] and padded not in graph.outputs
-    return alone and is_conv(graph.op(following))
+    # XNNPACK has none that adds channels.
+    pixels = graph.shape(image)[::3] == graph.shape(padded)[::3]
+    return alone and pixels and is_conv(graph.op(following))
 
 
 def _is_of_constants(graph: TfliteGraph, node: Any) -> bool:

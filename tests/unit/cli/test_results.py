@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from edgeshuffle.cli.results import result_options
-from edgeshuffle.errors import MissingExtraError
+from edgeshuffle.errors import ArtifactError, MissingExtraError
 from edgeshuffle.report.plot import Axis, Bar, Bars, BarSeries
 from edgeshuffle.report.table import Column, ResultTable
 
@@ -55,6 +55,16 @@ def test_what_cannot_be_shown_is_refused_before_anything_runs(arguments):
     done = run(*arguments)
     assert done.exit_code == 2
     assert "ran" not in done.stderr
+
+
+@pytest.mark.parametrize(("option", "name"), [("--csv", "t.csv"), ("--plot", "p.svg")])
+def test_where_nothing_can_be_written_is_told_before_anything_runs(tmp_path, option, name):
+    (tmp_path / "file").touch()
+    done = run(option, tmp_path / "file" / name)
+    assert isinstance(done.exception, ArtifactError)
+    assert "ran" not in done.stderr
+    assert run(option, tmp_path / "new" / "folder" / name).exit_code == 0
+    assert (tmp_path / "new" / "folder" / name).exists()
 
 
 def test_a_missing_package_is_told_before_anything_runs(monkeypatch, tmp_path):

@@ -92,6 +92,9 @@ def test_a_row_stands_beside_the_papers_figures():
     assert (last["arm_images_per_s"], last["gpu_batches_per_s"]) == (57.6, 748)
     assert last["arm_ratio"] == pytest.approx(76.2 / 57.6)
     assert last["gpu_ratio"] == pytest.approx(1480 / 748)
+    # Ten blocks of 9 to 114 channels and back, at 56x56 pixels.
+    assert last["macs"] == 10 * 56**2 * 2 * 9 * 114
+    assert last["memory_access"] == 10 * 2 * (56**2 * (9 + 114) + 9 * 114)
 
 
 def test_every_table_says_whether_its_guideline_holds():
@@ -102,7 +105,12 @@ def test_every_table_says_whether_its_guideline_holds():
         )
     )
     assert tables[0].notes == ("G1 holds for ort fp32.",)
-    assert tables[1].notes == ("INVALID ReLU: it was hot; cool it.", "G4 holds for ort fp32.")
+    assert tables[1].notes == (
+        "INVALID ReLU: it was hot; cool it.",
+        "G4 holds (INVALID) for ort fp32.",
+    )
+    verdicts = [row["verdict"] for row in tables[1].records()]
+    assert verdicts == ["VALID", "INVALID", "VALID", "VALID"]
     assert [row["ort_fp32"] for row in summary.records()] == ["holds", "holds (INVALID)"]
     assert "valid.example" in summary.title or DEVICE.cpu in summary.title
 

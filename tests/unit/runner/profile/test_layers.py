@@ -169,3 +169,20 @@ def test_a_pad_is_its_convolutions(tmp_path):
     conv = found[0][1]
     assert (conv.name, conv.kind) == ("a", kinds.FIRST_CONV)
     assert conv.accesses == 8 * 8 * (3 + 4) + 27 * 4
+
+
+def test_a_pad_of_channels_is_a_layer_of_its_own(tmp_path):
+    graph = TfliteGraph()
+    image = graph.tensor("input", (1, 8, 8, 3))
+    pads = graph.tensor("pads", (4, 2), schema.TensorType.INT32, data=np.zeros((4, 2), np.int32))
+    padded = graph.tensor("padded", (1, 8, 8, 16))
+    graph.op(BUILTIN.PAD, [image, pads], [padded], schema.PadOptionsT())
+    weight = graph.tensor("a.weight", (4, 1, 1, 16), data=np.ones((4, 1, 1, 16), np.float32))
+    bias = graph.tensor("bias", (4,), data=np.zeros(4, np.float32))
+    made = graph.tensor("made", (1, 8, 8, 4))
+    graph.op(BUILTIN.CONV_2D, [padded, weight, bias], [made], schema.Conv2DOptionsT())
+    graph.save(tmp_path / "pads.tflite", made)
+    (_, pad), (_, conv) = tflite_layers(tflite_graph.load(tmp_path / "pads.tflite"), Names())
+    assert (pad.op, pad.accesses) == ("PAD", 8 * 8 * (3 + 16))
+    assert (conv.op, conv.macs) == ("CONV_2D", 8 * 8 * 16 * 4)
+    assert conv.accesses == 8 * 8 * (16 + 4) + 16 * 4
