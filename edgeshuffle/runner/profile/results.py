@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 Unit = Literal["ns", "instructions"]
 # Percent of the whole.
 DISTURBED: Final = 10
+# How far the work of two files of one network may be apart, as a share: lowering for a processor
+# fills kernels up with zeros.
+SAME_WORK: Final = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +58,11 @@ class ProfiledFile(NamedFile):
     def operators(self) -> int:
         """What all layers cost together."""
         return sum(layer.cost for layer in self.layers)
+
+    @property
+    def macs(self) -> int:
+        """Of all layers whose sizes are known."""
+        return sum(layer.macs or 0 for layer in self.layers)
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -128,7 +136,10 @@ class ProfileReport:
 
     @property
     def comparisons(self) -> tuple[Dissolving, ...]:
-        """Every file that shuffles channels, beside every one that does not."""
+        """Every file that shuffles channels, beside every one of about the same work that does not.
+
+        A smaller network takes less for other reasons.
+        """
         return tuple(
             Dissolving(stock=one, dissolved=other)
             for one in self.files
@@ -136,4 +147,5 @@ class ProfileReport:
             if (one.runtime, one.precision) == (other.runtime, other.precision)
             and one.shuffling
             and not other.shuffling
+            and abs(other.macs - one.macs) <= SAME_WORK * one.macs
         )

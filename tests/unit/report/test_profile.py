@@ -48,7 +48,13 @@ STOCK = ProfiledFile(
         layer("strange", POINTWISE, 50_000),
     ),
 )
-OURS = replace(STOCK, variant="ours.onnx", path="ours.onnx", whole=700_000, layers=STOCK.layers[:2])
+OURS = replace(
+    STOCK,
+    variant="ours.onnx",
+    path="ours.onnx",
+    whole=700_000,
+    layers=(*STOCK.layers[:2], STOCK.layers[3]),
+)
 REPORT = ProfileReport(device=DEVICE, threads=1, unit="ns", files=(STOCK, OURS))
 
 
@@ -110,3 +116,9 @@ def test_what_was_taken_off_for_the_profiler_is_told():
     found = words(replace(REPORT, files=(STOCK,)))
     # Four layers of 2 us each, of 1 ms.
     assert "taken off them evenly (2.0 us each, 1 % of the whole in all)" in found
+
+
+def test_a_smaller_network_says_nothing_of_shuffles():
+    smaller = replace(OURS, layers=OURS.layers[:2])
+    assert [one.dissolved for one in replace(REPORT, files=(STOCK, OURS)).comparisons] == [OURS]
+    assert not replace(REPORT, files=(STOCK, smaller)).comparisons
