@@ -30,8 +30,8 @@ _UNSEEN: Final = (
 _WORDS: Final = (
     "holds: every other row is slower than the first one, at least one by more than 5 %",
     "holds weakly: some are slower, and none is faster by more than 5 %",
-    "does not hold: none is slower, or one is faster by more than 5 %",
-    "cannot be told: there are too few samples for intervals",
+    "does not hold: one is faster by more than 5 %, or none is slower and none can be by as much",
+    "cannot be told: there are too few samples for intervals, or these are too wide",
 )
 _REMOVES: Final = ("In G4, whose rows leave something out, faster and slower change places.",)
 _TIME_RATIOS: Final = (

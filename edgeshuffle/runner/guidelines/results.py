@@ -2,7 +2,8 @@
 
 Words go by 95 % intervals. A row agrees where its whole interval is on the side of 1 that the
 guideline says, and contradicts it where the whole interval is more than `MARGIN` beyond 1 on the
-other side.
+other side. Where rows do neither, they are shown to be alike only by intervals that end within
+`MARGIN`.
 """
 
 from __future__ import annotations
@@ -117,7 +118,10 @@ def word_of(ratios: Sequence[Estimate]) -> Word:
         return "holds"
     if max(low) > 1 and min(high) >= 1 / (1 + MARGIN):
         return "holds weakly"
-    return "does not hold"
+    if min(high) < 1 / (1 + MARGIN) or max(high) <= 1 + MARGIN:
+        return "does not hold"
+    # Nothing was seen, but much may be hidden in the noise.
+    return "cannot be told"
 
 
 def table_of(
