@@ -105,7 +105,11 @@ def _divided(shape: Shape, axis: int, batch: int) -> Shape:
 
 def _shapes(proto: onnx.ModelProto) -> dict[str, Shape]:
     """Those that are known."""
-    inferred = shape_inference.infer_shapes(proto, strict_mode=False, data_prop=True).graph
+    try:
+        inferred = shape_inference.infer_shapes(proto, strict_mode=False, data_prop=True).graph
+    # A node that it cannot read ends it; without shapes nothing is divided, and the proof refuses.
+    except shape_inference.InferenceError:
+        return {}
     found = {}
     for value in (*inferred.input, *inferred.value_info, *inferred.output):
         tensor = value.type.tensor_type

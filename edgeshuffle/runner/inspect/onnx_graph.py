@@ -60,7 +60,7 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _fix_images(model: onnx.ModelProto, path: Path, resolution: tuple[int, int] | None) -> None:
-    """Set the height and width of images, of which MACs and shuffles' shapes depend."""
+    """Set the height and width of images, on which MACs and the shapes of shuffles depend."""
     constants = {tensor.name for tensor in model.graph.initializer}
     for value in model.graph.input:
         dims = value.type.tensor_type.shape.dim
