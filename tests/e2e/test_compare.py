@@ -125,7 +125,7 @@ def test_one_format_and_none(tmp_path, capsys):
     assert run("export", *small, "--format", "onnx", "-o", tmp_path / "fp32") == 0
     capsys.readouterr()
     assert run("compare", tmp_path / "fp32") == ArtifactError.exit_code
-    assert "has no INT8 file" in capsys.readouterr().err
+    assert "has no INT8 or fp16 file" in capsys.readouterr().err
     assert run("export", *int8, "--format", "tflite", "-o", tmp_path / "lite") == 0
     capsys.readouterr()
     assert run("compare", tmp_path / "lite") == ArtifactError.exit_code

@@ -24,7 +24,7 @@ def model(tmp_path):
     onnx.save(graph.classifier(x), tmp_path / "small.onnx")
     pixels = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
     np.savez(tmp_path / "calib.npz", x=pixels)
-    recipe = ("--int8", "--recipe", "fast", "--calib", tmp_path / "calib.npz")
+    recipe = ("--fp16", "--int8", "--recipe", "fast", "--calib", tmp_path / "calib.npz")
     return ("--onnx", tmp_path / "small.onnx", *recipe)
 
 
@@ -65,7 +65,7 @@ def test_emulated_boards_choose_by_instructions(model, tmp_path, capsys):
     assert run("export", *model, *options, "-o", tmp_path / "out") == 0
     tuning = json.loads(capsys.readouterr().out)["tuning"]
     assert tuning["unit"] == "instructions"
-    for precision in ("fp32", "int8"):
+    for precision in ("fp32", "fp16", "int8"):
         tried = [one for one in tuning["tried"] if one["precision"] == precision]
         assert len(tried) > 1
         (chosen,) = (one for one in tried if one["chosen"])
