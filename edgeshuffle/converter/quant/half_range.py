@@ -47,8 +47,8 @@ def half_range(model: ir.Model, images: Sequence[np.ndarray], progress: Progress
     values = dict(_weights(model))
     sums: dict[str, float] = {}
     convs = [node for node in model.graph if node.op_type == "Conv"]
-    wanted = [value.name or "" for node in model.graph for value in node.outputs]
-    run = FloatRun(model, wanted)
+    made = (value for node in model.graph for value in node.outputs)
+    run = FloatRun(model, [value.name or "" for value in made if g.is_float(value)])
     for done, image in enumerate((*noise, *images)):
         progress("ranges", done, len(noise) + len(images))
         found = run(image)

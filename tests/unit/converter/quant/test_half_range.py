@@ -6,6 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 from networks import Graph, noise
+from onnx import TensorProto, helper, shape_inference
 
 from edgeshuffle.converter.frontend import to_ir
 from edgeshuffle.converter.passes import run_passes
@@ -63,6 +64,20 @@ def test_a_sum_beyond_it_is_refused_although_it_ends_small():
     with pytest.raises(ModelError, match=r"sums of '.*' reach 9e\+04"):
         half_range(made, [image], silent)
     assert half_range(made, [0 * image], silent).largest_sum < 65_504
+
+
+def test_numbers_of_classes_are_none_of_it():
+    """They are integers, on whichever way to the end."""
+    graph = Graph(size=SIZE)
+    proto = graph.classifier(graph.relu(graph.conv("input", 4, 3)))
+    logits = proto.graph.output[0].name
+    proto.graph.node.append(helper.make_node("ArgMax", [logits], ["class"], axis=1))
+    proto.graph.node.append(helper.make_node("Flatten", ["class"], ["flat"]))
+    del proto.graph.output[:]
+    proto.graph.output.append(helper.make_tensor_value_info("flat", TensorProto.INT64, None))
+    made = to_ir(shape_inference.infer_shapes(proto))
+    run_passes(made)
+    assert half_range(made, [], silent).largest_sum > 0
 
 
 def test_noise_is_the_same_each_time():
