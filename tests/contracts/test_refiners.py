@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 import pytest
+import torch
 from networks import Graph, network, noise, relative_error, run_ir, run_onnx_each
 
 from edgeshuffle.converter import quant
@@ -17,6 +18,7 @@ from edgeshuffle.converter.quant.builder import PlanBuilder
 from edgeshuffle.converter.quant.recipe import load_recipe, recipe_names
 from edgeshuffle.converter.quant.refiners import REFINERS
 from edgeshuffle.errors import DataError, ModelError, UnknownNameError
+from edgeshuffle.host import workers
 
 pytestmark = pytest.mark.slow
 
@@ -86,8 +88,17 @@ def test_the_float_result_stays_and_both_formats_can_be_written(name, make):
 
 
 @pytest.mark.parametrize("recipe", recipe_names())
-def test_the_same_images_give_the_same_plan(recipe):
-    plans = [quantize(shufflenet(), IMAGES[:12], load_recipe(recipe)).plan for _ in range(2)]
+def test_the_same_images_give_the_same_plan_on_any_number_of_cores(recipe, monkeypatch):
+    plans = []
+    threads = torch.get_num_threads()
+    # Made once: its random weights are scaled by what torch computes, on all its threads.
+    model = shufflenet()
+    for cores in (1, 3):
+        monkeypatch.setattr(workers, "core_count", lambda cores=cores: cores)
+        torch.set_num_threads(cores)
+        plans.append(quantize(model, IMAGES[:12], load_recipe(recipe)).plan)
+        assert torch.get_num_threads() == cores
+    torch.set_num_threads(threads)
     assert plans[0].activations == plans[1].activations
     for name, conv in plans[0].convs.items():
         assert (conv.weight == plans[1].convs[name].weight).all()

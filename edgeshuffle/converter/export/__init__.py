@@ -26,7 +26,7 @@ from edgeshuffle.dataset import ImageSet, open_images
 from edgeshuffle.errors import ModelError, needs_extra
 from edgeshuffle.host.atomic import atomic_folder
 from edgeshuffle.host.packaged import CALIBRATION_IMAGES
-from edgeshuffle.progress import silent
+from edgeshuffle.progress import in_steps, silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -66,7 +66,17 @@ def export(options: ExportOptions, progress: Progress | None = None) -> Exported
     """
     request = resolve(options)
     with needs_extra("Exporting", "export"):
-        return _export(request, progress or silent)
+        return _export(request, in_steps(progress or silent, _stages(request)))
+
+
+def _stages(request: ExportRequest) -> list[str]:
+    """What is reported, in order; `max_drop` adds some whose number nobody knows."""
+    from edgeshuffle.converter.quant.refiners import REFINERS
+
+    if request.int8 is None:
+        return ["load", "rewrite", "write", "check"]
+    steps = [REFINERS[step].STAGE for step in request.int8.recipe.steps]
+    return ["load", "rewrite", "calibrate", *steps, "write", "check"]
 
 
 def _export(request: ExportRequest, report: Progress) -> Exported:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.plan import QuantPlan
     from edgeshuffle.converter.quant.images import Images
     from edgeshuffle.converter.quant.recipe import Recipe
+    from edgeshuffle.converter.quant.samples import Channels
     from edgeshuffle.progress import Progress
 
 
@@ -47,9 +48,11 @@ def quantize(
     DataError without images, and ModelError where the network computes NaN or infinity.
     """
     from edgeshuffle.converter.operators import is_conv
+    from edgeshuffle.converter.quant.one_thread import one_thread
 
     recipe.check_fits([node for node in model.graph if is_conv(node)])
-    made = _planned(model, images, recipe, progress or silent)
+    with one_thread():
+        made = _planned(model, images, recipe, progress or silent)
     if not recipe.layers:
         return made
     names = [
@@ -61,28 +64,38 @@ def quantize(
 
 
 def _planned(model: ir.Model, images: Images, recipe: Recipe, report: Progress) -> Quantized:
-    from edgeshuffle.converter.quant.hold_out import hold_out, sqnr
+    from edgeshuffle.converter.quant.builder import PlanBuilder
+    from edgeshuffle.converter.quant.hold_out import Judge, hold_out
     from edgeshuffle.converter.quant.refiners import goes_by_channel
 
     if not recipe.steps:
         return _follow(model, images, recipe, report)
     fit, others = hold_out(images)
-    plain = _follow(model, fit, dataclasses.replace(recipe, steps=()), report)
-    least = sqnr(model, plain.model, plain.plan, others)
+    judge = Judge(model, others)
+    plain = PlanBuilder(model, fit, recipe, report)
+    plain.observe()
+    least = judge.sqnr(model, plain.plan)
     fewer = tuple(step for step in recipe.steps if not goes_by_channel(step))
     for steps in (recipe.steps, fewer):
-        tried = _follow(model, fit, dataclasses.replace(recipe, steps=steps), report)
-        if sqnr(model, tried.model, tried.plan, others) >= least + _CLEARLY_DB:
+        tried = _follow(model, fit, dataclasses.replace(recipe, steps=steps), report, plain.taken())
+        if judge.sqnr(tried.model, tried.plan) >= least + _CLEARLY_DB:
             # Of a single image there are no others.
             return dataclasses.replace(tried, held_out=len(others) if len(images) > 1 else 0)
     return _follow(model, images, dataclasses.replace(recipe, steps=()), report)
 
 
-def _follow(model: ir.Model, images: Images, recipe: Recipe, report: Progress) -> Quantized:
+def _follow(
+    model: ir.Model,
+    images: Images,
+    recipe: Recipe,
+    report: Progress,
+    sampled: dict[str, Channels] | None = None,
+) -> Quantized:
     from edgeshuffle.converter.quant.builder import PlanBuilder
     from edgeshuffle.converter.quant.refiners import REFINERS
 
-    builder = PlanBuilder(model.clone(), images, recipe, report)
+    builder = PlanBuilder(model.clone(), images, recipe, report, sampled=sampled)
     for name in recipe.steps:
+        builder.stage = REFINERS[name].STAGE
         REFINERS[name].refine(builder)
     return Quantized(builder.model, builder.plan, recipe.steps, len(images), 0)

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edgeshuffle.converter.quant.assign import assign
-from edgeshuffle.converter.quant.collect import collect
-from edgeshuffle.converter.quant.samples import Channels, sample
+from edgeshuffle.converter.quant.images import count_images
+from edgeshuffle.converter.quant.observe import observe
+from edgeshuffle.converter.quant.ranges import Ranges
+from edgeshuffle.converter.quant.samples import Channels, Samples
 from edgeshuffle.converter.quant.ties import tie
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ class PlanBuilder:
     """`model` may be rewritten as long as its float result stays; what depends on it is made anew.
 
     `ranges` are one (low, high) a group. Until a step has set them, they are the calibrator's.
+    `sampled` are the channels, where they were observed; `stage` is the step at work.
     """
 
     model: ir.Model
@@ -33,7 +36,8 @@ class PlanBuilder:
     progress: Progress
     ranges: list[tuple[float, float]] | None = None
     planned: QuantPlan | None = None
-    _samples: dict[str, Channels] | None = field(default=None, repr=False)
+    sampled: dict[str, Channels] | None = field(default=None, repr=False)
+    stage: str = "refine"
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -43,29 +47,48 @@ class PlanBuilder:
     @property
     def samples(self) -> dict[str, Channels]:
         """Channels of the float model as it is now; raises DataError and ModelError."""
-        if self._samples is None:
-            self._samples = sample(
-                self.model, self.images, lambda done, all_: self.progress("sample", done, all_)
-            )
-        return self._samples
+        if self.sampled is None:
+            self.observe(ranges=False)
+            assert self.sampled is not None
+        return self.sampled
 
     @property
     def plan(self) -> QuantPlan:
         """The plan so far; raises DataError and ModelError."""
         if self.planned is None:
             if self.ranges is None:
-                self.ranges = collect(
-                    self.model,
-                    self.groups,
-                    self.images,
-                    self.recipe.calibrator,
-                    lambda done: self.progress("calibrate", done, len(self.images)),
-                )
+                self.observe(samples=False)
+                assert self.ranges is not None
             self.planned = assign(
                 self.model.graph, self.groups, self.ranges, self.recipe.shares_scale
             )
         return self.planned
 
-    def rewritten(self) -> None:
-        """Forget what was measured on the model before it was rewritten."""
-        self._samples = self.ranges = self.planned = None
+    def observe(self, *, ranges: bool = True, samples: bool = True) -> None:
+        """Go over the images once; raises DataError and ModelError."""
+        seen = Ranges(self.groups, self.recipe.calibrator) if ranges else None
+        drawn = Samples(self.model.graph, count_images(self.images)) if samples else None
+        observe(
+            self.model,
+            self.images,
+            [observer for observer in (seen, drawn) if observer is not None],
+            lambda done, total: self.progress("calibrate", done, total),
+        )
+        self.ranges = self.ranges if seen is None else seen.found()
+        self.sampled = self.sampled if drawn is None else drawn.found()
+
+    def tell(self, done: int, total: int) -> None:
+        """How far the step at work is."""
+        self.progress(self.stage, done, total)
+
+    def taken(self) -> dict[str, Channels] | None:
+        """The channels, where they were observed, for another builder: they are large."""
+        sampled, self.sampled = self.sampled, None
+        return sampled
+
+    def rewritten(self, sampled: dict[str, Channels]) -> None:
+        """Forget what was measured on the model before it was rewritten, but for the channels that
+        follow from what they were.
+        """
+        self.ranges = self.planned = None
+        self.sampled = sampled

@@ -13,47 +13,32 @@ are, is chosen by what images that were left out gain, less a standard error.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import torch
 
-if TYPE_CHECKING:
-    from edgeshuffle.converter.quant.reconstruction import LayerProblem
+from edgeshuffle.converter.quant.layer import FOLDS, Moments
 
-_FOLDS: Final = 4
+if TYPE_CHECKING:
+    from edgeshuffle.converter.quant.layer import LayerProblem
+
 # Shares of the inputs' mean variance.
 _STRENGTHS: Final = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 _TINY: Final = 1e-8
 
 
-class _Moments(NamedTuple):
-    """Sums over places: of inputs by inputs (G, K, K), of lost outputs by inputs (G, O / G, K)."""
-
-    inputs: torch.Tensor
-    lost: torch.Tensor
-
-
 def compensated(layer: LayerProblem) -> torch.Tensor:
     """Real weights (O, K) float64 in steps: the layer's own where nothing is to be gained."""
-    if layer.images < _FOLDS:
+    if layer.images < FOLDS:
         return layer.real
-    parts = [_moments(layer, fold) for fold in range(_FOLDS)]
-    whole = _Moments(*(torch.stack(sums).sum(0) for sums in zip(*parts, strict=True)))
-    rests = [_Moments(*(a - b for a, b in zip(whole, part, strict=True))) for part in parts]
-    best, surest = None, 0.0
-    for strength in _STRENGTHS:
-        gains = torch.tensor(
-            [
-                _gain(part, _regression(rest, strength))
-                for part, rest in zip(parts, rests, strict=True)
-            ]
-        )
-        sure = float(gains.mean() - gains.std() / _FOLDS**0.5)
-        if sure > surest:
-            best, surest = strength, sure
-    if best is None:
+    parts = layer.folds
+    whole = Moments(*(torch.stack(sums).sum(0) for sums in zip(*parts, strict=True)))
+    gains = torch.tensor(layer.workers.all(lambda part: _gains(whole, part), parts))
+    sure = gains.mean(0) - gains.std(0) / FOLDS**0.5
+    best = int(sure.argmax())
+    if not sure[best] > 0:
         return layer.real
-    return layer.real + _regression(whole, best).reshape(layer.real.shape)
+    return layer.real + _regression(whole, _STRENGTHS[best]).reshape(layer.real.shape)
 
 
 def damped(covariance: torch.Tensor, share: float) -> torch.Tensor:
@@ -63,30 +48,19 @@ def damped(covariance: torch.Tensor, share: float) -> torch.Tensor:
     return covariance + (share * mean + _TINY)[:, None, None] * torch.eye(size).double()
 
 
-def _moments(layer: LayerProblem, fold: int) -> _Moments:
-    """Of every fourth image, from the `fold`-th on."""
-    groups, size = layer.groups, layer.real.shape[1]
-    read, real = (
-        (
-            columns.reshape(len(columns), layer.images, -1)[:, fold::_FOLDS].flatten(1)
-            - columns.mean(1)[:, None]
-        ).reshape(groups, size, -1)
-        for columns in (layer.columns, layer.float_columns)
-    )
-    lost = real.sub_(read)
-    turned = read.transpose(1, 2)
-    rows = layer.real.reshape(groups, -1, size)
-    return _Moments((read @ turned).double(), rows @ (lost @ turned).double())
+def _gains(whole: Moments, part: Moments) -> list[float]:
+    """By how much the squared error of the outputs at a part's places falls with each strength,
+    learnt from the others.
+    """
+    rest = Moments(whole.inputs - part.inputs, whole.lost - part.lost)
+    found = []
+    for strength in _STRENGTHS:
+        added = _regression(rest, strength)
+        found.append(float((added * (2 * part.lost - added @ part.inputs)).sum()))
+    return found
 
 
-def _regression(moments: _Moments, strength: float) -> torch.Tensor:
+def _regression(moments: Moments, strength: float) -> torch.Tensor:
     """What to add to the weights (G, O / G, K)."""
-    added: torch.Tensor = torch.linalg.solve(
-        damped(moments.inputs, strength), moments.lost, left=False
-    )
-    return added
-
-
-def _gain(moments: _Moments, added: torch.Tensor) -> float:
-    """By how much the squared error of the outputs at these places falls."""
-    return float((added * (2 * moments.lost - added @ moments.inputs)).sum())
+    factor = torch.linalg.cholesky(damped(moments.inputs, strength))
+    return torch.cholesky_solve(moments.lost.transpose(1, 2), factor).transpose(1, 2)

@@ -19,7 +19,10 @@ _SEED: Final = 0
 
 
 class FloatRun:
-    """A session that returns the values of the given names, and the graph's outputs."""
+    """A session that returns the values of the given names, and the graph's outputs.
+
+    Several threads may call it.
+    """
 
     def __init__(self, model: ir.Model, wanted: Sequence[str] = ()) -> None:
         proto = ir.to_proto(model)
@@ -32,6 +35,8 @@ class FloatRun:
         )
         options = ort.SessionOptions()
         options.log_severity_level = 3
+        # Images are spread over the cores, not the layers of one.
+        options.intra_op_num_threads = 1
         self._session = ort.InferenceSession(
             proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )

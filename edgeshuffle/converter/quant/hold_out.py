@@ -10,12 +10,11 @@ import torch
 
 from edgeshuffle.converter.quant.float_run import FloatRun
 from edgeshuffle.converter.quant.images import count_images
-from edgeshuffle.converter.quant.simulate import quantized_outputs
+from edgeshuffle.converter.quant.simulate import Simulation
+from edgeshuffle.host.workers import Workers
 from edgeshuffle.metrics import decibels, energies
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import onnx_ir as ir
 
     from edgeshuffle.converter.plan import QuantPlan
@@ -30,13 +29,13 @@ _LEAST_NOISE: Final = 1e-8
 @dataclass(frozen=True)
 class _Part:
     images: Images
-    chosen: frozenset[int]
+    chosen: tuple[int, ...]
 
     def __len__(self) -> int:
         return len(self.chosen)
 
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return (image for index, image in enumerate(self.images) if index in self.chosen)
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self.images[self.chosen[index]]
 
 
 def hold_out(images: Images) -> tuple[Images, Images]:
@@ -48,25 +47,40 @@ def hold_out(images: Images) -> tuple[Images, Images]:
     if count == 1:
         return images, images
     held = min(_MOST, max(1, count // _SHARE))
-    others = frozenset(np.linspace(0, count - 1, held, dtype=int).tolist())
-    return _Part(images, frozenset(range(count)) - others), _Part(images, others)
+    others = dict.fromkeys(np.linspace(0, count - 1, held, dtype=int).tolist())
+    rest = tuple(index for index in range(count) if index not in others)
+    return _Part(images, rest), _Part(images, tuple(others))
 
 
-def sqnr(reference: ir.Model, model: ir.Model, plan: QuantPlan, images: Images) -> float:
-    """Signal to quantization noise of the plan's outputs in simulation, in dB.
+class Judge:
+    """The float outputs of some images, and how near plans come to them."""
 
-    The mean over outputs of two figures' mean: over all images, where a few with a large error
-    decide, and the mean of each image's, where they hardly count. Either alone misleads with few
-    images.
-    """
-    run = FloatRun(reference)
-    pairs: list[list[tuple[float, float]]] = [[] for _ in run.outputs]
-    for image in images:
-        expected = run(image)
-        found = quantized_outputs(model, plan, torch.from_numpy(image))
-        for name, output, known in zip(run.outputs, found, pairs, strict=True):
-            known.append(energies(expected[name], output.numpy()))
-    return float(np.mean([_decibels(*np.array(known).T) for known in pairs]))
+    def __init__(self, reference: ir.Model, images: Images) -> None:
+        run = FloatRun(reference)
+        self._names = run.outputs
+        self._images = images
+        with Workers() as workers:
+            self._expected = workers.all(lambda index: run(images[index]), range(len(images)))
+
+    def sqnr(self, model: ir.Model, plan: QuantPlan) -> float:
+        """Signal to quantization noise of the plan's outputs in simulation, in dB.
+
+        The mean over outputs of two figures' mean: over all images, where a few with a large error
+        decide, and the mean of each image's, where they hardly count. Either alone misleads with
+        few images.
+        """
+        run = Simulation(model, plan)
+
+        def look(index: int) -> list[tuple[float, float]]:
+            found = run(torch.from_numpy(self._images[index]))
+            return [
+                energies(self._expected[index][name], output.numpy())
+                for name, output in zip(self._names, found, strict=True)
+            ]
+
+        with Workers() as workers:
+            known = np.array(workers.all(look, range(len(self._images))))
+        return float(np.mean([_decibels(*pairs.T) for pairs in known.swapaxes(0, 1)]))
 
 
 def _decibels(signals: np.ndarray, noises: np.ndarray) -> float:

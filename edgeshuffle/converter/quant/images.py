@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Protocol
 from edgeshuffle.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy as np
 
 
 class Images(Protocol):
-    """Float32 (1, 3, R, R) images that can be gone over several times."""
+    """Float32 (1, 3, R, R) images by their numbers, from several threads."""
 
     def __len__(self) -> int: ...
 
-    def __iter__(self) -> Iterator[np.ndarray]: ...
+    def __getitem__(self, index: int, /) -> np.ndarray: ...
 
 
 def count_images(images: Images) -> int:

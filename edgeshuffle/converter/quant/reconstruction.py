@@ -7,7 +7,7 @@ arXiv:2004.10568, section 3).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -21,8 +21,10 @@ from edgeshuffle.converter.operators.fused import fused, is_fused, results
 from edgeshuffle.converter.operators.move import argument
 from edgeshuffle.converter.operators.relu import activate
 from edgeshuffle.converter.plan import QConv, QuantPlan
+from edgeshuffle.converter.quant.layer import FOLDS, LayerProblem
 from edgeshuffle.converter.quant.simulate import fake_quantize, rounds
 from edgeshuffle.dataset import spread
+from edgeshuffle.host.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.quant.builder import PlanBuilder
     from edgeshuffle.converter.quant.images import Images
 
+    Choose = Callable[[LayerProblem], torch.Tensor]
+    Values = list[torch.Tensor]
+
 # Enough for a covariance of some hundred inputs; more images would need more memory and time.
 IMAGES: Final = 256
 _PLACES: Final = 24_000
@@ -39,89 +44,33 @@ _BATCH: Final = 16
 _SEED: Final = 2018
 
 
-@dataclass(frozen=True, eq=False)
-class LayerProblem:
-    """The reconstruction of one convolution: its weights as rows (O, K) float64, and its inputs.
-
-    `real` are the float weights and `steps` those of the plan, both in steps of the plan's scales.
-    `columns` are of the quantized network, (K, n) float32 for a dense layer, (G K, n) for one
-    of G groups and (O K, n) for a depthwise one, with as many places of each of the `images` in
-    turn; `float_columns` are the same places' of the float network.
-    """
-
-    node: ir.Node
-    real: torch.Tensor
-    steps: torch.Tensor
-    columns: torch.Tensor
-    float_columns: torch.Tensor
-    images: int
-
-    @property
-    def means(self) -> torch.Tensor:
-        """Mean of every column."""
-        return self.columns.mean(1).double()
-
-    @property
-    def groups(self) -> int:
-        """How many rows have inputs of their own: 1 for a dense layer, O for a depthwise one."""
-        return len(self.real) if g.is_depthwise(self.node) else 1
-
-    def covariance(self) -> torch.Tensor:
-        """(1, K, K) for a dense layer, (O, K, K) for a depthwise one; the mean is the bias's."""
-        centred = self.columns - self.means.float()[:, None]
-        centred = centred.reshape(self.groups, self.real.shape[1], -1)
-        return (centred @ centred.transpose(1, 2)).double() / centred.shape[2]
-
-    def output_means(self, weights: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
-        """Mean output (O,) without bias of rows (O, K)."""
-        if g.is_depthwise(self.node):
-            return (weights * means.reshape(weights.shape)).sum(1)
-        if g.is_grouped(self.node):
-            rows = weights.reshape(g.integer(self.node, "group", 1), -1, weights.shape[1])
-            return (rows @ means.reshape(len(rows), -1, 1)).flatten()
-        return weights @ means
-
-    def parts(self) -> list[LayerProblem]:
-        """Of a grouped layer one dense problem a group, else only this."""
-        if not g.is_grouped(self.node):
-            return [self]
-        count = g.integer(self.node, "group", 1)
-        whole = (self.real, self.steps, self.columns, self.float_columns)
-        real, steps, columns, floats = (torch.chunk(rows, count) for rows in whole)
-        return [
-            LayerProblem(self.node, real[k], steps[k], columns[k], floats[k], self.images)
-            for k in range(count)
-        ]
-
-
-def reconstruct(
-    builder: PlanBuilder, stage: str, choose: Callable[[LayerProblem], torch.Tensor]
-) -> QuantPlan:
+def reconstruct(builder: PlanBuilder, choose: Choose) -> QuantPlan:
     """The builder's plan with weights that `choose` gives for each layer, and biases to match.
 
     Raises DataError and ModelError. The images are a seeded choice of at most IMAGES.
     """
     plan = builder.plan
     graph = builder.model.graph
-    networks = _SideBySide(plan, _chosen(builder.images), choose)
-    given = graph.inputs[0]
-    networks.start(given)
+    # They are large, and what is measured from here on is measured anew.
+    builder.sampled = None
     nodes = list(graph)
     needed = _before_layers(nodes)
     reads: dict[ir.Value, int] = {}
     for node in nodes:
         for _, value in g.data_inputs(node):
             reads[value] = reads.get(value, 0) + 1
-    with torch.inference_mode():
+    with Workers() as workers:
+        networks = _SideBySide(plan, _chosen(builder.images, workers), choose, workers)
+        networks.start(graph.inputs[0])
         for done, node in enumerate(nodes):
-            builder.progress(stage, done, len(nodes))
+            builder.tell(done, len(nodes))
             if not is_fused(node) and node in needed:
                 networks.step(node)
             for _, value in g.data_inputs(node):
                 reads[value] -= 1
                 if not reads[value]:
                     networks.forget(value)
-    builder.progress(stage, len(nodes), len(nodes))
+    builder.tell(len(nodes), len(nodes))
     return QuantPlan(plan.activations, networks.convs)
 
 
@@ -135,27 +84,33 @@ def _before_layers(nodes: Sequence[ir.Node]) -> set[ir.Node]:
     return found
 
 
-def _chosen(images: Images) -> torch.Tensor:
-    wanted = set(spread(np.zeros(len(images), np.int64), IMAGES).tolist())
-    kept = [image for index, image in enumerate(images) if index in wanted]
-    return torch.from_numpy(np.concatenate(kept))
+def _chosen(images: Images, workers: Workers) -> list[torch.Tensor]:
+    """Batches, of which each fold's images follow each other: every FOLDS-th of those given."""
+    wanted = spread(np.zeros(len(images), np.int64), IMAGES)
+    order = np.concatenate([wanted[fold::FOLDS] for fold in range(FOLDS)]).tolist()
+    found = torch.from_numpy(np.concatenate(workers.all(lambda index: images[index], order)))
+    return list(torch.split(found, _BATCH))
 
 
 class _SideBySide:
-    def __init__(
-        self, plan: QuantPlan, images: torch.Tensor, choose: Callable[[LayerProblem], torch.Tensor]
-    ) -> None:
+    """Values are lists of batches, of which each is one worker's: the number of cores changes
+    nothing of what comes out.
+    """
+
+    def __init__(self, plan: QuantPlan, images: Values, choose: Choose, workers: Workers) -> None:
         self.plan = plan
         self.images = images
+        self.count = sum(map(len, images))
         self.choose = choose
+        self.workers = workers
         self.convs: dict[str, QConv] = dict(plan.convs)
-        self.real: dict[ir.Value, torch.Tensor] = {}
-        self.quantized: dict[ir.Value, torch.Tensor] = {}
+        self.real: dict[ir.Value, Values] = {}
+        self.quantized: dict[ir.Value, Values] = {}
         self.random = torch.Generator().manual_seed(_SEED)
 
     def start(self, value: ir.Value) -> None:
         self.real[value] = self.images
-        self.quantized[value] = self._rounded(self.images, value)
+        self.quantized[value] = [self._rounded(batch, value) for batch in self.images]
 
     def forget(self, value: ir.Value) -> None:
         self.real.pop(value, None)
@@ -166,10 +121,19 @@ class _SideBySide:
             self._conv(node)
             return
         sources = [value for _, value in g.data_inputs(node)]
+        made = results(node)
         for values, changed in ((self.real, False), (self.quantized, rounds(node, self.plan))):
-            outputs = operator_of(node).run(node, [values[source] for source in sources])
-            for value, output in zip(results(node), outputs, strict=True):
-                values[value] = self._rounded(output, value) if changed else output
+            given = zip(*(values[source] for source in sources), strict=True)
+            found = self.workers.all(partial(self._run, node, made if changed else ()), given)
+            values.update(zip(made, map(list, zip(*found, strict=True)), strict=True))
+
+    def _run(
+        self, node: ir.Node, rounded: Sequence[ir.Value], inputs: Sequence[torch.Tensor]
+    ) -> Values:
+        outputs = operator_of(node).run(node, list(inputs))
+        if not rounded:
+            return outputs
+        return [self._rounded(x, value) for x, value in zip(outputs, rounded, strict=True)]
 
     def _rounded(self, x: torch.Tensor, value: ir.Value) -> torch.Tensor:
         return fake_quantize(x, self.plan.activations[value.name or ""])
@@ -189,11 +153,12 @@ class _SideBySide:
             torch.from_numpy(old.weight.astype(np.float64)).flatten(1),
             self._columns(node, self.quantized[source], places),
             self._columns(node, self.real[source], places),
-            len(self.images),
+            self.count,
+            self.workers,
         )
         steps = torch.cat([self.choose(part) for part in layer.parts()])
         rows = weight.double().flatten(1)
-        wanted = bias.double() + layer.output_means(rows, layer.float_columns.mean(1).double())
+        wanted = bias.double() + layer.output_means(rows, layer.float_means)
         offset = wanted - layer.output_means(steps * scales[:, None], layer.means)
         bias_scales = torch.from_numpy(old.bias_scales.astype(np.float64))
         whole = (offset / bias_scales).round().clamp(-(2.0**31) + 1, 2.0**31 - 1)
@@ -205,36 +170,44 @@ class _SideBySide:
         )
         used = (steps * scales[:, None]).float().reshape(weight.shape)
         shift = (whole * bias_scales).float()
-        for values, w, b, quantizes in (
-            (self.real, weight, bias.float(), False),
-            (self.quantized, used, shift, True),
-        ):
-            batches = []
-            for part in torch.split(values[source], _BATCH):
-                output = activate(convolve(node, part, w, b), result.activation)
-                batches.append(self._rounded(output, result.output) if quantizes else output)
-            values[result.output] = torch.cat(batches)
+
+        def real(x: torch.Tensor) -> torch.Tensor:
+            return activate(convolve(node, x, weight, bias.float()), result.activation)
+
+        def quantized(x: torch.Tensor) -> torch.Tensor:
+            output = activate(convolve(node, x, used, shift), result.activation)
+            return self._rounded(output, result.output)
+
+        self.real[result.output] = self.workers.all(real, self.real[source])
+        self.quantized[result.output] = self.workers.all(quantized, self.quantized[source])
 
     def _places(self, node: ir.Node) -> torch.Tensor:
         """Seeded places (N, k) in each image's output, at which its inputs are looked at."""
         size = int(np.prod(g.shape_of(node.outputs[0])[2:]))
-        wanted = min(size, -(-_PLACES // len(self.images)))
-        drawn = [torch.randperm(size, generator=self.random)[:wanted] for _ in self.images]
+        wanted = min(size, -(-_PLACES // self.count))
+        drawn = [torch.randperm(size, generator=self.random)[:wanted] for _ in range(self.count)]
         return torch.stack(drawn)
 
-    def _columns(self, node: ir.Node, x: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    def _columns(self, node: ir.Node, values: Values, places: torch.Tensor) -> torch.Tensor:
         weight = g.constant(node.inputs[1])
         assert weight is not None
         top, left, bottom, right = g.ints(node, "pads", (0, 0, 0, 0))
         down, across = g.ints(node, "strides", (1, 1))
         lower, further = g.ints(node, "dilations", (1, 1))
         width = g.shape_of(node.outputs[0])[3]
-        padded = F.pad(x, (left, right, top, bottom))
-        row, column = places // width * down, places % width * across
-        found = []
-        for y in range(weight.shape[2]):
-            for z in range(weight.shape[3]):
-                place = (row + y * lower) * padded.shape[3] + column + z * further
-                chosen = place[:, None].expand(-1, padded.shape[1], -1)
-                found.append(padded.flatten(2).gather(2, chosen).movedim(1, 0).flatten(1))
-        return torch.stack(found, 1).flatten(0, 1)
+        stride = values[0].shape[3] + left + right
+        taps = torch.tensor(
+            [y * lower * stride + z * further for y, z in np.ndindex(weight.shape[2:])]
+        )
+        corners = places // width * down * stride + places % width * across
+        found = torch.empty(values[0].shape[1], len(taps), *places.shape)
+
+        def look(first: int) -> None:
+            batch = F.pad(values[first // _BATCH], (left, right, top, bottom))
+            for index, image in enumerate(batch.flatten(2), first):
+                chosen = (taps[:, None] + corners[index]).flatten()
+                picked = image.index_select(1, chosen)
+                found[:, :, index] = picked.reshape(len(picked), len(taps), -1)
+
+        self.workers.all(look, range(0, self.count, _BATCH))
+        return found.flatten(2).flatten(0, 1)

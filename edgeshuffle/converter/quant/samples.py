@@ -11,15 +11,11 @@ from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.operators import Scale, operator_of
 from edgeshuffle.converter.operators.fused import results
 from edgeshuffle.converter.passes.dissolve_shuffle.trace import channel_count
-from edgeshuffle.converter.quant.float_run import FloatRun
-from edgeshuffle.converter.quant.images import count_images
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import onnx_ir as ir
 
-    from edgeshuffle.converter.quant.images import Images
+    from edgeshuffle.host.workers import Workers
 
 SAMPLES: Final = 16384
 _SEED: Final = 2018
@@ -33,6 +29,10 @@ class Channels:
     low: np.ndarray
     high: np.ndarray
 
+    def __getitem__(self, rows: slice) -> Channels:
+        """Some channels."""
+        return Channels(self.values[rows], self.low[rows], self.high[rows])
+
 
 def sampled_values(graph: ir.Graph) -> list[ir.Value]:
     """The values that bring new numbers: the input, and what does not have its input's scale."""
@@ -41,29 +41,50 @@ def sampled_values(graph: ir.Graph) -> list[ir.Value]:
     return [graph.inputs[0], *values]
 
 
-def sample(
-    model: ir.Model, images: Images, progress: Callable[[int, int], None]
-) -> dict[str, Channels]:
-    """Channels by value name, from one pass over the images. Raises DataError and ModelError."""
-    count = count_images(images)
-    counts = {value.name or "": channel_count(value) for value in sampled_values(model.graph)}
-    names = list(counts)
-    run = FloatRun(model, names)
-    random = np.random.RandomState(_SEED)
-    drawn: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    lows: dict[str, np.ndarray] = {}
-    highs: dict[str, np.ndarray] = {}
-    for index, image in enumerate(images):
-        found = run(image)
-        for name in names:
-            channels = found[name].reshape(counts[name], -1)
-            low, high = channels.min(1), channels.max(1)
-            lows[name] = np.minimum(lows.get(name, low), low)
-            highs[name] = np.maximum(highs.get(name, high), high)
-            wanted = min(channels.shape[1], -(-SAMPLES // count))
-            places = random.choice(channels.shape[1], wanted, replace=False)
-            drawn[name].append(channels[:, places])
-        progress(index + 1, count)
-    return {
-        name: Channels(np.concatenate(drawn[name], 1), lows[name], highs[name]) for name in names
-    }
+class Samples:
+    """An observer (`observe`) of `count` images that keeps Channels of all sampled values."""
+
+    def __init__(self, graph: ir.Graph, count: int) -> None:
+        self._random = np.random.RandomState(_SEED)
+        self._shapes = {}
+        self._kept: dict[str, Channels] = {}
+        for value in sampled_values(graph):
+            name, channels = value.name or "", channel_count(value)
+            places = int(np.prod(g.shape_of(value))) // channels
+            drawn = min(places, -(-SAMPLES // count))
+            self._shapes[name] = (channels, places, drawn)
+            self._kept[name] = Channels(
+                np.empty((channels, count * drawn), np.float32),
+                np.full(channels, np.inf, np.float32),
+                np.full(channels, -np.inf, np.float32),
+            )
+        self.names = list(self._shapes)
+
+    def prepare(self) -> list[np.ndarray]:
+        """The places of an image."""
+        return [
+            self._random.choice(places, drawn, replace=False)
+            for _, places, drawn in self._shapes.values()
+        ]
+
+    def look(
+        self, index: int, prepared: list[np.ndarray], values: dict[str, np.ndarray]
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Keep what is drawn; the extremes of all."""
+        extremes = []
+        for (name, (count, _, drawn)), places in zip(self._shapes.items(), prepared, strict=True):
+            channels = values[name].reshape(count, -1)
+            kept = self._kept[name].values[:, index * drawn : (index + 1) * drawn]
+            np.take(channels, places, 1, out=kept, mode="clip")
+            extremes.append((channels.min(1), channels.max(1)))
+        return extremes
+
+    def add(self, looked: list[tuple[np.ndarray, np.ndarray]], _: Workers) -> None:
+        """Widen what is known."""
+        for channels, (low, high) in zip(self._kept.values(), looked, strict=True):
+            np.minimum(channels.low, low, out=channels.low)
+            np.maximum(channels.high, high, out=channels.high)
+
+    def found(self) -> dict[str, Channels]:
+        """Channels by value name."""
+        return self._kept

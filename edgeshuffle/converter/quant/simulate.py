@@ -7,6 +7,8 @@ runtimes compute to within a step in rare ties.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +23,8 @@ from edgeshuffle.converter.plan import QMAX, QMIN, QParams
 from edgeshuffle.converter.precision import float_values
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import onnx_ir as ir
 
     from edgeshuffle.converter.plan import QuantPlan
@@ -44,28 +48,55 @@ def rounds(node: ir.Node, plan: QuantPlan) -> bool:
     return any(plan.activations[v.name or ""] != result for _, v in g.data_inputs(node))
 
 
+class Simulation:
+    """A graph on a plan's integers. Several threads may call it."""
+
+    def __init__(self, model: ir.Model, plan: QuantPlan) -> None:
+        graph = model.graph
+        floats = float_values(graph, plan)
+        self._given, self._outputs = graph.inputs[0], list(graph.outputs)
+        self._entry = plan.activations[self._given.name or ""]
+        self._steps = [_step(node, plan, floats) for node in graph if not is_fused(node)]
+
+    def __call__(self, images: torch.Tensor) -> Values:
+        """The graph's outputs for (N, C, H, W) images, as the plan's integers give them."""
+        values = {self._given: fake_quantize(images, self._entry)}
+        with torch.inference_mode():
+            for step in self._steps:
+                made = step.run([values[value] for value in step.read])
+                for value, params, output in zip(step.made, step.params, made, strict=True):
+                    values[value] = output if params is None else fake_quantize(output, params)
+        return [values[value] for value in self._outputs]
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """An operator, what it reads and makes, and what each of that is rounded to."""
+
+    run: Callable[[Values], Values]
+    read: list[ir.Value]
+    made: Sequence[ir.Value]
+    params: list[QParams | None]
+
+
+def _step(node: ir.Node, plan: QuantPlan, floats: frozenset[ir.Value]) -> _Step:
+    made = results(node)
+    rounded = rounds(node, plan) and not floats.issuperset(made)
+    return _Step(
+        _conv(node, plan) if is_conv(node) else partial(operator_of(node).run, node),
+        [value for _, value in g.data_inputs(node)],
+        made,
+        [plan.activations[value.name or ""] if rounded else None for value in made],
+    )
+
+
+def _conv(node: ir.Node, plan: QuantPlan) -> Callable[[Values], Values]:
+    layer, activation = plan.convs[node.outputs[0].name or ""], fused(node).activation
+    weight = torch.from_numpy(layer.weight * layer.scales[:, None, None, None])
+    bias = torch.from_numpy((layer.bias * layer.bias_scales).astype(np.float32))
+    return lambda read: [activate(convolve(node, read[0], weight, bias), activation)]
+
+
 def quantized_outputs(model: ir.Model, plan: QuantPlan, images: torch.Tensor) -> Values:
     """The graph's outputs for (N, C, H, W) images, as the plan's integers give them."""
-    graph = model.graph
-    given = graph.inputs[0]
-    values = {given: fake_quantize(images, plan.activations[given.name or ""])}
-    floats = float_values(graph, plan)
-    with torch.inference_mode():
-        for node in graph:
-            if is_fused(node):
-                continue
-            inputs = [values[value] for _, value in g.data_inputs(node)]
-            if is_conv(node):
-                result, layer = fused(node), plan.convs[node.outputs[0].name or ""]
-                weight = torch.from_numpy(layer.weight * layer.scales[:, None, None, None])
-                bias = torch.from_numpy((layer.bias * layer.bias_scales).astype(np.float32))
-                output = activate(convolve(node, inputs[0], weight, bias), result.activation)
-                made = {result.output: output}
-            else:
-                made = dict(zip(results(node), operator_of(node).run(node, inputs), strict=True))
-            if rounds(node, plan) and not floats.issuperset(made):
-                made = {
-                    v: fake_quantize(x, plan.activations[v.name or ""]) for v, x in made.items()
-                }
-            values.update(made)
-    return [values[value] for value in graph.outputs]
+    return Simulation(model, plan)(images)

@@ -17,6 +17,9 @@ class Refiner(Protocol):
     most images, and `CHOOSES_RANGES = True` where it sets ranges anew, whatever the calibrator.
     """
 
+    STAGE: str
+    """What a user is told that it does."""
+
     def refine(self, builder: PlanBuilder) -> None: ...
 
 

@@ -14,22 +14,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import torch
 
 from edgeshuffle.converter.plan import QMAX
 from edgeshuffle.converter.quant.compensate import compensated, damped
-from edgeshuffle.converter.quant.reconstruction import LayerProblem, reconstruct
+from edgeshuffle.converter.quant.reconstruction import reconstruct
 
 if TYPE_CHECKING:
     from edgeshuffle.converter.quant.builder import PlanBuilder
+    from edgeshuffle.converter.quant.layer import LayerProblem
 
+STAGE: Final = "round weights"
 _DAMPING: Final = 0.01
 _SWEEPS: Final = 4
+_BLOCK: Final = 32
 
 
 def refine(builder: PlanBuilder) -> None:
     """Choose every weight and bias of the plan anew."""
-    builder.planned = reconstruct(builder, "round weights", round_by_data)
+    builder.planned = reconstruct(builder, round_by_data)
 
 
 def round_by_data(layer: LayerProblem) -> torch.Tensor:
@@ -40,28 +44,43 @@ def round_by_data(layer: LayerProblem) -> torch.Tensor:
 
 
 def _by_columns(real: torch.Tensor, covariance: torch.Tensor) -> torch.Tensor:
-    """Round column by column; `covariance` is (1, K, K) for all rows, or (O, K, K)."""
-    left, steps = real.clone(), torch.zeros_like(real)
-    factor = torch.linalg.cholesky(torch.linalg.inv(covariance), upper=True)
-    for column in range(real.shape[1]):
-        steps[:, column] = left[:, column].round().clamp(-QMAX, QMAX)
-        error = (left[:, column] - steps[:, column]) / factor[:, column, column]
-        left[:, column + 1 :] -= error[:, None] * factor[:, column, column + 1 :]
-    return steps
+    """Round column by column; `covariance` is (1, K, K) for all rows, or (O, K, K).
+
+    What a column leaves to those far behind it is told to them a block at a time.
+    """
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(covariance))
+    factor = torch.linalg.cholesky(inverse, upper=True).numpy()
+    left, errors = real.numpy().copy(), np.empty(real.shape)
+    steps = np.empty(real.shape)
+    count = left.shape[1]
+    for first in range(0, count, _BLOCK):
+        end = min(first + _BLOCK, count)
+        for column in range(first, end):
+            steps[:, column] = np.clip(np.rint(left[:, column]), -QMAX, QMAX)
+            errors[:, column] = (left[:, column] - steps[:, column]) / factor[:, column, column]
+            behind = slice(column + 1, end)
+            left[:, behind] -= errors[:, column, None] * factor[:, column, behind]
+        left[:, end:] -= (errors[:, None, first:end] @ factor[:, first:end, end:])[:, 0]
+    return torch.from_numpy(steps)
 
 
 def descend(real: torch.Tensor, covariance: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
     """Change single weights by whole steps as long as that lowers the error."""
-    steps = steps.clone()
-    gradient = torch.einsum("ok,okl->ol", steps - real, covariance.expand(len(real), -1, -1))
-    diagonal = covariance.diagonal(dim1=-2, dim2=-1)
+    found, each = steps.numpy().copy(), covariance.numpy()
+    alone = len(each) > 1
+    off = (steps - real)[:, None] if alone else (steps - real)[None]
+    gradient = (off @ covariance).numpy().reshape(found.shape)
     for _ in range(_SWEEPS):
-        before = steps.clone()
-        for column in range(real.shape[1]):
-            wanted = steps[:, column] - gradient[:, column] / diagonal[:, column]
-            change = wanted.round().clamp(-QMAX, QMAX) - steps[:, column]
-            steps[:, column] += change
-            gradient += change[:, None] * covariance[:, column]
-        if torch.equal(before, steps):
+        settled = True
+        for column in range(found.shape[1]):
+            wanted = found[:, column] - gradient[:, column] / each[:, column, column]
+            change = np.clip(np.rint(wanted), -QMAX, QMAX) - found[:, column]
+            rows = np.flatnonzero(change)
+            if rows.size:
+                settled = False
+                found[rows, column] += change[rows]
+                slopes = each[rows, column] if alone else each[:, column]
+                gradient[rows] += change[rows, None] * slopes
+        if settled:
             break
-    return steps
+    return torch.from_numpy(found)

@@ -6,14 +6,16 @@ network so far, is the float network's (Nagel et al., arXiv:1906.04721, section 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.converter.quant.reconstruction import reconstruct
 
 if TYPE_CHECKING:
     from edgeshuffle.converter.quant.builder import PlanBuilder
 
+STAGE: Final = "correct biases"
+
 
 def refine(builder: PlanBuilder) -> None:
     """Choose every bias of the plan anew."""
-    builder.planned = reconstruct(builder, "correct biases", lambda layer: layer.steps)
+    builder.planned = reconstruct(builder, lambda layer: layer.steps)

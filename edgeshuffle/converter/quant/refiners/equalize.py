@@ -27,6 +27,8 @@ from edgeshuffle.converter.operators.fused import fused
 from edgeshuffle.converter.operators.move import argument
 from edgeshuffle.converter.passes.dissolve_shuffle.trace import channel_count
 from edgeshuffle.converter.quant.channels import Flow, by_groups, flow
+from edgeshuffle.converter.quant.rounding import squared_error
+from edgeshuffle.host.workers import Workers
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.quant.builder import PlanBuilder
     from edgeshuffle.converter.quant.samples import Channels
 
+STAGE: Final = "equalize channels"
 BY_CHANNEL: Final = True
 _LEVELS: Final = 255
 _FRACTIONS: Final = np.linspace(1.0, 0.25, 16)
@@ -41,24 +44,30 @@ _ROUNDS: Final = 2
 # Beyond, channels that hardly ever fire on the calibration images would have no room on others.
 _LEAST: Final = 0.1
 _DENSE_EXPONENT: Final = 0.5
+# Channels whose places fit into a core's cache.
+_ROWS: Final = 8
 
 
 def refine(builder: PlanBuilder) -> None:
     """Rescale the model's weights."""
-    builder.progress("equalize", 0, 1)
-    equalize(builder.model.graph, builder.samples)
+    samples = builder.samples
+    builder.tell(0, 1)
+    equalize(builder.model.graph, samples)
     g.drop_dead(builder.model)
-    builder.rewritten()
-    builder.progress("equalize", 1, 1)
+    builder.rewritten(samples)
+    builder.tell(1, 1)
 
 
 def equalize(graph: ir.Graph, samples: dict[str, Channels]) -> None:
-    """Rewrite every convolution's weights in place; the float result stays."""
+    """Rewrite every convolution's weights in place, and the samples to what follows for them; the
+    float result stays.
+    """
     flowing = flow(graph)
     values = flowing.trace.values
     free = _free(flowing)
     scales = [np.ones(channel_count(value)) for value in values]
     offsets = [np.zeros(channel_count(value)) for value in values]
+    halves = _halves(flowing, free, samples)
     for number, value in enumerate(values):
         node = value.producer()
         if not free[number] or node is None:
@@ -66,14 +75,7 @@ def equalize(graph: ir.Graph, samples: dict[str, Channels]) -> None:
         if _passes_factors(node):
             scales[number] = flowing.gathered(flowing.by_node[node], scales)
             continue
-        result = fused(node)
-        channels = samples[result.output.name or ""]
-        readers = flowing.read[number]
-        if result.activation == "none" and all(_is_unpadded(r.node) for r in readers):
-            low, high = best_range(channels)
-            offsets[number], half = (low + high) / 2, (high - low) / 2
-        else:
-            half = best_bound(channels)
+        offsets[number], half = halves[number]
         half = np.maximum(half, _LEAST * half.max())
         if half.max() > 0:
             exponent = 1.0 if _all_depthwise(flowing, number) else _DENSE_EXPONENT
@@ -81,11 +83,56 @@ def equalize(graph: ir.Graph, samples: dict[str, Channels]) -> None:
     for node in list(graph):
         if is_conv(node) and node in flowing.by_node:
             _rescale(graph, flowing, node, scales, offsets)
+    for number, value in enumerate(values):
+        if (value.name or "") in samples:
+            _move(samples[value.name or ""], scales[number], offsets[number])
 
 
-def best_bound(channels: Channels) -> np.ndarray:
+def _halves(
+    flowing: Flow, free: list[bool], samples: dict[str, Channels]
+) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """Middle and half the width of the range that suits each channel of the convolutions' values;
+    the middle is 0 where channels cannot be moved.
+    """
+
+    def search(some: tuple[Channels, bool, bool]) -> tuple[np.ndarray, np.ndarray]:
+        channels, movable, signed = some
+        if not movable:
+            half = best_bound(channels, signed=signed)
+            return np.zeros_like(half), half
+        low, high = best_range(channels)
+        return (low + high) / 2, (high - low) / 2
+
+    found = {}
+    with Workers() as workers:
+        for number, value in enumerate(flowing.trace.values):
+            node = value.producer()
+            if not free[number] or node is None or not is_conv(node):
+                continue
+            result = fused(node)
+            channels = samples[result.output.name or ""]
+            readers = flowing.read[number]
+            movable = result.activation == "none" and all(_is_unpadded(r.node) for r in readers)
+            signed = bool((channels.low < 0).any())
+            rows = range(0, len(channels.low), _ROWS)
+            some = [(channels[row : row + _ROWS], movable, signed) for row in rows]
+            middles, halves = zip(*workers.all(search, some), strict=True)
+            found[number] = np.concatenate(middles), np.concatenate(halves)
+    return found
+
+
+def _move(channels: Channels, scale: np.ndarray, offset: np.ndarray) -> None:
+    """What channels hold after their convolution was rescaled."""
+    factor, shift = scale.astype(np.float32), offset.astype(np.float32)
+    for array in (channels.values.T, channels.low, channels.high):
+        if shift.any():
+            np.subtract(array, shift, out=array)
+        if (factor != 1).any():
+            np.divide(array, factor, out=array)
+
+
+def best_bound(channels: Channels, *, signed: bool) -> np.ndarray:
     """The bound (C,) of |x| with the least squared error of 8 bits, for each channel alone."""
-    signed = bool((channels.low < 0).any())
     largest = np.maximum(-channels.low, channels.high).astype(np.float64)
     best: np.ndarray = largest.copy()
     least = np.full(len(largest), np.inf)
@@ -116,16 +163,9 @@ def best_range(channels: Channels) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _error(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    start = low[:, None].astype(np.float32)
-    step = np.maximum((high - low) / _LEVELS, np.finfo(np.float32).tiny)[:, None].astype(np.float32)
-    moved = values - start
-    off = moved / step
-    np.rint(off, out=off)
-    np.clip(off, 0, _LEVELS, out=off)
-    off *= step
-    off -= moved
-    squares: np.ndarray = np.einsum("cn,cn->c", off, off)
-    return squares
+    start = low.astype(np.float32) if low.any() else None
+    step = np.maximum((high - low) / _LEVELS, np.finfo(np.float32).tiny).astype(np.float32)
+    return squared_error(values, start, step, 0, _LEVELS)
 
 
 def _free(flowing: Flow) -> list[bool]:

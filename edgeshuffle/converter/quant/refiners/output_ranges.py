@@ -19,7 +19,9 @@ from edgeshuffle.converter.operators import is_conv, operator_of
 from edgeshuffle.converter.passes.dissolve_shuffle.trace import channel_count, is_move
 from edgeshuffle.converter.plan import QMAX, QMIN, params_of_range
 from edgeshuffle.converter.quant.channels import column_energy, flow
+from edgeshuffle.converter.quant.rounding import squared_error
 from edgeshuffle.converter.quant.samples import Channels
+from edgeshuffle.host.workers import Workers
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.quant.builder import PlanBuilder
     from edgeshuffle.converter.quant.ties import Group
 
+    Parts = list[tuple[Channels, np.ndarray]]
+
+STAGE: Final = "choose ranges"
 BY_CHANNEL: Final = True
 CHOOSES_RANGES: Final = True
 _FRACTIONS: Final = np.linspace(1.0, 0.1, 19)
@@ -43,19 +48,18 @@ def refine(builder: PlanBuilder) -> None:
     margin = 1 + _MARGIN / len(builder.images) ** 0.5
     given = builder.model.graph.inputs[0]
     ranges = []
-    for done, group in enumerate(groups):
-        builder.progress("ranges", done, len(groups))
-        low, high = best_range(_parts(group, samples, weights))
-        # The values of pixels are known.
-        wider = 1.0 if given in group.sources else margin
-        ranges.append((low * wider, high * wider))
+    with Workers() as workers:
+        for done, group in enumerate(groups):
+            builder.tell(done, len(groups))
+            low, high = best_range(_parts(group, samples, weights), workers)
+            # The values of pixels are known.
+            wider = 1.0 if given in group.sources else margin
+            ranges.append((low * wider, high * wider))
     builder.ranges, builder.planned = ranges, None
-    builder.progress("ranges", len(groups), len(groups))
+    builder.tell(len(groups), len(groups))
 
 
-def _parts(
-    group: Group, samples: dict[str, Channels], weights: dict[str, np.ndarray]
-) -> list[tuple[Channels, np.ndarray]]:
+def _parts(group: Group, samples: dict[str, Channels], weights: dict[str, np.ndarray]) -> Parts:
     """What brings numbers into a group, and what its channels count for."""
     found: dict[str, set[int]] = {}
     for value in group.sources:
@@ -120,20 +124,22 @@ def _through(node: ir.Node, cost: np.ndarray, count: int) -> np.ndarray:
     return cost / operator_of(node).averaged(node)
 
 
-def best_range(parts: list[tuple[Channels, np.ndarray]]) -> tuple[float, float]:
+def best_range(parts: Parts, workers: Workers) -> tuple[float, float]:
     """The range with the least weighted squared error over several values' channels."""
     widest = (
         min(0.0, *(float(channels.low.min()) for channels, _ in parts)),
         max(0.0, *(float(channels.high.max()) for channels, _ in parts)),
     )
-    rows = [channels.values for channels, _ in parts]
-    cost = [weight for _, weight in parts]
     low, high = widest
+
+    def best(ranges: list[tuple[float, float]]) -> tuple[float, float]:
+        return ranges[int(np.argmin(workers.all(lambda ends: _error(parts, *ends), ranges)))]
+
     for part in _FINER:
         if widest[1] > 0:
-            high = min(_around(high, widest[1], part), key=lambda end: _error(rows, cost, low, end))
+            low, high = best([(low, end) for end in _around(high, widest[1], part)])
         if widest[0] < 0:
-            low = min(_around(low, widest[0], part), key=lambda end: _error(rows, cost, end, high))
+            low, high = best([(end, high) for end in _around(low, widest[0], part)])
     return low, high
 
 
@@ -146,15 +152,12 @@ def _around(end: float, widest: float, part: float) -> list[float]:
     return [float(fraction) * widest for fraction in np.clip(fractions, _FRACTIONS[-1], 1)]
 
 
-def _error(values: list[np.ndarray], costs: list[np.ndarray], low: float, high: float) -> float:
+def _error(parts: Parts, low: float, high: float) -> float:
     params = params_of_range(low, high)
-    scale = np.float32(params.scale)
+    step = np.array([params.scale], np.float32)
+    limits = QMIN - params.zero_point, QMAX - params.zero_point
     total = 0.0
-    for rows, cost in zip(values, costs, strict=True):
-        off = rows / scale
-        np.rint(off, out=off)
-        np.clip(off, QMIN - params.zero_point, QMAX - params.zero_point, out=off)
-        off *= scale
-        off -= rows
-        total += float(np.einsum("cn,cn->c", off, off) @ cost) / rows.shape[1]
+    for channels, cost in parts:
+        sums = squared_error(channels.values, None, step, *limits)
+        total += float(sums @ cost) / channels.values.shape[1]
     return total

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeshuffle.converter.quant.compensate import compensated
-from edgeshuffle.converter.quant.reconstruction import LayerProblem
+from edgeshuffle.converter.quant.layer import LayerProblem
+from edgeshuffle.host.workers import Workers
 
 IMAGES, PLACES, SIZE, ROWS = 32, 20, 6, 4
+WORKERS = Workers(1)
 
 
 def normal(*shape, seed):
@@ -26,7 +28,7 @@ def layer(read, real, weights, images=IMAGES, *, depthwise=False):
         [ir.Value(name="x"), ir.Value(name="w", const_value=kernel)],
         attributes={"group": len(weights) if depthwise else 1},
     )
-    return LayerProblem(node, weights, weights.round(), read, real, images)
+    return LayerProblem(node, weights, weights.round(), read, real, images, WORKERS)
 
 
 def error(weights, wanted, read, real):
