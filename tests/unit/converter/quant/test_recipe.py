@@ -16,7 +16,7 @@ from edgeshuffle.converter.operators.conv import kind_of
 from edgeshuffle.converter.passes import run_passes
 from edgeshuffle.converter.quant import quantize
 from edgeshuffle.converter.quant import recipe as recipe_module
-from edgeshuffle.converter.quant.hold_out import sqnr
+from edgeshuffle.converter.quant.hold_out import Judge
 from edgeshuffle.converter.quant.recipe import Recipe, load_recipe, recipe_names
 from edgeshuffle.errors import UnknownNameError
 
@@ -164,5 +164,5 @@ def test_scales_of_units_have_room_for_what_passes_them_by(units):
     found = []
     for requantize in (False, True):
         plan = quantize(model, images, dataclasses.replace(recipe, requantize=requantize)).plan
-        found.append(sqnr(model, model, plan, images))
+        found.append(Judge(model, images).sqnr(model, plan))
     assert found[1] > found[0] - 1
