@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.agent.hold import restore_if_free
@@ -13,11 +11,12 @@ from edgeshuffle.device import hold, replies
 from edgeshuffle.device.in_use import InUse
 from edgeshuffle.device.process import JsonProcess
 from edgeshuffle.errors import DeviceError, UnknownNameError
-from edgeshuffle.host.folders import cache_folder
+from edgeshuffle.host.folders import absolute_path, cache_folder
 from edgeshuffle.untrusted import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from edgeshuffle.progress import Progress
 
@@ -30,8 +29,8 @@ def state_folder() -> Path:
 
     That is where somebody finds them, too, who comes to this machine over ssh.
     """
-    root = os.environ.get("XDG_STATE_HOME")
-    return (Path(root) / "edgeshuffle" if root else cache_folder()) / "state"
+    root = absolute_path("XDG_STATE_HOME")
+    return (cache_folder() if root is None else root / "edgeshuffle") / "state"
 
 
 class LocalDevice(InUse):

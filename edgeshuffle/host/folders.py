@@ -1,4 +1,8 @@
-"""Where this user's downloads, settings and temporary files lie."""
+"""Where this user's downloads, settings and temporary files lie.
+
+A relative path in a variable counts as none, as the XDG base directory specification says: it would
+mean another folder in every folder that a command is run in.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +28,16 @@ def config_folder() -> Path:
     return _kept("XDG_CONFIG_HOME", ".config")
 
 
+def absolute_path(variable: str) -> Path | None:
+    """The path in an environment variable; None where there is none that is absolute."""
+    path = Path(os.environ.get(variable) or ".")
+    return path if path.is_absolute() else None
+
+
 def _kept(variable: str, below_home: str) -> Path:
-    root = os.environ.get(variable)
     try:
-        folder = (Path(root) if root else Path.home() / below_home) / "edgeshuffle"
-        if _is_usable(folder):
+        folder = (absolute_path(variable) or Path.home() / below_home) / "edgeshuffle"
+        if folder.is_absolute() and _is_usable(folder):
             return folder
     except RuntimeError:
         # A user without an entry in passwd and without $HOME.

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from small_models import run
 
+from edgeshuffle.device.local import state_folder
 from edgeshuffle.host import folders
 from edgeshuffle.host.folders import cache_folder, config_folder, private_folder
 
@@ -51,6 +52,17 @@ def test_a_home_that_cannot_be_written_is_as_none(tmp_path, monkeypatch):
     assert cache_folder().is_relative_to(tmp_path / "tmp")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(folders.os, "access", lambda *_: False)
+    assert cache_folder().is_relative_to(tmp_path / "tmp")
+
+
+def test_a_relative_path_in_a_variable_is_as_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setenv("XDG_STATE_HOME", "relative")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / ".cache" / "edgeshuffle"
+    assert state_folder() == cache_folder() / "state"
+    monkeypatch.setenv("HOME", "relative")
     assert cache_folder().is_relative_to(tmp_path / "tmp")
 
 
