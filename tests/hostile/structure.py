@@ -96,7 +96,7 @@ def _change(random: Random, place: Any, key: Any) -> None:
     ]
     random.choice(kinds)()
     if isinstance(place, list) and not place:
-        place.append(random.choice(ODD))
+        place.append(deepcopy(random.choice(ODD)))
 
 
 def _like(random: Random, value: Any) -> Any:

@@ -80,7 +80,7 @@ def test_a_signal_waits_for_the_end_of_an_import(tmp_path, monkeypatch):
 
 
 def test_an_import_that_does_not_end_is_interrupted(tmp_path, monkeypatch):
-    monkeypatch.setattr("edgeshuffle.signals.UNWINDING_S", 0.1)
+    monkeypatch.setattr("edgeshuffle.host.signals.UNWINDING_S", 0.1)
     (tmp_path / "endless.py").write_text(
         "import os, signal, time\nos.kill(os.getpid(), signal.SIGTERM)\ntime.sleep(20)\n"
     )

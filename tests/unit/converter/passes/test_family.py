@@ -54,7 +54,8 @@ def test_the_random_graphs_have_every_operator():
             drawn.update(node.op_type for node in made[1].graph.node)
 
         draw()
-    assert drawn == set(KINDS)
+    # The number of a class, which two equal logits may change, is no measure of equal floats.
+    assert drawn == set(KINDS) - {"ArgMax"}
 
 
 def test_what_remains_of_the_shuffle_between_groups_is_one_gather_and_is_told():
