@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import stock
 import torch
+from stock import Contender
 
 from edgeshuffle import ExportOptions, export
 from edgeshuffle.agent import agent_files
@@ -85,27 +86,6 @@ PEERS: Final = {
 EXECUTORCH_LIBRARIES: Final = ("", "_backend_xnnpack", "_kernels_optimized", "_kernels_quantized")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Model:
-    """A model file; `maker` is edgeshuffle, a stock exporter or a peer."""
-
-    maker: str
-    runtime: str
-    precision: str
-    path: Path
-
-    @property
-    def name(self) -> str:
-        return f"{self.maker} {self.runtime} {self.precision}"
-
-    @property
-    def megabytes(self) -> float:
-        """Of all files that belong to it."""
-        beside = {"bin": ".param", "xml": ".bin"}.get(self.path.suffix[1:])
-        extra = self.path.with_suffix(beside).stat().st_size if beside else 0
-        return (self.path.stat().st_size + extra) / 1e6
-
-
 @dataclass(kw_only=True)
 class Row:
     """A line of the table: instructions by board, or ratios to edgeshuffle's time by threads."""
@@ -133,7 +113,7 @@ def main() -> int:
                 maker=model.maker,
                 runtime=model.runtime,
                 precision=model.precision,
-                megabytes=round(model.megabytes, 2),
+                megabytes=round(_megabytes(model.path), 2),
             )
             for model in models
         }
@@ -178,7 +158,7 @@ def _options() -> argparse.Namespace:
 
 def build(
     width: float, folder: Path, options: argparse.Namespace
-) -> tuple[list[Model], NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[list[Contender], NDArray[np.float32], NDArray[np.float32]]:
     """All models, an image and the network's logits of it; a peer that fails is told of."""
     _say(f"x{width}: edgeshuffle and the stock exporters")
     exported = export(
@@ -195,16 +175,7 @@ def build(
             overwrite=True,
         )
     )
-    artifact = exported.artifact
-    models = [
-        Model(
-            maker="edgeshuffle",
-            runtime=file.runtime,
-            precision=file.precision,
-            path=artifact.path(file),
-        )
-        for file in artifact.manifest.files
-    ]
+    models = stock.own(exported.artifact)
     size = (16, 3, options.resolution, options.resolution)
     images = np.random.default_rng(options.seed).standard_normal(size, np.float32)
     np.save(folder / "calibration.npy", images)
@@ -223,7 +194,7 @@ def build(
         python = options.litert_torch_python.absolute()
         settings = argparse.Namespace(out=folder)
         built += stock.build_litert_torch(python, settings, folder / "calibration.npy")
-    models += [Model(**asdict(contender)) for contender in built]
+    models += built
     sources = {
         "traced": folder / "model.ts",
         "exported": folder / "model.pt2",
@@ -242,7 +213,9 @@ def build(
     return models, images[:1], logits
 
 
-def build_peer(name: str, peer: Peer, python: Path, source: Path, folder: Path) -> Iterator[Model]:
+def build_peer(
+    name: str, peer: Peer, python: Path, source: Path, folder: Path
+) -> Iterator[Contender]:
     """A peer's models, made with its own Python; what that prints is in `<name>.log`."""
     program = str(RUNTIMES / f"{name}_build.py")
     argv = [str(python), program, f"--{peer.source}", str(source), "--out", str(folder)]
@@ -255,13 +228,13 @@ def build_peer(name: str, peer: Peer, python: Path, source: Path, folder: Path) 
     for precision in peer.precisions:
         path = folder / f"{name}_{precision}.{peer.suffix}"
         if path.is_file():
-            yield Model(maker=name, runtime=name, precision=precision, path=path)
+            yield Contender(maker=name, runtime=name, precision=precision, path=path)
         else:
             _say(f"skipped: {name} {precision}: {path.name} was not written")
 
 
 def count(
-    table: dict[Model, Row],
+    table: dict[Contender, Row],
     address: str,
     image: NDArray[np.float32],
     logits: NDArray[np.float32],
@@ -270,7 +243,7 @@ def count(
     """Fill in the instructions of an inference on a board, the least of five."""
     with open_device(address) as device:
         for model, row in table.items():
-            _say(f"{address}: {model.name}")
+            _say(f"{address}: {_name(model)}")
             try:
                 site = _board_packages(model, options)
                 process = device.spawn([device.python, *_agent(model, 1, site, options)])
@@ -279,12 +252,12 @@ def count(
                 row.instructions[address] = min(each["instructions"] for each in counts)
                 process.close()
             except (EdgeShuffleError, subprocess.SubprocessError, OSError) as err:
-                _say(f"skipped: {model.name}: {err}")
+                _say(f"skipped: {_name(model)}: {err}")
                 row.instructions[address] = None
 
 
 def measure(
-    table: dict[Model, Row],
+    table: dict[Contender, Row],
     threads: int,
     image: NDArray[np.float32],
     logits: NDArray[np.float32],
@@ -295,7 +268,7 @@ def measure(
     Every model has a process of its own. They take turns in a new random order each round; a
     ratio is of one round, so that a clock that moves slowly moves both sides.
     """
-    running: dict[Model, JsonProcess] = {}
+    running: dict[Contender, JsonProcess] = {}
     try:
         for model in table:
             python = _python(model, options)
@@ -304,9 +277,9 @@ def measure(
             try:
                 _check(process, model, image, logits)
             except EdgeShuffleError as err:
-                _say(f"skipped: {model.name}: {err}")
+                _say(f"skipped: {_name(model)}: {err}")
                 running.pop(model).close()
-        times: dict[Model, list[float]] = {model: [] for model in running}
+        times: dict[Contender, list[float]] = {model: [] for model in running}
         order = Random(options.seed)
         for turn in range(options.rounds + 1):
             for model in order.sample(list(running), len(running)):
@@ -330,7 +303,7 @@ def measure(
 
 
 def _check(
-    process: Process, model: Model, image: NDArray[np.float32], logits: NDArray[np.float32]
+    process: Process, model: Contender, image: NDArray[np.float32], logits: NDArray[np.float32]
 ) -> None:
     """Raise EdgeShuffleError unless the model is loaded and is the network that was built."""
     ready = process.reply(START_S)
@@ -348,7 +321,7 @@ def _check(
 
 
 def _agent(
-    model: Model, threads: int, site: Path | None, options: argparse.Namespace
+    model: Contender, threads: int, site: Path | None, options: argparse.Namespace
 ) -> Sequence[str]:
     folder = options.out / "agent"
     folder.mkdir(exist_ok=True)
@@ -362,7 +335,7 @@ def _agent(
     return [*launch, str(folder / "agent.py"), *settings]
 
 
-def _python(model: Model, options: argparse.Namespace) -> str:
+def _python(model: Contender, options: argparse.Namespace) -> str:
     """What runs a model here; ExecuTorch's library is compiled beside it, for any Python."""
     if model.runtime not in PEERS:
         return sys.executable
@@ -372,7 +345,7 @@ def _python(model: Model, options: argparse.Namespace) -> str:
     return str(python)
 
 
-def _board_packages(model: Model, options: argparse.Namespace) -> Path | None:
+def _board_packages(model: Contender, options: argparse.Namespace) -> Path | None:
     """A folder with the peer's wheels for the board; None for what the board has."""
     if model.runtime not in PEERS:
         return None
@@ -382,8 +355,7 @@ def _board_packages(model: Model, options: argparse.Namespace) -> Path | None:
         requirements = []
         for package in PEERS[model.runtime].packages:
             code = f"import importlib.metadata as m; print(m.version({package!r}))"
-            done = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True)
-            requirements.append(f"{package}=={done.stdout.strip()}")
+            requirements.append(f"{package}=={_said_by(python, code)}")
         minors = (17, *range(24, GLIBC[1] + 1))
         tags = ["manylinux2014", *(f"manylinux_2_{minor}" for minor in minors)]
         platforms = [word for tag in tags for word in ("--platform", f"{tag}_aarch64")]
@@ -398,9 +370,23 @@ def _board_packages(model: Model, options: argparse.Namespace) -> Path | None:
 
 
 def _packages_of(python: Path) -> Path:
-    code = "import sysconfig; print(sysconfig.get_path('platlib'))"
+    return Path(_said_by(python, "import sysconfig; print(sysconfig.get_path('platlib'))"))
+
+
+def _said_by(python: Path, code: str) -> str:
     done = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True)
-    return Path(done.stdout.strip())
+    return done.stdout.strip()
+
+
+def _name(model: Contender) -> str:
+    return f"{model.maker} {model.runtime} {model.precision}"
+
+
+def _megabytes(path: Path) -> float:
+    """Of all files that belong to a model."""
+    beside = {".bin": ".param", ".xml": ".bin"}.get(path.suffix)
+    files = [path, *([path.with_suffix(beside)] if beside else [])]
+    return sum(file.stat().st_size for file in files) / 1e6
 
 
 def _compile(compiler: str, package: Path, folder: Path) -> None:

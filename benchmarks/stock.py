@@ -82,15 +82,7 @@ def main() -> int:
     model = _network(options, artifact)
     calibration = options.out / "calibration.npy"
     np.save(calibration, _calibration(options, artifact))
-    contenders = [
-        Contender(
-            maker="edgeshuffle",
-            runtime=file.runtime,
-            precision=file.precision,
-            path=artifact.path(file),
-        )
-        for file in artifact.manifest.files
-    ]
+    contenders = own(artifact)
     contenders += build_onnx(model, calibration, options.out)
     peers = (
         ("--litert-torch-python", options.litert_torch_python, build_litert_torch),
@@ -129,6 +121,19 @@ def main() -> int:
             f"{ratio.rounds} rounds)"
         )
     return 0
+
+
+def own(artifact: Artifact) -> list[Contender]:
+    """The artifact's model files."""
+    return [
+        Contender(
+            maker="edgeshuffle",
+            runtime=file.runtime,
+            precision=file.precision,
+            path=artifact.path(file),
+        )
+        for file in artifact.manifest.files
+    ]
 
 
 def _options() -> argparse.Namespace:

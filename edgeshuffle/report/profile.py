@@ -145,7 +145,7 @@ def _layers(report: ProfileReport, file: ProfiledFile, most: int | None) -> Resu
         columns=(
             Column(key="layer", heading="layer", kind="text"),
             Column(key="operator", heading="operator", kind="text"),
-            *(() if most is not None else (Column(key="kind", heading="kind", kind="text"),)),
+            Column(key="kind", heading="kind", kind="text", shown=most is None),
             _MACS,
             _ACCESSES,
             _INTENSITY,
@@ -156,7 +156,7 @@ def _layers(report: ProfileReport, file: ProfiledFile, most: int | None) -> Resu
             (
                 layer.name,
                 layer.op,
-                *(() if most is not None else (layer.kind,)),
+                layer.kind,
                 layer.macs,
                 layer.accesses,
                 layer.intensity,

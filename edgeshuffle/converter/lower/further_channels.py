@@ -23,6 +23,8 @@ from edgeshuffle.converter.operators.move import axis_of
 from edgeshuffle.converter.operators.slice import cuts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edgeshuffle.converter.lower.draft import Draft
 
 
@@ -37,6 +39,25 @@ class Reach:
     readers: list[ir.Node] = field(default_factory=list)
     cuts: list[ir.Node] = field(default_factory=list)
     joins: list[ir.Node] = field(default_factory=list)
+
+
+def fill(
+    draft: Draft, tile: int, unless: int, wanted: Callable[[ir.Node, Reach], ir.Value | None]
+) -> int:
+    """Widen dense convolutions for a value of theirs to have a multiple of `tile` channels, where
+    it has no multiple of `unless`; returns how many.
+
+    `wanted` chooses the value of a convolution and what its further channels reach, or None.
+    """
+    count = 0
+    for node in draft.convolutions():
+        reach = reach_of(node) if is_dense(node) else None
+        value = None if reach is None else wanted(node, reach)
+        by = 0 if value is None else missing(g.shape_of(value)[1], tile, unless)
+        if reach is not None and by:
+            widen(draft, node, reach, by)
+            count += 1
+    return count
 
 
 def missing(channels: int, tile: int, unless: int) -> int:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from edgeshuffle.converter import graph as g
-from edgeshuffle.converter.lower.further_channels import is_dense, missing, reach_of, widen
+from edgeshuffle.converter.lower.further_channels import fill
 
 if TYPE_CHECKING:
+    import onnx_ir as ir
+
     from edgeshuffle.converter.lower.draft import Draft
+    from edgeshuffle.converter.lower.further_channels import Reach
 
 ADDS_CHANNELS: Final = True
 
@@ -21,14 +23,8 @@ def run(draft: Draft, tile: int, unless: int) -> int:
     """To a multiple of `tile` channels together, where there is no multiple of `unless` and a
     depthwise convolution reads them.
     """
-    count = 0
-    for node in draft.convolutions():
-        reach = reach_of(node) if is_dense(node) else None
-        if reach is None or len(reach.joins) != 1 or not reach.depthwise:
-            continue
-        channels = g.shape_of(reach.joins[0].outputs[0])[1]
-        by = missing(channels, tile, unless)
-        if by:
-            widen(draft, node, reach, by)
-            count += 1
-    return count
+    return fill(draft, tile, unless, _wanted)
+
+
+def _wanted(_: ir.Node, reach: Reach) -> ir.Value | None:
+    return reach.joins[0].outputs[0] if len(reach.joins) == 1 and reach.depthwise else None

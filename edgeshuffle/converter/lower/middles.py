@@ -10,26 +10,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.converter import graph as g
-from edgeshuffle.converter.lower.further_channels import is_dense, missing, reach_of, widen
+from edgeshuffle.converter.lower.further_channels import fill
 from edgeshuffle.converter.operators.fused import fused
 
 if TYPE_CHECKING:
+    import onnx_ir as ir
+
     from edgeshuffle.converter.lower.draft import Draft
+    from edgeshuffle.converter.lower.further_channels import Reach
 
 ADDS_CHANNELS: Final = True
 
 
 def run(draft: Draft, tile: int, unless: int) -> int:
     """To a multiple of `tile` channels, where there is no multiple of `unless`."""
-    count = 0
-    for node in draft.convolutions():
-        reach = reach_of(node) if is_dense(node) else None
-        alone = g.sole_consumer(fused(node).output)
-        if reach is None or alone not in reach.depthwise or reach.cuts or reach.joins:
-            continue
-        channels = g.shape_of(node.outputs[0])[1]
-        by = missing(channels, tile, unless)
-        if by:
-            widen(draft, node, reach, by)
-            count += 1
-    return count
+    return fill(draft, tile, unless, _wanted)
+
+
+def _wanted(node: ir.Node, reach: Reach) -> ir.Value | None:
+    alone = g.sole_consumer(fused(node).output)
+    passed_on = alone not in reach.depthwise or reach.cuts or reach.joins
+    return None if passed_on else node.outputs[0]

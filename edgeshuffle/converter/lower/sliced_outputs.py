@@ -8,25 +8,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from edgeshuffle.converter import graph as g
-from edgeshuffle.converter.lower.further_channels import is_dense, missing, reach_of, widen
+from edgeshuffle.converter.lower.further_channels import fill
 
 if TYPE_CHECKING:
+    import onnx_ir as ir
+
     from edgeshuffle.converter.lower.draft import Draft
+    from edgeshuffle.converter.lower.further_channels import Reach
 
 ADDS_CHANNELS: Final = True
 
 
 def run(draft: Draft, tile: int, unless: int) -> int:
     """To a multiple of `tile` channels, where there is no multiple of `unless`."""
-    count = 0
-    for node in draft.convolutions():
-        reach = reach_of(node) if is_dense(node) else None
-        if reach is None or not reach.cuts or reach.depthwise or reach.readers or reach.joins:
-            continue
-        channels = g.shape_of(node.outputs[0])[1]
-        by = missing(channels, tile, unless)
-        if by:
-            widen(draft, node, reach, by)
-            count += 1
-    return count
+    return fill(draft, tile, unless, _wanted)
+
+
+def _wanted(node: ir.Node, reach: Reach) -> ir.Value | None:
+    read = reach.depthwise or reach.readers or reach.joins
+    return node.outputs[0] if reach.cuts and not read else None

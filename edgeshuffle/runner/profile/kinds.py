@@ -92,6 +92,11 @@ class Convolution:
     taps: int
     groups: int
 
+    @classmethod
+    def fully_connected(cls, batch: int, inputs: int, outputs: int) -> Convolution:
+        """The sizes of a layer without pixels, of (batch, inputs) to (batch, outputs)."""
+        return cls(batch=batch, read=1, written=1, inputs=inputs, outputs=outputs, taps=1, groups=1)
+
     @property
     def macs(self) -> int:
         """Multiply-accumulates an inference."""

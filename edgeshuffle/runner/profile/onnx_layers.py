@@ -143,15 +143,8 @@ class OnnxLayers:
         if len(weight) != 2 or not written or written[-1] not in weight:
             return None
         outputs = written[-1]
-        return Convolution(
-            batch=math.prod(written[:-1]),
-            read=1,
-            written=1,
-            inputs=math.prod(weight) // outputs,
-            outputs=outputs,
-            taps=1,
-            groups=1,
-        )
+        inputs = math.prod(weight) // outputs
+        return Convolution.fully_connected(math.prod(written[:-1]), inputs, outputs)
 
     def _name(self, node: onnx.NodeProto) -> str:
         weight = None

@@ -92,9 +92,7 @@ def _convolution(graph: TfliteGraph, node: Any, source: Any) -> Convolution | No
     if op == "FULLY_CONNECTED":
         outputs, inputs = graph.shape(int(node.inputs[1]))
         batch = math.prod(graph.shape(int(node.outputs[0]))) // outputs
-        return Convolution(
-            batch=batch, read=1, written=1, inputs=inputs, outputs=outputs, taps=1, groups=1
-        )
+        return Convolution.fully_connected(batch, inputs, outputs)
     if not is_conv(op):
         return None
     read, weight = graph.shape(int(source.inputs[0])), graph.shape(int(node.inputs[1]))
