@@ -75,11 +75,18 @@ def plan(arranged: Arranged) -> Plan:
     splits = frozenset(made for made, runs in cuts.items() if _partitions(runs, sizes[made]))
     distinct = set(sources)
     flats = sum(_needs_flatten(reading, arranged) for reading in arranged.trace.readings)
+    returned = [
+        (source, len(g.shape_of(reading.value)))
+        for reading, source in zip(arranged.trace.readings, sources, strict=True)
+        if reading.node is None
+    ]
     moves = (
         sum(1 if made in splits else len(runs) for made, runs in cuts.items())
         + len({source.runs for source in distinct if len(source.runs) > 1})
         + sum(source.pick is not None for source in distinct)
         + flats
+        + len(returned)
+        - len(set(returned))
     )
     return Plan(sources, cuts, splits, moves, tuple(_left(arranged, sources)))
 
@@ -134,12 +141,15 @@ def rewire(graph: ir.Graph, arranged: Arranged, planned: Plan) -> None:
         if node is not None and node in mine:
             permute_rows(graph, node, arranged.roles[mine[node][0]], order)
     builder = _Builder(graph, arranged, planned)
+    returned: set[ir.Value] = set()
     for reading, taken, role, source in zip(
         trace.readings, arranged.taken, arranged.roles, planned.sources, strict=True
     ):
         moved = builder.value(source, like=reading)
         if reading.node is None:
-            graph.outputs[reading.slot] = moved
+            # A value has one name: of two outputs that are equal now, each keeps its own.
+            graph.outputs[reading.slot] = builder.copy(moved) if moved in returned else moved
+            returned.add(moved)
             continue
         reading.node.replace_input_with(reading.slot, moved)
         permute_columns(graph, reading.node, role, taken)
@@ -168,6 +178,9 @@ class _Builder:
                 value = self._reshape(value, g.shape_of(like.value))
             self.sources[key] = value
         return self.sources[key]
+
+    def copy(self, value: ir.Value) -> ir.Value:
+        return self._add("Identity", [value], "copy", g.shape_of(value))
 
     def _concat(self, runs: tuple[Run, ...]) -> ir.Value:
         if len(runs) == 1:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from networks import Graph, noise, relative_error, run_ir, run_onnx
+from networks import Graph, noise, relative_error, run_all, run_ir, run_onnx
 from random_graphs import FORMS, unit
 
 from edgeshuffle.converter.frontend import to_ir
@@ -166,6 +166,21 @@ def test_the_name_of_an_output_that_is_rearranged_at_the_end_goes_with_it():
     run_passes(model)
     assert [value.name for value in model.graph.outputs] == [proto.graph.output[0].name]
     assert relative_error(run_onnx(proto, image), run_ir(model, image)) < 1e-5
+
+
+def test_two_outputs_that_are_equal_keep_their_names():
+    graph = Graph()
+    x = graph.conv("input", 8)
+    twice = graph.shuffle(graph.shuffle(x), groups=4)
+    proto = graph.model(graph.relu(twice), x, twice)
+    image = noise(8)
+    expected = run_all(proto, image)
+    model = to_ir(proto)
+    run_passes(model)
+    found = run_all(model, image)
+    assert list(found) == list(expected)
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, atol=1e-5)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
