@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from edgeshuffle.cli import shared
-from edgeshuffle.cli.conditions import condition_options, mode_of, refuse_invalid
+from edgeshuffle.cli.conditions import condition_options, cycles_option, mode_of, refuse_invalid
 from edgeshuffle.cli.devices import device_options
 from edgeshuffle.cli.numbers import FiniteFloat
 from edgeshuffle.device.inventory import find_address, inventory_file
@@ -26,9 +26,7 @@ from edgeshuffle.device.inventory import find_address, inventory_file
     help="So many minutes for all files together, to see what heat does; 512 samples at least.",
 )
 @click.option("--profile", is_flag=True, help="Also time each operator, where the runtime can.")
-@click.option(
-    "--cycles", is_flag=True, help="Also estimate them on emulated boards (needs llvm-mca)."
-)
+@cycles_option
 @click.option(
     "--against",
     type=click.Path(path_type=Path),

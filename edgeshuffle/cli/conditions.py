@@ -38,6 +38,10 @@ _OPTIONS: Final = (
     ),
 )
 
+cycles_option = click.option(
+    "--cycles", is_flag=True, help="Also estimate them on emulated boards (needs llvm-mca)."
+)
+
 
 def condition_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add --quick, --full, --cores, --wait, --fresh, --seed and --allow-invalid."""

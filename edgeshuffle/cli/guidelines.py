@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from edgeshuffle.cli import shared
-from edgeshuffle.cli.conditions import condition_options, mode_of, refuse_invalid
+from edgeshuffle.cli.conditions import condition_options, cycles_option, mode_of, refuse_invalid
 from edgeshuffle.cli.devices import device_options
 from edgeshuffle.cli.results import Output, result_options
 from edgeshuffle.device.inventory import find_address, inventory_file
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 )
 @shared.runtime_options
 @condition_options
+@cycles_option
 @result_options(plots=True)
 def command(
     *,
@@ -61,6 +62,7 @@ def command(
     wait: int,
     fresh: bool,
     seed: int,
+    cycles: bool,
     allow_invalid: bool,
     output: Output,
 ) -> None:
@@ -86,6 +88,7 @@ def command(
         fresh=fresh,
         wait=wait,
         seed=seed,
+        cycles=cycles,
     )
     with stages() as progress:
         report = guidelines(options, progress)

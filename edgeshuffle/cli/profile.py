@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from edgeshuffle.cli import shared
+from edgeshuffle.cli.conditions import cycles_option
 from edgeshuffle.cli.devices import device_options, wait_option
 from edgeshuffle.cli.results import Output, result_options
 from edgeshuffle.device.inventory import find_address, inventory_file
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Show so many of each file, the costliest; --json and --csv have all.",
 )
+@cycles_option
 @wait_option
 @click.option(
     "--seed",
@@ -47,6 +49,7 @@ def command(
     runtimes: tuple[str, ...],
     threads: int,
     most: int,
+    cycles: bool,
     wait: int,
     seed: int,
     output: Output,
@@ -70,6 +73,7 @@ def command(
         threads=threads,
         wait=wait,
         seed=seed,
+        cycles=cycles,
     )
     with stages() as progress:
         report = profile(options, progress)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from edgeshuffle.errors import DeviceError
 from edgeshuffle.plugins import Table
 from edgeshuffle.progress import silent
 
@@ -54,6 +55,14 @@ class DeviceInfo:
         if self.emulated:
             return "emulated, instructions only" if self.counted else "emulated, no times"
         return "device" if self.is_arm else "host, not a device"
+
+    def must_measure(self) -> None:
+        """Raise DeviceError where there are neither times nor instructions."""
+        if self.emulated and not self.counted:
+            raise DeviceError(
+                f"{self.cpu} is emulated, so its times say nothing, and its instructions cannot be "
+                "counted. Use a real device, or an emulated board: emulated://pi5."
+            )
 
 
 class Process(Protocol):

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 _TIME: Final = Column(key="p50_ns", heading="p50", unit="ms", divisor=1e6, spread="interval")
 _COUNT: Final = Column(key="instructions", heading="M instructions", divisor=1e6)
+_CYCLES: Final = (
+    Column(key="cycles", heading="M cycles (est.)", divisor=1e6),
+    Column(key="cycles_ratio", heading="ratio", form=".2f"),
+)
 _PAPER: Final = (
     Column(key="arm_images_per_s", heading="ARM", unit="/s", form=".1f"),
     Column(key="arm_ratio", heading="ARM ratio", form=".2f"),
@@ -41,6 +45,10 @@ _TIME_RATIOS: Final = (
 _COUNT_RATIOS: Final = (
     "Ratio: instructions over the first row's, with what counts repeat to, 0.1 %; slower means "
     "more of them. Instructions are no times: no caches, no clock."
+)
+_ESTIMATES: Final = (
+    "Cycles are an estimate by LLVM's model of the core, without caches (docs/cycles.md); words go "
+    "by instructions.",
 )
 _SPEEDS: Final = (
     "The paper's: ARM, images a second of a Snapdragon 810 (1 thread); GPU, batches a second of a "
@@ -77,7 +85,10 @@ def data(report: GuidelinesReport) -> dict[str, Any]:
 def _table(report: GuidelinesReport, table: TableResult) -> ResultTable:
     guideline = GUIDELINES[table.guideline]
     emulated = report.device.emulated
-    paper = _PAPER if table.rows[0].arm is not None else ()
+    paper: tuple[Column, ...] = _PAPER if table.rows[0].arm is not None else ()
+    cycles = _CYCLES if table.rows[0].cycles is not None else ()
+    if cycles:
+        paper = tuple(dataclasses.replace(one, shown=one.unit is None) for one in paper)
     return ResultTable(
         key=table.key,
         title=f"{table.guideline.upper()} {guideline.title}: {table.model}, {table.size}",
@@ -86,6 +97,7 @@ def _table(report: GuidelinesReport, table: TableResult) -> ResultTable:
             Column(key="channels", heading="channels", kind="text"),
             _COUNT if emulated else _TIME,
             Column(key="ratio", heading="ratio", spread="interval"),
+            *cycles,
             *paper,
             *_UNSEEN,
         ),
@@ -95,6 +107,7 @@ def _table(report: GuidelinesReport, table: TableResult) -> ResultTable:
                 ", ".join(map(str, row.channels)),
                 row.measured.value if emulated else _interval(row.measured),
                 Worded(value=1.0, text="1") if row is table.rows[0] else _interval(row.ratio),
+                *((row.cycles, row.cycles_ratio) if cycles else ()),
                 *(_paper(row, table.rows[0]) if paper else ()),
                 row.macs,
                 row.memory_access,
@@ -132,6 +145,7 @@ def _summary(report: GuidelinesReport) -> ResultTable:
             *(f"{line}." for line in _WORDS if line.partition(":")[0] in shown),
             *(_REMOVES if any(GUIDELINES[one.guideline].removes for one in report.tables) else ()),
             _COUNT_RATIOS if device.emulated else _TIME_RATIOS,
+            *(_ESTIMATES if any(one.rows[0].cycles is not None for one in report.tables) else ()),
             *(_SPEEDS if any(one.rows[0].arm is not None for one in report.tables) else ()),
             *(f"{note}." for note in report.notes),
             f"Raw samples: {', '.join(sorted({str(one.records.parent) for one in report.tables}))}",
@@ -206,6 +220,8 @@ def _data(report: GuidelinesReport, table: TableResult) -> dict[str, Any]:
                 "memory_access": row.memory_access,
                 measured: dataclasses.asdict(row.measured),
                 "ratio": dataclasses.asdict(row.ratio),
+                "cycles": row.cycles,
+                "cycles_ratio": row.cycles_ratio,
                 "arm_images_per_s": row.arm,
                 "gpu_batches_per_s": row.gpu,
                 "verdict": str(row.verdict),

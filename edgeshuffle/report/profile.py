@@ -20,10 +20,15 @@ _COSTS: Final = {
     "ns": Column(key="ns", heading="ms", divisor=1e6, form=".3f"),
     "instructions": Column(key="instructions", heading="M instructions", divisor=1e6, form=".3f"),
 }
+_CYCLES: Final = Column(key="cycles", heading="M cycles (est.)", divisor=1e6, form=".3f")
 _SHARE: Final = Column(key="share", heading="share", unit="%", form=".1f")
 _MACS: Final = Column(key="macs", heading="M MACs", divisor=1e6, form=".3f")
 _ACCESSES: Final = Column(key="accesses", heading="M accesses", divisor=1e6, form=".3f")
 _INTENSITY: Final = Column(key="intensity", heading="MACs an access", form=".1f")
+
+_ESTIMATES: Final = (
+    "Cycles are an estimate by LLVM's model of the core, without caches (docs/cycles.md).",
+)
 
 
 def tables(report: ProfileReport, most: int | None = None) -> tuple[ResultTable, ...]:
@@ -73,6 +78,7 @@ def data(report: ProfileReport) -> dict[str, Any]:
                 "method": file.method,
                 report.unit: file.whole,
                 f"empty_{report.unit}": file.empty,
+                "cycles": file.cycles,
                 f"profiler_{report.unit}": file.overhead,
                 "explained_percent": file.explained,
                 "disturbed": file.disturbed,
@@ -97,7 +103,9 @@ def data(report: ProfileReport) -> dict[str, Any]:
 def _kinds(report: ProfileReport, file: ProfiledFile) -> ResultTable:
     column = _COSTS[report.unit]
     parts = file.parts
-    whole = ("whole", len(file.layers), *_sums(parts), file.whole, 100.0)
+    estimated = file.cycles is not None
+    cycles = (file.cycles,) if estimated else ()
+    whole = ("whole", len(file.layers), *_sums(parts), file.whole, 100.0, *cycles)
     return ResultTable(
         key=f"{file.name} kinds",
         title=f"{file.name}: {Path(file.path).name}, {file.runtime} {file.runtime_version}",
@@ -108,6 +116,7 @@ def _kinds(report: ProfileReport, file: ProfiledFile) -> ResultTable:
             _ACCESSES,
             column,
             _SHARE,
+            *((_CYCLES,) if estimated else ()),
         ),
         rows=(
             *(
@@ -118,6 +127,7 @@ def _kinds(report: ProfileReport, file: ProfiledFile) -> ResultTable:
                     part.accesses,
                     part.cost,
                     file.share(part.cost),
+                    *((part.cycles,) if estimated else ()),
                 )
                 for part in parts
             ),
@@ -151,6 +161,7 @@ def _layers(report: ProfileReport, file: ProfiledFile, most: int | None) -> Resu
             _INTENSITY,
             _COSTS[report.unit],
             _SHARE,
+            *((_CYCLES,) if file.cycles is not None else ()),
         ),
         rows=tuple(
             (
@@ -162,6 +173,7 @@ def _layers(report: ProfileReport, file: ProfiledFile, most: int | None) -> Resu
                 layer.intensity,
                 layer.cost,
                 file.share(layer.cost),
+                *((layer.cycles,) if file.cycles is not None else ()),
             )
             for layer in layers
         ),
@@ -213,6 +225,7 @@ def _methods(report: ProfileReport) -> tuple[str, ...]:
             "An operator costs what the model up to it costs more than the model before it.",
             whole,
             "Instructions are no times: no caches, no clock.",
+            *(_ESTIMATES if any(file.cycles is not None for file in report.files) else ()),
         )
     found = []
     if "profiler" in methods:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from edgeshuffle.device import DeviceInfo
 from edgeshuffle.device.session import open_agent
-from edgeshuffle.errors import DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,11 +52,7 @@ def measure(
     RuntimeUnavailableError.
     """
     info = DeviceInfo.of(device.describe())
-    if info.emulated and not info.counted:
-        raise DeviceError(
-            f"{info.cpu} is emulated and counts no instructions, so it has no costs. Give a device "
-            "of emulated://, or a real one."
-        )
+    info.must_measure()
     if info.counted:
         return "instructions", tuple(_counted(device, files, progress))
     sessions = [open_agent(device, file, path, seed=seed) for file, path in files]

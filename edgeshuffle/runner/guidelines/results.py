@@ -38,7 +38,8 @@ MARGIN: Final = 0.05
 class RowResult:
     """A variant's median time in ns or its instructions, and that over the first row's.
 
-    `arm` and `gpu` are the paper's speeds, None at a size that it has not.
+    `cycles` are estimated, if asked for, and `cycles_ratio` is over the first row's. `arm` and `gpu`
+    are the paper's speeds, None at a size that it has not.
     """
 
     name: str
@@ -48,6 +49,8 @@ class RowResult:
     measured: Estimate
     ratio: Estimate
     verdict: Verdict
+    cycles: int | None
+    cycles_ratio: float | None
     arm: float | None
     gpu: int | None
 
@@ -154,8 +157,9 @@ def _rows(
     ratio: Callable[[Kept, Kept], Estimate],
 ) -> tuple[RowResult, ...]:
     guideline, column = GUIDELINES[name], SIZES[size].column
+    cycles = [_cycles(one) for one in kept]
     made = []
-    for row, one in zip(guideline.rows, kept, strict=True):
+    for row, one, own in zip(guideline.rows, kept, cycles, strict=True):
         network = guideline.network(row, size)
         measured, verdict = figure(one)
         made.append(
@@ -167,6 +171,8 @@ def _rows(
                 measured=measured,
                 ratio=_ONE if one is kept[0] else ratio(one, kept[0]),
                 verdict=verdict,
+                cycles=own,
+                cycles_ratio=own / cycles[0] if own and cycles[0] else None,
                 arm=None if column is None else row.arm[column],
                 gpu=None if column is None else row.gpu[column],
             )
@@ -188,6 +194,10 @@ def _ratio_of_times(row: Record, first: Record) -> Estimate:
 
 def _counted(count: Count) -> tuple[Estimate, Verdict]:
     return _within_repeats(float(count.instructions or 0)), judge_count(count)
+
+
+def _cycles(kept: Record | Count) -> int | None:
+    return kept.cycles.estimate if isinstance(kept, Count) and kept.cycles else None
 
 
 def _ratio_of_counts(row: Count, first: Count) -> Estimate:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgeshuffle.artifact.runtimes import RUNTIMES
 from edgeshuffle.device import DeviceInfo, open_device
-from edgeshuffle.errors import DeviceError, needs_extra
+from edgeshuffle.errors import needs_extra
 from edgeshuffle.progress import silent
 from edgeshuffle.runner.bench.journal import writable_folder
 from edgeshuffle.runner.bench.plan import Conditions
@@ -59,11 +59,7 @@ def guidelines(options: GuidelinesOptions, progress: Progress | None = None) -> 
         tempfile.TemporaryDirectory(prefix="edgeshuffle-") as folder,
     ):
         info = DeviceInfo.of(device.describe())
-        if info.emulated and not info.counted:
-            raise DeviceError(
-                f"{options.device} is emulated, so its times say nothing, and its instructions "
-                "cannot be counted. Use a real device, or an emulated board: emulated://pi5."
-            )
+        info.must_measure()
         with needs_extra("Building networks", "export"):
             subjects = _build(options, Path(folder), report)
         device.steady(options.wait)

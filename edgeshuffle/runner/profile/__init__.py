@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgeshuffle.device import DeviceInfo, open_device
-from edgeshuffle.errors import DeviceError, UnknownNameError
+from edgeshuffle.errors import UnknownNameError
 from edgeshuffle.progress import silent
 from edgeshuffle.runner.bench.cores import choose_cores
 from edgeshuffle.runner.profile.measure import Measuring, measure
@@ -27,7 +27,8 @@ class ProfileOptions:
     """What to profile and where: artifacts, and .onnx and .tflite files.
 
     `runtimes` () is all of them, `precision` None both. A device that somebody else uses is waited
-    for `wait` seconds. `seed` decides the input and the order.
+    for `wait` seconds. `seed` decides the input and the order. `cycles` estimates them, too, on an
+    emulated board.
     """
 
     targets: tuple[Artifact | Path, ...]
@@ -37,6 +38,7 @@ class ProfileOptions:
     threads: int = 1
     wait: float = 0.0
     seed: int = 0
+    cycles: bool = False
 
 
 def profile(options: ProfileOptions, progress: Progress | None = None) -> ProfileReport:
@@ -54,17 +56,16 @@ def profile(options: ProfileOptions, progress: Progress | None = None) -> Profil
         device.steady(options.wait)
         described = device.describe()
         info = DeviceInfo.of(described)
-        if info.emulated and not info.counted:
-            raise DeviceError(
-                "This device is emulated and counts no instructions, so nothing can be measured. "
-                "Use an emulated board such as emulated://pi5."
-            )
+        info.must_measure()
+        if options.cycles:
+            device.prepare_cycles()
         if info.counted and options.threads != 1:
             raise UnknownNameError("Instructions are counted with one thread: leave out `threads`.")
         cores = () if info.emulated else choose_cores("fast", described.clusters, options.threads)
         measuring = Measuring(
             device=device,
             counts=info.counted,
+            cycles=options.cycles,
             threads=options.threads,
             cores=cores,
             seed=options.seed,

@@ -7,7 +7,7 @@ model without it. The differences add up to the whole.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -38,13 +38,14 @@ class Costs:
     """What an inference costs, and its operators, in order: nanoseconds or instructions.
 
     `empty` is what a model without operators costs, where that is known. `overhead` was taken off
-    each operator.
+    each operator. `cycles` are the same in estimated cycles, where these were asked for.
     """
 
     whole: int
     operators: list[int]
     empty: int = 0
     overhead: int = 0
+    cycles: Costs | None = None
 
 
 def profiled(
@@ -95,17 +96,23 @@ def timed_cuts(
     return _of_marks(round(fastest[-1]), [round(one) for one in _ascending(fastest[:-1])])
 
 
-def counted_cuts(session: AgentSession, cuts: Sequence[Cut], done: Done) -> Costs:
-    """By the instructions of models that are cut, which hardly vary."""
-    session.samples(1)
-    whole = _instructions(session)
-    found = []
-    for index, cut in enumerate(cuts):
-        done(index, len(cuts))
-        cut(session)
+def counted_cuts(
+    session: AgentSession, cuts: Sequence[Cut], done: Done, *, cycles: bool = False
+) -> Costs:
+    """By the instructions of models that are cut, which hardly vary, and by estimated cycles."""
+    counted, estimated = [], []
+    for index, cut in enumerate((None, *cuts)):
+        done(index, 1 + len(cuts))
+        if cut is not None:
+            cut(session)
         session.samples(1)
-        found.append(_instructions(session))
-    return _of_marks(whole, found)
+        counted.append(_instructions(session))
+        if cycles:
+            estimated.append(session.cycles().estimate)
+    return replace(
+        _of_marks(counted[0], counted[1:]),
+        cycles=_of_marks(estimated[0], estimated[1:]) if cycles else None,
+    )
 
 
 def _of_marks(whole: int, marks: Sequence[int]) -> Costs:

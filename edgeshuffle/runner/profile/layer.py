@@ -31,6 +31,7 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True)
 class ProfiledLayer(Layer):
-    """A layer and what it costs: nanoseconds or instructions."""
+    """A layer and what it costs: nanoseconds or instructions, and estimated cycles if asked for."""
 
     cost: int
+    cycles: int | None = None

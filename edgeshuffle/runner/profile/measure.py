@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Measuring:
-    """Where and how files are measured; `counts` where instructions are, and not times."""
+    """Where and how files are measured; `counts` where instructions are and not times, `cycles` adds those."""
 
     device: Device
     counts: bool
+    cycles: bool
     threads: int
     cores: tuple[int, ...]
     seed: int
@@ -46,6 +47,7 @@ def measure(measuring: Measuring, subject: Subject) -> ProfiledFile:
     with needs_extra(f"Reading {subject.path.name}", "export"):
         of_runtime = _onnx if subject.runtime == "ort" else _tflite
         costs, layers = of_runtime(measuring, session, subject)
+    cycles = costs.cycles
     by_profiler = subject.runtime == "ort" and not measuring.counts
     return ProfiledFile(
         runtime=subject.runtime,
@@ -57,9 +59,15 @@ def measure(measuring: Measuring, subject: Subject) -> ProfiledFile:
         whole=costs.whole,
         empty=costs.empty,
         overhead=costs.overhead,
+        cycles=cycles.whole if cycles else None,
         layers=tuple(
-            ProfiledLayer(**asdict(layer), cost=cost)
-            for layer, cost in zip(layers, costs.operators, strict=True)
+            ProfiledLayer(**asdict(layer), cost=cost, cycles=own)
+            for layer, cost, own in zip(
+                layers,
+                costs.operators,
+                cycles.operators if cycles else [None] * len(layers),
+                strict=True,
+            )
         ),
     )
 
@@ -82,7 +90,7 @@ def _onnx(
         if measuring.counts:
             run = by_node(nodes, session.profile(1))
             cuts = [partial(_replace, content=content) for content in onnx_cuts(graph)]
-            costs = counted_cuts(session, cuts, progress)
+            costs = counted_cuts(session, cuts, progress, cycles=measuring.cycles)
         else:
             costs, run = profiled(session, partial(by_node, nodes), progress)
     except ValueError as err:
@@ -111,7 +119,7 @@ def _tflite(
     cuts = [partial(_change, changes=tflite_cut(content, end)) for end in ends]
     progress = partial(measuring.progress, f"profile {subject.name}")
     if measuring.counts:
-        costs = counted_cuts(session, cuts, progress)
+        costs = counted_cuts(session, cuts, progress, cycles=measuring.cycles)
     else:
         uncut = partial(_change, changes=[])
         costs = timed_cuts(session, cuts, uncut, measuring.seed, progress)

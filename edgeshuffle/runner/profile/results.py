@@ -9,6 +9,8 @@ from edgeshuffle.runner.files import NamedFile
 from edgeshuffle.runner.profile.kinds import KINDS, OUTSIDE, SHUFFLE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgeshuffle.device import DeviceInfo
     from edgeshuffle.runner.profile.layer import ProfiledLayer
 
@@ -24,7 +26,7 @@ SAME_WORK: Final = 0.1
 class Part:
     """All layers of a kind: how many, what they compute and access, and what they cost.
 
-    `macs` and `accesses` are of those whose sizes are known.
+    `macs` and `accesses` are of those whose sizes are known, `cycles` estimated, or None.
     """
 
     kind: str
@@ -32,6 +34,7 @@ class Part:
     macs: int
     accesses: int
     cost: int
+    cycles: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +43,8 @@ class ProfiledFile(NamedFile):
 
     `method` says how the layers' costs were found: by the runtime's own `profiler`, or as
     `differences` between models of its first operators, of which the one without any costs
-    `empty`. Of a profiler, `overhead` was taken off each layer.
+    `empty`. Of a profiler, `overhead` was taken off each layer. `cycles` are the whole's estimated
+    ones, None where they were not asked for.
     """
 
     runtime: str
@@ -52,6 +56,7 @@ class ProfiledFile(NamedFile):
     whole: int
     empty: int
     overhead: int
+    cycles: int | None = None
     layers: tuple[ProfiledLayer, ...]
 
     @property
@@ -77,12 +82,21 @@ class ProfiledFile(NamedFile):
                 macs=sum(layer.macs or 0 for layer in layers),
                 accesses=sum(layer.accesses or 0 for layer in layers),
                 cost=sum(layer.cost for layer in layers),
+                cycles=self._cycles(layers),
             )
             for kind in KINDS
             if (layers := [layer for layer in self.layers if layer.kind == kind])
         ]
         rest = self.whole - self.operators
-        return (*found, Part(kind=OUTSIDE, layers=0, macs=0, accesses=0, cost=rest))
+        within = self._cycles(self.layers)
+        outside = None if self.cycles is None or within is None else self.cycles - within
+        return (
+            *found,
+            Part(kind=OUTSIDE, layers=0, macs=0, accesses=0, cost=rest, cycles=outside),
+        )
+
+    def _cycles(self, layers: Sequence[ProfiledLayer]) -> int | None:
+        return None if self.cycles is None else sum(layer.cycles or 0 for layer in layers)
 
     @property
     def explained(self) -> float:

@@ -74,6 +74,6 @@ def test_times_are_shares_of_the_first_in_rounds(sessions):
 
 
 def test_an_emulator_that_does_not_count_is_refused(sessions):
-    with pytest.raises(DeviceError, match="a core is emulated and counts no instructions"):
+    with pytest.raises(DeviceError, match=r"a core is emulated, .* cannot be counted"):
         measure(device(emulated=True, counted=False), files(1), silent)
     assert not sessions.made
