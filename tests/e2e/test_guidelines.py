@@ -83,7 +83,7 @@ def test_invalid_ones_end_with_a_gate(monkeypatch, capsys):
 @pytest.mark.device
 def test_an_emulated_board_counts_instructions(capsys):
     arguments = ("--only", "g2", "--precision", "int8", "--runtime", "litert", "--json")
-    assert run(*SMALL, *arguments, "--device", "emulated://pi5") == 0
+    assert run(*SMALL, *arguments, "--cycles", "--device", "emulated://pi5") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["kind"] == "instructions"
     (table,) = found["tables"]
@@ -93,6 +93,9 @@ def test_an_emulated_board_counts_instructions(capsys):
         [count / counted[0] for count in counted]
     )
     assert {row["verdict"] for row in table["rows"]} == {"VALID"}
+    cycles = [row["cycles"] for row in table["rows"]]
+    assert all(n / 4 < one < n for one, n in zip(cycles, counted, strict=True))
+    assert [row["cycles_ratio"] for row in table["rows"]] == [one / cycles[0] for one in cycles]
 
 
 @pytest.mark.device
@@ -113,6 +116,7 @@ def test_what_cannot_be_is_refused_before_anything_is_built(here, monkeypatch, c
     assert run(*SMALL, "--device", "emulated://pi9") == UnknownNameError.exit_code
     assert run(*SMALL, "--quick", "--full") == 2
     assert run(*SMALL, "--only", "g5") == 2
+    assert run(*SMALL, "--cycles") == UnknownNameError.exit_code
     assert list(here.iterdir()) == []
     capsys.readouterr()
 

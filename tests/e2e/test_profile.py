@@ -124,7 +124,7 @@ def test_what_a_shuffle_costs(tmp_path, capsys):
 @pytest.mark.device
 def test_instructions_add_up_to_the_models_own(busy, capsys):
     arguments = ("--device", devices.address("emulated"))
-    found = profiled(capsys, busy, *arguments)
+    found = profiled(capsys, busy, *arguments, "--cycles")
     assert found["kind"] == "instructions"
     check_sums(found, "instructions")
     assert run("bench", busy, *arguments, "--json") == 0
@@ -140,6 +140,9 @@ def test_instructions_add_up_to_the_models_own(busy, capsys):
         assert operators + file["empty_instructions"] == pytest.approx(own, rel=0.01)
         assert 99 <= file["explained_percent"] <= 101
         assert file["layers"][0]["instructions"] > 0
+        *kinds, whole = [kind["cycles"] for kind in file["kinds"]]
+        assert sum(kinds) == whole == file["cycles"]
+        assert own / 4 < whole < own
 
 
 @pytest.mark.device

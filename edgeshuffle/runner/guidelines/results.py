@@ -38,8 +38,8 @@ MARGIN: Final = 0.05
 class RowResult:
     """A variant's median time in ns or its instructions, and that over the first row's.
 
-    `cycles` are estimated, if asked for, and `cycles_ratio` is over the first row's. `arm` and `gpu`
-    are the paper's speeds, None at a size that it has not.
+    `cycles` are estimated, where these were asked for, and `cycles_ratio` is over the first row's.
+    `arm` and `gpu` are the paper's speeds, None at a size that it has not.
     """
 
     name: str

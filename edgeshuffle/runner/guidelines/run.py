@@ -60,6 +60,8 @@ def guidelines(options: GuidelinesOptions, progress: Progress | None = None) -> 
     ):
         info = DeviceInfo.of(device.describe())
         info.must_measure()
+        if options.cycles:
+            device.prepare_cycles()
         with needs_extra("Building networks", "export"):
             subjects = _build(options, Path(folder), report)
         device.steady(options.wait)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Measuring:
-    """Where and how files are measured; `counts` where instructions are and not times, `cycles` adds those."""
+    """Where and how files are measured; `counts` where instructions are, not times."""
 
     device: Device
     counts: bool

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from places import GOLDEN
 
+from edgeshuffle.device.cycles import Cycles
 from edgeshuffle.runner.bench.reading import Measured, read_measured
 from edgeshuffle.runner.bench.record import Count
 from edgeshuffle.runner.bench.stats import Estimate
@@ -130,6 +131,18 @@ def test_counts_have_what_they_repeat_to_as_their_interval():
     assert fourth.value == 1.1
     assert table.word == "holds weakly"
     assert table_of("g1", "x1", counts(100, 110, 120, 130), KEPT).word == "holds"
+
+
+def test_estimated_cycles_have_a_ratio_of_their_own():
+    made = counts(100, 110, 120, 130).counts
+    estimated = [
+        replace(one, cycles=Cycles(estimate=n, core="a", llvm="19", modelled=1.0))
+        for one, n in zip(made, (50, 60, 70, 45), strict=True)
+    ]
+    table = table_of("g1", "x1", Measured(counts=tuple(estimated)), KEPT)
+    assert [row.cycles_ratio for row in table.rows] == [1, 1.2, 1.4, 0.9]
+    assert table.word == "holds"
+    assert {row.cycles for row in table_of("g1", "x1", times(1, 1, 1, 1), KEPT).rows} == {None}
 
 
 def test_numbers_that_are_not_to_be_believed_say_whose_they_are():

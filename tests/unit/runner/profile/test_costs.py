@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgeshuffle.device.cycles import Cycles
 from edgeshuffle.device.replies import OperatorTime, Ran, State
 from edgeshuffle.runner.profile import costs
 
@@ -36,6 +37,9 @@ class Board:
     def count(self, n):
         return tuple({"instructions": 1000 * self.operators + 7 + index} for index in range(n))
 
+    def cycles(self):
+        return Cycles(estimate=400 * self.operators + 3, core="a", llvm="19", modelled=1.0)
+
     def profile(self, n):
         # A profiler that adds 5 us to every operator.
         return tuple(
@@ -55,6 +59,15 @@ def test_times_of_cut_models_give_each_operators():
     cuts = [board.keep(count) for count in range(5)]
     found = costs.timed_cuts(board, cuts, board.keep(4), 0, quiet)
     assert found == costs.Costs(whole=4_100_000, operators=[1_000_000] * 4, empty=100_000)
+
+
+def test_counts_of_cut_models_give_each_operators_and_its_cycles_if_asked_for():
+    board = Board()
+    cuts = [board.keep(count) for count in range(5)]
+    found = costs.counted_cuts(board, cuts, quiet)
+    assert found == costs.Costs(whole=4007, operators=[1000] * 4, empty=7)
+    found = costs.counted_cuts(Board(), cuts, quiet, cycles=True)
+    assert found.cycles == costs.Costs(whole=1603, operators=[400] * 4, empty=3)
 
 
 def test_noise_makes_no_operator_faster_than_nothing():
