@@ -11,10 +11,12 @@ from edgeshuffle.untrusted import quoted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from edgeshuffle.artifact import Preprocess
     from edgeshuffle.report.table import Cell
     from edgeshuffle.runner.inspect import Inspection
 
 _SHOWN: Final = 8
+_FEW: Final = 5
 _NONE: Final = Worded(value=0, text="")
 
 
@@ -55,9 +57,7 @@ def inspection_table(inspections: dict[str, Inspection]) -> ResultTable:
             ),
         ),
         rows=counts + operators,
-        notes=tuple(
-            f"{name}: {line}" for name, one in inspections.items() for line in _remarks(one)
-        ),
+        notes=tuple(_notes(inspections)),
         rules=frozenset({len(counts) - 1}),
     )
 
@@ -66,12 +66,23 @@ def _millions(found: Inspection) -> Cell:
     return Worded(value=found.macs, text=f"{found.macs / 1e6:.1f}")
 
 
+def _notes(inspections: dict[str, Inspection]) -> Iterator[str]:
+    """Remarks of each file, and those that hold for all of several once."""
+    remarks = {name: list(_remarks(one)) for name, one in inspections.items()}
+    first, *others = remarks.values()
+    common = [line for line in first if all(line in lines for lines in others)] if others else []
+    yield from (f"all: {line}" for line in common)
+    for name, lines in remarks.items():
+        yield from (f"{name}: {line}" for line in lines if line not in common)
+
+
 def _remarks(found: Inspection) -> Iterator[str]:
     """On several inputs and outputs, what is not counted, shuffles and requantizations."""
     for kind, ends in (("input", found.inputs), ("output", found.outputs)):
         if len(ends) > 1:
             shown = ", ".join(f"'{quoted(name, 60)}' {_shape(dims)}" for name, dims in ends.items())
             yield f"{len(ends)} {kind}s: {shown}"
+    yield from _metadata(found)
     if found.unknown:
         some = ", ".join(quoted(one, 80) for one in found.unknown[:_SHOWN])
         more = f" and {len(found.unknown) - _SHOWN} more"
@@ -85,6 +96,39 @@ def _remarks(found: Inspection) -> Iterator[str]:
         yield (f"{one.op} to '{one.output}' requantizes: scale {scales} to {one.target.scale:.4g}")
     if len(found.requantizations) > _SHOWN:
         yield f"and {len(found.requantizations) - _SHOWN} more (all with `as_json`)"
+
+
+def _metadata(found: Inspection) -> Iterator[str]:
+    """What the file says of itself, as far as it fits in a few lines."""
+    if found.unreadable_metadata is not None:
+        yield f"its metadata cannot be read: {found.unreadable_metadata}"
+    said = found.metadata
+    if said is None:
+        return
+    if said.name or said.description:
+        yield f"it says: {quoted(said.description or said.name, 200)}"
+    if said.preprocess is not None:
+        yield f"its pictures: {_preparation(said.preprocess, said.input)}"
+    if said.labels:
+        some = ", ".join(quoted(name, 40) for name in said.labels[:_FEW])
+        more = ", ..." if len(said.labels) > _FEW else ""
+        yield f"{len(said.labels)} class names: {some}{more}"
+    for key, value in list(said.others.items())[:_SHOWN]:
+        yield f"metadata '{quoted(key, 60)}': {quoted(value, 80)}"
+    if len(said.others) > _SHOWN:
+        yield f"and {len(said.others) - _SHOWN} more metadata (all with `as_json`)"
+
+
+def _preparation(preprocess: Preprocess, given: str) -> str:
+    height, width = preprocess.crop
+    read = f"resized to {preprocess.resize}, {width}x{height} cropped, {preprocess.channels}"
+    if given == "pixels":
+        return f"{read}, pixels of 0 to 255"
+    mean, std = (
+        ", ".join(f"{value:.4g}" for value in values)
+        for values in (preprocess.mean, preprocess.std)
+    )
+    return f"{read}, of 0 to 1, mean {mean}, std {std}"
 
 
 def _shuffles(found: Inspection) -> Iterator[str]:

@@ -9,6 +9,7 @@ from edgeshuffle.plugins import Table
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+    from edgeshuffle.artifact.metadata import Metadata
     from edgeshuffle.converter.emit.emitted import Emitted
     from edgeshuffle.converter.plan import QuantPlan
 
@@ -16,13 +17,20 @@ if TYPE_CHECKING:
 class Emitter(Protocol):
     """Writes one format: floats without a plan, INT8 with one. `choices` are the format's own.
 
-    `PRECISIONS` are those that pay in its runtime.
+    `metadata` is what the file says of itself. `PRECISIONS` are those that pay in its runtime.
     """
 
     SUFFIX: str
     PRECISIONS: tuple[str, ...]
 
-    def emit(self, model: ir.Model, plan: QuantPlan | None, **choices: str) -> Emitted: ...
+    def emit(
+        self,
+        model: ir.Model,
+        plan: QuantPlan | None,
+        *,
+        metadata: Metadata | None = None,
+        **choices: str,
+    ) -> Emitted: ...
 
 
 # How INT8 ONNX may be written, and the type of its integers.

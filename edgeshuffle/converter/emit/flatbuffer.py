@@ -10,7 +10,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from edgeshuffle.converter.plan import QParams
 
@@ -26,7 +26,9 @@ _TYPES: Final = {
 # Of fewer numbers, the operator that widens them takes more room than they save.
 _LEAST_HALVED: Final = 128
 # Read by TensorFlow Lite's reduced_precision_metadata.h, which XNNPACK's delegate goes by.
-_REDUCED: Final = ("reduced_precision_support", "fp16accfp16")
+_REDUCED: Final = ("reduced_precision_support", b"fp16accfp16")
+# As TensorFlow names it.
+_SIGNATURE: Final = b"serving_default"
 OPERATOR_NAMES: Final = {
     code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)
 }
@@ -152,18 +154,25 @@ class FlatBuffer:
             )
         )
 
-    def finish(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
-        """The file's bytes."""
+    def finish(
+        self,
+        inputs: Mapping[str, int],
+        outputs: Mapping[str, int],
+        metadata: Mapping[str, bytes] | None = None,
+    ) -> bytes:
+        """The file's bytes, with the tensors that its signature names, and its metadata."""
         graph = schema.SubGraphT()
         graph.name = b"main"
         graph.tensors, graph.operators = self.tensors, self.operators
-        graph.inputs, graph.outputs = np.array(inputs, np.int32), np.array(outputs, np.int32)
+        graph.inputs = np.array(list(inputs.values()), np.int32)
+        graph.outputs = np.array(list(outputs.values()), np.int32)
         model = schema.ModelT()
         model.version = 3
         model.description = b"edgeshuffle"
         model.buffers, model.subgraphs = self.buffers, [graph]
-        if self._half:
-            model.metadata = [self._metadata(*_REDUCED)]
+        model.signatureDefs = [_signature(inputs, outputs)]
+        entries = dict([_REDUCED] if self._half else []) | dict(metadata or {})
+        model.metadata = [self._metadata(*entry) for entry in entries.items()]
         model.operatorCodes = []
         for code, version in self.codes:
             entry = schema.OperatorCodeT()
@@ -173,13 +182,29 @@ class FlatBuffer:
             model.operatorCodes.append(entry)
         return packed(model)
 
-    def _metadata(self, name: str, text: str) -> Any:
+    def _metadata(self, name: str, content: bytes) -> Any:
         buffer = schema.BufferT()
-        buffer.data = np.frombuffer(text.encode(), np.uint8)
+        buffer.data = np.frombuffer(content, np.uint8)
         self.buffers.append(buffer)
         entry = schema.MetadataT()
         entry.name, entry.buffer = name.encode(), len(self.buffers) - 1
         return entry
+
+
+def _signature(inputs: Mapping[str, int], outputs: Mapping[str, int]) -> Any:
+    """The one by which `Interpreter.get_signature_runner` runs the file."""
+    signature = schema.SignatureDefT()
+    signature.signatureKey = _SIGNATURE
+    signature.inputs, signature.outputs = (
+        [_named(name, index) for name, index in ends.items()] for ends in (inputs, outputs)
+    )
+    return signature
+
+
+def _named(name: str, index: int) -> Any:
+    entry = schema.TensorMapT()
+    entry.name, entry.tensorIndex = name.encode(), index
+    return entry
 
 
 def packed(model: Any) -> bytes:

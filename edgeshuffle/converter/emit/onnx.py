@@ -11,6 +11,7 @@ from onnx import helper
 
 from edgeshuffle.artifact import TensorInfo
 from edgeshuffle.artifact.manifest import layout_of
+from edgeshuffle.artifact.metadata.onnx import properties
 from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.emit.emitted import Emitted
 from edgeshuffle.converter.emit.onnx_float import float_proto
@@ -19,6 +20,7 @@ from edgeshuffle.converter.emit.onnx_int8 import Int8Writer
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+    from edgeshuffle.artifact.metadata import Metadata
     from edgeshuffle.converter.plan import QuantPlan
 
 SUFFIX: Final = ".onnx"
@@ -27,16 +29,24 @@ PRECISIONS: Final = ("fp32", "int8")
 
 
 def emit(
-    model: ir.Model, plan: QuantPlan | None, *, style: str = "qdq", activations: str = "uint8"
+    model: ir.Model,
+    plan: QuantPlan | None,
+    *,
+    metadata: Metadata | None = None,
+    style: str = "qdq",
+    activations: str = "uint8",
 ) -> Emitted:
     """Write fp32 without a plan, else INT8 in `style` `qdq` or `qoperator`; float32 ends.
 
-    `activations` is the type of the integers, `uint8` or `int8`.
+    `metadata` is what the file says of itself, `activations` the type of the integers, `uint8` or
+    `int8`.
     """
     if plan is None:
         proto = float_proto(model)
     else:
         proto = Int8Writer(model, plan, style, np.dtype(activations)).proto()
+    if metadata is not None:
+        helper.set_model_props(proto, properties(metadata))
     onnx.checker.check_model(proto, full_check=style != "qoperator")
     return Emitted(
         proto.SerializeToString(deterministic=True),

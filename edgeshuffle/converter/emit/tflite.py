@@ -10,22 +10,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from edgeshuffle.artifact.metadata import ENTRY, entry_of
+from edgeshuffle.artifact.metadata.schema import METADATA_NAME
 from edgeshuffle.converter.emit.emitted import Emitted
 from edgeshuffle.converter.emit.nhwc import NhwcWriter
+from edgeshuffle.converter.emit.tflite_metadata import tflite_metadata, with_labels
 from edgeshuffle.converter.operators import operator_of
 from edgeshuffle.converter.operators.fused import is_fused
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+    from edgeshuffle.artifact.metadata import Metadata
     from edgeshuffle.converter.plan import QuantPlan
 
 SUFFIX: Final = ".tflite"
 PRECISIONS: Final = ("fp32", "fp16", "int8")
 
 
-def emit(model: ir.Model, plan: QuantPlan | None, *, floats: str = "fp32") -> Emitted:
-    """Write floats without a plan, else INT8 whose input and output are int8, too.
+def emit(
+    model: ir.Model,
+    plan: QuantPlan | None,
+    *,
+    metadata: Metadata | None = None,
+    floats: str = "fp32",
+) -> Emitted:
+    """Write floats without a plan, else INT8 whose input and output are int8, too; `metadata` is
+    what the file says of itself.
 
     With `floats` `fp16` weights are float16, and so are sums where a processor can.
     """
@@ -36,9 +47,19 @@ def emit(model: ir.Model, plan: QuantPlan | None, *, floats: str = "fp32") -> Em
         if not is_fused(node):
             writer.begin(node)
             operator_of(node).tflite(writer, node)
-    ends = [writer.end(graph.inputs[0])], [writer.end(value) for value in graph.outputs]
+    inputs, outputs = (
+        {value.name or "": writer.end(value) for value in ends}
+        for ends in (graph.inputs[:1], graph.outputs)
+    )
+    told = {}
+    if metadata is not None:
+        told = {
+            METADATA_NAME: tflite_metadata(metadata, list(inputs), list(outputs)),
+            ENTRY: entry_of(metadata).encode(),
+        }
+    data = writer.buffer.finish(inputs, outputs, told)
     return Emitted(
-        writer.buffer.finish(*ends),
+        data if metadata is None else with_labels(data, metadata.labels),
         writer.info(graph.inputs[0]),
         tuple(writer.info(value) for value in graph.outputs),
         writer.buffer.op_counts(),

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from edgeshuffle.artifact import MANIFEST, Artifact, refuse_target
+from edgeshuffle.converter.export.about import About
 from edgeshuffle.converter.export.describe import make_manifest, quantization_entry
 from edgeshuffle.converter.export.files import Form, write_labels, write_models
 from edgeshuffle.converter.export.half import make_half, prove_unrounded
@@ -104,7 +105,8 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
         forms = [Form("fp32", model, None), *made]
         tuned = _tuned(request, forms, formats, batch, report)
         choose = partial(lowering_for, request.processor) if tuned is None else tuned.choose
-        files = write_models(forms, source.name, formats, folder, batch, choose)
+        about = About(source.name, source.preprocess, source.labels)
+        files = write_models(forms, source.name, formats, folder, batch, choose, about)
         labels = write_labels(source.labels, files, folder)
         checked = _checked_images(source, int8, half)
         steps = None if int8 is None else int8.steps

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import onnx_ir as ir
 
+    from edgeshuffle.converter.export.about import About
     from edgeshuffle.converter.lower import Lowering
     from edgeshuffle.converter.plan import QuantPlan
 
@@ -49,9 +50,11 @@ def write_models(
     folder: Path | str,
     batch: Batch = 1,
     choose: Choose = nothing,
+    about: About | None = None,
 ) -> tuple[ModelFile, ...]:
     """Each form in each format that has its precision, whose writers take the given choices,
-    lowered as `choose` says for its format and precision. Raises ModelError.
+    lowered as `choose` says for its format and precision. `about` is what files say of themselves.
+    Raises ModelError.
     """
     files = []
     size = 1 if batch == "dynamic" else batch
@@ -65,7 +68,8 @@ def write_models(
             lowering = choose(format_name, form.precision)
             lowered = lower(form.model, form.plan, lowering)
             halved = {"floats": "fp16"} if form.precision == "fp16" else {}
-            emitted = emitter.emit(lowered.model, lowered.plan, **choices, **halved)
+            said = None if about is None else about.of(form.model, form.precision)
+            emitted = emitter.emit(lowered.model, lowered.plan, metadata=said, **choices, **halved)
             data = opened(emitted.data) if batch == "dynamic" else emitted.data
             path = f"{name}_{form.precision}{emitter.SUFFIX}"
             (Path(folder) / path).write_bytes(data)

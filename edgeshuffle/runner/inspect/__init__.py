@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, cast
 
+from edgeshuffle.artifact.metadata import Metadata, read_metadata
 from edgeshuffle.errors import ArtifactError, ModelError, needs_extra
+from edgeshuffle.untrusted import UntrustedError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +49,7 @@ class Inspection:
     tensors of rank 5 and more, which GPU delegates refuse. `inputs` and `outputs` have shapes, None
     where these are open.
 
+    `metadata` is what the file says of itself, and `unreadable_metadata` why that cannot be read.
     `unknown` are nodes whose MACs, or bytes that they move, cannot be told and are not counted.
     `shuffles` are channel shuffles, and `dissolved` is what is left without them, of an ONNX file
     that has any.
@@ -67,6 +70,8 @@ class Inspection:
     shuffles: int = 0
     batch: int = 1
     dissolved: Dissolved | None = None
+    metadata: Metadata | None = None
+    unreadable_metadata: str | None = None
 
 
 def inspect_file(path: Path, resolution: tuple[int, int] | None = None) -> Inspection:
@@ -83,7 +88,11 @@ def inspect_file(path: Path, resolution: tuple[int, int] | None = None) -> Inspe
     with needs_extra(f"Reading {path.name}", "export"):
         module = import_module(f"edgeshuffle.runner.inspect.{name}")
     read = cast("Callable[[Path, tuple[int, int] | None], Inspection]", module.read)
-    return read(path, resolution)
+    found = read(path, resolution)
+    try:
+        return replace(found, metadata=read_metadata(path))
+    except (UntrustedError, OSError) as err:
+        return replace(found, unreadable_metadata=quoted(str(err)))
 
 
 def bytes_moved(read: int, written: int) -> int:

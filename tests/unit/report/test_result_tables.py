@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from small_models import three_models
 
-from edgeshuffle.artifact import Artifact
+from edgeshuffle.artifact import Artifact, Preprocess
+from edgeshuffle.artifact.metadata import Metadata
 from edgeshuffle.converter.sensitivity import Sensitivity
 from edgeshuffle.converter.sensitivity.layers import LayerSensitivity
 from edgeshuffle.report.comparison import comparison_table
@@ -206,7 +207,7 @@ def test_files_stand_beside_each_other():
     assert rows["Parameters"] == ["12,345", "12,345"]
     assert rows["Relu"] == ["1"]
     below = " ".join(" ".join(shown).split())
-    assert "made_fp32.onnx: 2 outputs: 'y' of open shape, 'z' 1x2" in below
+    assert "all: 2 outputs: 'y' of open shape, 'z' 1x2" in below
     assert (
         "dissolving leaves 0 of 2 channel shuffles, 3 of 9 operators that only move data, and "
         "1,000 of 5,000 bytes moved"
@@ -235,3 +236,21 @@ def test_files_that_were_not_measured_have_their_size_only(tmp_path):
         file.path for file in artifact.manifest.files
     ]
     assert lines(table)[1].split() == ["file", "MiB", "operators"]
+
+
+def test_what_a_file_says_of_itself_is_shown():
+    preprocess = Preprocess(resize=256, crop=(224, 192), mean=(0.5,) * 3, std=(0.25,) * 3)
+    said = Metadata(
+        description="net,\x1b[31m 6 classes",
+        preprocess=preprocess,
+        labels=tuple("abcdef"),
+        others={"author": "me"},
+    )
+    shown = " ".join(lines(inspection_table({"a.onnx": inspection(metadata=said)})))
+    for line in (
+        "it says: net, [31m 6 classes",
+        "resized to 256, 192x224 cropped, rgb, of 0 to 1, mean 0.5, 0.5, 0.5, std 0.25,",
+        "6 class names: a, b, c, d, e, ...",
+        "metadata 'author': me",
+    ):
+        assert line in " ".join(shown.split())

@@ -114,13 +114,13 @@ def test_a_rewrite_of_this_file_alone_that_is_not_exact_writes_nothing(
 def test_weights_that_are_too_coarse_write_nothing(given, tmp_path, monkeypatch):
     emit = tflite_writer.emit
 
-    def other(model, plan, floats="fp32"):
+    def other(model, plan, floats="fp32", **choices):
         if floats == "fp16":
             model = model.clone()
             conv = next(node for node in model.graph if node.op_type == "Conv")
             value = conv.inputs[1].const_value.numpy()
             conv.inputs[1].const_value = onnx_tensor(value.round(0))
-        return emit(model, plan, floats=floats)
+        return emit(model, plan, floats=floats, **choices)
 
     monkeypatch.setattr(tflite_writer, "emit", other)
     with pytest.raises(ModelError, match="too coarse for this network"):
