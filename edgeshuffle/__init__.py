@@ -1,6 +1,7 @@
 """edgeshuffle puts ShuffleNetV2 on ARM CPUs: export, quantization and trustworthy measurement.
 
-What is public: `export`, `evaluate` and `bench` with their options, imported when first used.
+What is public: `export`, `evaluate`, `classify` and `bench` with their options, imported when first
+used.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.export import Exported, ExportOptions, export
     from edgeshuffle.runner.bench import BenchOptions, bench
     from edgeshuffle.runner.bench.results import BenchReport, InstructionReport, TimeReport
+    from edgeshuffle.runner.classify import Classification, ClassifyOptions, classify
     from edgeshuffle.runner.evaluate import EvaluateOptions, Evaluation, evaluate
 
 __version__ = "0.1.0"
@@ -20,6 +22,8 @@ __all__ = [
     "Artifact",
     "BenchOptions",
     "BenchReport",
+    "Classification",
+    "ClassifyOptions",
     "EvaluateOptions",
     "Evaluation",
     "ExportOptions",
@@ -27,12 +31,14 @@ __all__ = [
     "InstructionReport",
     "TimeReport",
     "bench",
+    "classify",
     "evaluate",
     "export",
 ]
 _HOME: Final = {
     "Artifact": "artifact",
     **dict.fromkeys(("ExportOptions", "Exported", "export"), "converter.export"),
+    **dict.fromkeys(("ClassifyOptions", "Classification", "classify"), "runner.classify"),
     **dict.fromkeys(("EvaluateOptions", "Evaluation", "evaluate"), "runner.evaluate"),
     **dict.fromkeys(("BenchOptions", "bench"), "runner.bench"),
     **dict.fromkeys(("BenchReport", "InstructionReport", "TimeReport"), "runner.bench.results"),

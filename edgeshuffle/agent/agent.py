@@ -11,7 +11,8 @@ out is {"ready": true, ...}. Then are answered
 
     {"cmd": "run", "n": 20}                   the times of n inferences, and the state after them
     {"cmd": "infer", "shape": [N, C, H, W], "images": BASE64}  all outputs for float32 images,
-                                              each as float32 in base64, those of rank 4 as NCHW
+                                              each as float32 in base64, those of rank 4 as NCHW,
+                                              and the time that the inference took
     {"cmd": "count", "n": 3}                  n inferences, each announced to a counting emulator
     {"cmd": "profile", "n": 20}               time of each operator and the shapes that it gives,
                                               where the runtime tells
@@ -140,7 +141,7 @@ def _answer(session: Any, command: dict[str, Any]) -> dict[str, Any]:
         state: dict[str, Any] = _beside("probe").state()
         return state
     if command["cmd"] == "infer":
-        return {"outputs": _infer(session, command)}
+        return _infer(session, command)
     if command["cmd"] == "count":
         return _count(session, command["n"])
     if command["cmd"] == "energy":
@@ -173,12 +174,16 @@ def _run(session: Any, n: int) -> list[int]:
     return samples
 
 
-def _infer(session: Any, command: dict[str, Any]) -> list[str]:
+def _infer(session: Any, command: dict[str, Any]) -> dict[str, Any]:
     import numpy as np
 
     values = np.frombuffer(base64.b64decode(command["images"]), np.float32)
-    outputs = session.run(values.reshape(command["shape"]))
-    return [base64.b64encode(value.astype("<f4").tobytes()).decode() for value in outputs]
+    images = values.reshape(command["shape"])
+    start = time.perf_counter_ns()
+    outputs = session.run(images)
+    taken = time.perf_counter_ns() - start
+    encoded = [base64.b64encode(value.astype("<f4").tobytes()).decode() for value in outputs]
+    return {"outputs": encoded, "ns": taken}
 
 
 def _count(session: Any, n: int) -> dict[str, Any]:

@@ -21,6 +21,13 @@ images_option: Final = click.option(
     metavar="DIR|NPZ",
     help="Images, labels not needed; without it, the demo's calibration images.",
 )
+threads_option: Final = click.option(
+    "--threads",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Of the runtime.",
+)
 json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
@@ -48,14 +55,7 @@ def runtime_options(command: click.decorators.FC) -> click.decorators.FC:
         multiple=True,
         help="Repeat for several [default: all].",
     )
-    threads = click.option(
-        "--threads",
-        type=click.IntRange(1, 256),
-        default=1,
-        show_default=True,
-        help="Of the runtime.",
-    )
-    return runtimes(threads(command))
+    return runtimes(threads_option(command))
 
 
 def load_artifact(folder: Path | None) -> Artifact:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from edgeshuffle.agent.picture import MODES
 from edgeshuffle.dataset.folder import open_folder
 from edgeshuffle.dataset.npz import open_npz
 from edgeshuffle.dataset.pictures import PictureSubset
-from edgeshuffle.dataset.prepare import MODES, preprocess_picture
+from edgeshuffle.dataset.prepare import preprocess_picture
 from edgeshuffle.errors import DataError
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ def open_folder(
 ) -> ImageSource:
     entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
     flat = tuple(entry for entry in entries if _is_image(entry.name) and entry.is_file())
-    classes = {entry.name: _images_below(entry) for entry in entries if entry.is_dir()}
+    classes = {entry.name: images_below(entry) for entry in entries if entry.is_dir()}
     nested = tuple(image for images in classes.values() for image in images)
     if not flat and not nested:
         raise DataError(f"{path} holds no images ({', '.join(SUFFIXES)}). Give another folder.")
@@ -69,7 +69,8 @@ def _is_image(name: str) -> bool:
     return not name.startswith(".") and name.lower().endswith(SUFFIXES)
 
 
-def _images_below(folder: Path) -> list[Path]:
+def images_below(folder: Path) -> list[Path]:
+    """Picture files in a folder and all below it, sorted, without hidden ones."""
     found = []
     for root, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]

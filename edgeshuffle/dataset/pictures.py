@@ -5,21 +5,26 @@ from __future__ import annotations
 import stat
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from io import BytesIO
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
+from edgeshuffle.agent.picture import converted
 from edgeshuffle.errors import DataError
 from edgeshuffle.untrusted import quoted, read_bounded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
+T = TypeVar("T")
 
-_MOST_BYTES: Final = 256 << 20
+# Of an encoded picture.
+MOST_BYTES: Final = 256 << 20
 
 
 class Pictures(Protocol):
@@ -46,38 +51,50 @@ class FilePictures:
 
     def picture(self, index: int, mode: str) -> Image.Image:
         path = self.paths[index]
-        self._check(path)
-        try:
-            # Pillow's remarks on odd files are for its users; what it calls a bomb is refused.
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                warnings.simplefilter("error", Image.DecompressionBombWarning)
-                with Image.open(path) as image:
-                    return _converted(image, mode)
-        # Pillow's decoders let errors of many types out of a damaged file.
-        except Exception as err:
-            raise DataError(
-                f"{path} cannot be read as a picture ({quoted(str(err))}). Remove it."
-            ) from err
+        image: Image.Image = decoded(path, str(path), lambda image: converted(image, mode))
+        return image
 
     def content(self, index: int) -> bytes:
         path = self.paths[index]
-        self._check(path)
+        _check(path)
         try:
-            return read_bounded(path, _MOST_BYTES)
+            return read_bounded(path, MOST_BYTES)
         except OSError as err:
-            raise DataError(f"{path} cannot be read ({err.strerror}). Remove it.") from err
+            raise DataError(f"{path} cannot be read ({err.strerror}). Leave it out.") from err
 
-    def _check(self, path: Path) -> None:
-        """Refuse what would not end (pipes and the like), or would fill the memory."""
-        try:
-            found = path.stat()
-        except OSError as err:
-            raise DataError(f"{path} cannot be read ({err.strerror}). Remove it.") from err
-        if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_BYTES:
-            raise DataError(
-                f"{path} is no file, or larger than {_MOST_BYTES >> 20} MiB. Remove it."
-            )
+
+def decoded(source: Path | BytesIO, name: str, read: Callable[[Image.Image], T]) -> T:
+    """What `read` makes of the opened image; raises DataError, with the picture's `name`."""
+    if not isinstance(source, BytesIO):
+        _check(source)
+    try:
+        # Pillow's remarks on odd files are for its users; what it calls a bomb is refused.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(source) as image:
+                return read(image)
+    except DataError:
+        raise
+    except UnidentifiedImageError as err:
+        raise DataError(
+            f"{name} cannot be read as a picture (it is none of a known kind). Leave it out."
+        ) from err
+    # Pillow's decoders let errors of many types out of a damaged file.
+    except Exception as err:
+        raise DataError(
+            f"{name} cannot be read as a picture ({quoted(str(err))}). Leave it out."
+        ) from err
+
+
+def _check(path: Path) -> None:
+    """Refuse what would not end (pipes and the like), or would fill the memory."""
+    try:
+        found = path.stat()
+    except OSError as err:
+        raise DataError(f"{path} cannot be read ({err.strerror}). Leave it out.") from err
+    if not stat.S_ISREG(found.st_mode) or found.st_size > MOST_BYTES:
+        raise DataError(f"{path} is no file, or larger than {MOST_BYTES >> 20} MiB. Leave it out.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +105,8 @@ class PixelPictures:
         return len(self.pixels)
 
     def picture(self, index: int, mode: str) -> Image.Image:
-        return _converted(Image.fromarray(self.pixels[index]), mode)
+        image: Image.Image = converted(Image.fromarray(self.pixels[index]), mode)
+        return image
 
     def content(self, index: int) -> bytes:
         pixels: bytes = self.pixels[index].tobytes()
@@ -110,18 +128,3 @@ class PictureSubset:
 
     def content(self, index: int) -> bytes:
         return self.pictures.content(self.chosen[index])
-
-
-def _converted(image: Image.Image, mode: str) -> Image.Image:
-    """Eight bits a channel; without alpha where `mode` has none, and opaque where the image has
-    none. Grey is the luma of red, green and blue (ITU-R BT.601).
-    """
-    if image.mode.startswith("I"):
-        # Pillow would clip 16-bit greys at 255; their upper byte is the picture.
-        image = Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
-    elif image.mode == "P":
-        # Straight to RGB, Pillow warns about the palette's transparency.
-        image = image.convert("RGBA")
-    if mode == "RGBA":
-        return image.convert(mode)
-    return image.convert("RGB").convert(mode)

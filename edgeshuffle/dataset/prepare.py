@@ -1,21 +1,19 @@
-"""A picture to the network's input: resize, crop, normalise."""
+"""A picture to the network's input: `agent.picture`, with what cannot be prepared refused."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
+from edgeshuffle.agent.picture import corner, covering, normalised, scaled
 from edgeshuffle.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgeshuffle.artifact.preprocess import Channels, Preprocess
-
-# Pillow's modes. One with alpha is resized channel by channel.
-MODES: Final[dict[Channels, str]] = {"rgb": "RGB", "bgr": "RGB", "gray": "L", "rgba": "RGBA"}
+    from edgeshuffle.artifact.preprocess import Preprocess
 
 
 def preprocess_picture(picture: Image.Image, preprocess: Preprocess) -> NDArray[np.float32]:
@@ -25,30 +23,20 @@ def preprocess_picture(picture: Image.Image, preprocess: Preprocess) -> NDArray[
     height, width = preprocess.crop
     if picture.size != (width, height):
         picture = _centre(_resized(picture, preprocess), preprocess)
-    pixels: NDArray[np.float32] = np.asarray(picture, np.float32) / np.float32(255)
-    pixels = pixels.reshape(height, width, -1)
-    if preprocess.channels == "bgr":
-        pixels = pixels[..., ::-1]
-    mean, std = np.array((preprocess.mean, preprocess.std), np.float32)
-    pixels = (pixels - mean) / std
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
+    pixels = np.asarray(picture).reshape(height, width, -1)
+    return normalised(pixels, preprocess.mean, preprocess.std, preprocess.channels)
 
 
 def _resized(picture: Image.Image, preprocess: Preprocess) -> Image.Image:
-    """Cover the crop and its margin, rounding the longer side as torchvision does."""
-    height, width = (preprocess.resize * side // min(preprocess.crop) for side in preprocess.crop)
-    if picture.width * height <= picture.height * width:
-        height = int(width * picture.height / picture.width)
-    else:
-        width = int(height * picture.width / picture.height)
+    """Cover the crop and its margin."""
+    width, height = covering(picture.size, preprocess.resize, preprocess.crop)
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and height * width > limit:
-        raise DataError(f"A picture of {picture.width}x{picture.height} is too narrow. Remove it.")
-    if picture.mode != "RGBA":
-        return picture.resize((width, height), Image.Resampling.BILINEAR)
-    # Pillow would weigh colours by their alpha, and lose those of transparent pixels.
-    bands = [one.resize((width, height), Image.Resampling.BILINEAR) for one in picture.split()]
-    return Image.merge("RGBA", bands)
+        raise DataError(
+            f"A picture of {picture.width}x{picture.height} is too narrow. Leave it out."
+        )
+    resized: Image.Image = scaled(picture, (width, height))
+    return resized
 
 
 def _centre(picture: Image.Image, preprocess: Preprocess) -> Image.Image:
@@ -58,6 +46,5 @@ def _centre(picture: Image.Image, preprocess: Preprocess) -> Image.Image:
             f"The model resizes pictures to {preprocess.resize} pixels but crops "
             f"{min(preprocess.crop)}. Make `resize` at least `crop`."
         )
-    left = round((picture.width - width) / 2)
-    top = round((picture.height - height) / 2)
+    left, top = corner(picture.size, preprocess.crop)
     return picture.crop((left, top, left + width, top + height))

@@ -124,12 +124,16 @@ class Energy:
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """Each output's little-endian float32 values in base64, so that NaN gets through, too."""
+    """Each output's little-endian float32 values in base64, so that NaN gets through, too.
+
+    `ns` is what the inference took there, less all that was sent.
+    """
 
     outputs: Annotated[
         tuple[Annotated[str, Meta(max_length=MAX_OUTPUT_BASE64)], ...],
         Meta(max_length=MAX_OUTPUTS),
     ]
+    ns: Nanoseconds | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

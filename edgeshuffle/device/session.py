@@ -85,6 +85,12 @@ class AgentSession:
 
     def run(self, images: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
         """All outputs as float32 for float32 (N, C, H, W) images; they must be of these shapes."""
+        return self.timed_run(images, shapes)[0]
+
+    def timed_run(
+        self, images: np.ndarray, shapes: Sequence[tuple[int, ...]]
+    ) -> tuple[list[np.ndarray], int | None]:
+        """The same, and the time that it took there in ns, if it tells."""
         values = np.ascontiguousarray(images, np.float32)
         encoded = base64.b64encode(values.tobytes()).decode()
         command = {"cmd": "infer", "shape": values.shape, "images": encoded}
@@ -93,9 +99,10 @@ class AgentSession:
             raise self._wrong(
                 replies.Outputs, f"{len(reply.outputs)} outputs instead of {len(shapes)}"
             )
-        return [
+        outputs = [
             self._output(text, shape) for text, shape in zip(reply.outputs, shapes, strict=True)
         ]
+        return outputs, reply.ns
 
     def _output(self, text: str, shape: tuple[int, ...]) -> np.ndarray:
         try:

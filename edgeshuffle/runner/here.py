@@ -43,7 +43,9 @@ class Here:
             sessions = self._open()
         try:
             return {
-                file.path: in_batches(partial(_run, file, sessions[file.path]), images, file.batch)
+                file.path: in_batches(
+                    partial(run_here, file, sessions[file.path]), images, file.batch
+                )
                 for file in self._files
             }
         finally:
@@ -51,7 +53,7 @@ class Here:
 
     def _open(self) -> dict[str, Session]:
         path = self._artifact.path
-        return {file.path: _session(file, path(file), self._threads) for file in self._files}
+        return {file.path: open_here(file, path(file), self._threads) for file in self._files}
 
 
 def file_shapes(file: ModelFile) -> list[tuple[int, ...]]:
@@ -59,7 +61,8 @@ def file_shapes(file: ModelFile) -> list[tuple[int, ...]]:
     return [end.as_nchw for end in file.outputs]
 
 
-def _run(file: ModelFile, session: Session, images: np.ndarray) -> list[np.ndarray]:
+def run_here(file: ModelFile, session: Session, images: np.ndarray) -> list[np.ndarray]:
+    """All outputs for a batch of images; raises ArtifactError for others than the manifest says."""
     made = session.run(images)
     if [value.shape for value in made] != file_shapes(file):
         raise ArtifactError(
@@ -68,7 +71,8 @@ def _run(file: ModelFile, session: Session, images: np.ndarray) -> list[np.ndarr
     return made
 
 
-def _session(file: ModelFile, path: Path, threads: int) -> Session:
+def open_here(file: ModelFile, path: Path, threads: int) -> Session:
+    """A model file loaded into this process; raises as `Here` does."""
     runtime = RUNTIMES[file.runtime]
     try:
         session = runtime.open_session(str(path), threads)

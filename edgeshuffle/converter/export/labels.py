@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from edgeshuffle.artifact.class_names import parse_class_names
 from edgeshuffle.dataset.folder import class_folders
 from edgeshuffle.dataset.labels import are_wordnet_ids
-from edgeshuffle.errors import DataError, WeightsError
-from edgeshuffle.untrusted import UntrustedError, clean, quoted, read_bounded
+from edgeshuffle.errors import WeightsError
+from edgeshuffle.untrusted import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,20 +16,6 @@ if TYPE_CHECKING:
 
 _MOST_BYTES: Final = 2**20
 _MOST_NAMES: Final = 100_000
-
-
-def read_labels_file(path: Path) -> tuple[str, ...]:
-    """Names of a text file, one a line in the order of the classes; raises DataError."""
-    try:
-        names = parse_class_names(read_bounded(path, _MOST_BYTES))
-    except (OSError, UntrustedError) as err:
-        raise DataError(
-            f"{path} is no file of class names ({quoted(str(err), 160)}). Give `labels` a text "
-            "file with one name a line."
-        ) from err
-    if not names or not all(name.strip() for name in names):
-        raise DataError(f"{path} has an empty line or nothing in it. Name each class in one line.")
-    return names
 
 
 def find_names(

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.artifact import RUNTIME_OF_FORMAT, refuse_target
+from edgeshuffle.artifact.class_names import read_class_names
 from edgeshuffle.artifact.runtimes import RUNTIMES
 from edgeshuffle.converter.emit import EMITTERS, ONNX_ACTIVATIONS, ONNX_STYLES
 from edgeshuffle.converter.export.batch import check_batch
-from edgeshuffle.converter.export.labels import read_labels_file
 from edgeshuffle.converter.export.normalisation import (
     check_normalisation,
     of_pixels,
@@ -78,7 +78,7 @@ def resolve(options: ExportOptions) -> ExportRequest:
     labels = None
     with obstacles.noted():
         _check_exists("labels", options.labels)
-        labels = None if options.labels is None else read_labels_file(options.labels)
+        labels = None if options.labels is None else read_class_names(options.labels)
     with obstacles.noted():
         check_batch(options.batch, options.formats)
     if target is not None:

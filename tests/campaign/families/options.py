@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _VALID = {
     "export": "--onnx {model} --format onnx -o out",
     "evaluate": "{artifact} --data {images} --limit 3",
+    "classify": "{pictures} --artifact {artifact}",
     "bench": "net --runtime ort --device ssh://board",
     "guidelines": "--size small --only g2 --precision fp32 --runtime ort --device ssh://board",
     "report": "{records}",
@@ -39,7 +40,11 @@ _GROUPS = {"devices": ("list", "add", "remove", "test"), "image": ("build", "run
 def case(random: Random, sandbox: Sandbox, seeds: Seeds) -> Case:
     name = random.choice(list(_VALID))
     valid = _VALID[name].format(
-        model=seeds.model, artifact=seeds.artifact, images=seeds.images, records=seeds.records
+        model=seeds.model,
+        pictures=seeds.pictures,
+        artifact=seeds.artifact,
+        images=seeds.images,
+        records=seeds.records,
     )
     if name == "bench":
         # Records are kept beside the artifact.

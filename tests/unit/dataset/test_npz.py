@@ -160,7 +160,7 @@ def test_pictures_that_would_fill_the_memory_are_refused(tmp_path, monkeypatch):
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
         with pytest.raises(DataError, match="exceeds limit"):
             list(images)
-    monkeypatch.setattr("edgeshuffle.dataset.pictures._MOST_BYTES", 10)
+    monkeypatch.setattr("edgeshuffle.dataset.pictures.MOST_BYTES", 10)
     with pytest.raises(DataError, match="larger than"):
         images.digest  # noqa: B018
 

@@ -10,8 +10,9 @@ from PIL import Image
 from small_models import run
 
 from edgeshuffle.artifact import Artifact
+from edgeshuffle.artifact.class_names import read_class_names
 from edgeshuffle.converter.export import ExportOptions, export
-from edgeshuffle.converter.export.labels import find_names, read_labels_file
+from edgeshuffle.converter.export.labels import find_names
 from edgeshuffle.errors import DataError, WeightsError
 
 NAMES = ("ant", "bee", "cat")
@@ -78,7 +79,7 @@ def test_names_of_class_folders(tmp_path, folders, expected):
 def test_files_of_names(tmp_path):
     file = tmp_path / "names.txt"
     file.write_text("ant\r\nbee\ncat\n")
-    assert read_labels_file(file) == NAMES
+    assert read_class_names(file) == NAMES
     for raw, message in (
         (b"", "nothing in it"),
         (b"a\n\nb", "empty line"),
@@ -86,9 +87,9 @@ def test_files_of_names(tmp_path):
     ):
         file.write_bytes(raw)
         with pytest.raises(DataError, match=message):
-            read_labels_file(file)
+            read_class_names(file)
     with pytest.raises(DataError, match="no file of class names"):
-        read_labels_file(tmp_path)
+        read_class_names(tmp_path)
 
 
 @pytest.fixture(scope="module")
