@@ -33,7 +33,7 @@ _TOLD: Final = 10
     "--artifact",
     type=click.Path(path_type=Path),
     metavar="DIR|FILE",
-    help="Artifact folder, or one of its model files [default: the newest one under build/].",
+    help="Artifact folder, or a model file of one [default: the newest one under build/].",
 )
 @device_options
 @wait_option
@@ -89,12 +89,9 @@ def command(
     from edgeshuffle.report.classification import classification_table
     from edgeshuffle.report.drawn import LabelledPictures
     from edgeshuffle.runner.classify import ClassifyOptions, classify
-    from edgeshuffle.runner.classify.source import find_model
 
-    found, chosen = find_model(artifact)
     options = ClassifyOptions(
-        artifact=found,
-        file=chosen,
+        artifact=artifact if artifact and artifact.is_file() else shared.load_artifact(artifact),
         pictures=pictures,
         device=find_address(device, inventory or inventory_file()),
         runtime=runtime,

@@ -88,13 +88,18 @@ class AgentSession:
         return self.timed_run(images, shapes)[0]
 
     def timed_run(
-        self, images: np.ndarray, shapes: Sequence[tuple[int, ...]]
+        self, images: np.ndarray, shapes: Sequence[tuple[int, ...]] | None
     ) -> tuple[list[np.ndarray], int | None]:
-        """The same, and the time that it took there in ns, if it tells."""
+        """The same, and the time that it took there in ns, if it tells.
+
+        Without shapes, outputs are what comes, of one axis.
+        """
         values = np.ascontiguousarray(images, np.float32)
         encoded = base64.b64encode(values.tobytes()).decode()
         command = {"cmd": "infer", "shape": values.shape, "images": encoded}
         reply = self._ask(command, replies.Outputs, 1)
+        if shapes is None:
+            return [self._values(text) for text in reply.outputs], reply.ns
         if len(reply.outputs) != len(shapes):
             raise self._wrong(
                 replies.Outputs, f"{len(reply.outputs)} outputs instead of {len(shapes)}"
@@ -105,13 +110,16 @@ class AgentSession:
         return outputs, reply.ns
 
     def _output(self, text: str, shape: tuple[int, ...]) -> np.ndarray:
-        try:
-            values = np.frombuffer(self._decoded(text, replies.Outputs), "<f4")
-        except ValueError as err:
-            raise self._wrong(replies.Outputs, str(err)) from err
+        values = self._values(text)
         if len(values) != math.prod(shape):
             raise self._wrong(replies.Outputs, f"{len(values)} values for {list(shape)}")
-        return values.reshape(shape).astype(np.float32)
+        return values.reshape(shape)
+
+    def _values(self, text: str) -> np.ndarray:
+        try:
+            return np.frombuffer(self._decoded(text, replies.Outputs), "<f4").astype(np.float32)
+        except ValueError as err:
+            raise self._wrong(replies.Outputs, str(err)) from err
 
     def _decoded(self, text: str, kind: type[Any]) -> bytes:
         try:

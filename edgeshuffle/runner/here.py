@@ -71,17 +71,22 @@ def run_here(file: ModelFile, session: Session, images: np.ndarray) -> list[np.n
     return made
 
 
-def open_here(file: ModelFile, path: Path, threads: int) -> Session:
-    """A model file loaded into this process; raises as `Here` does."""
-    runtime = RUNTIMES[file.runtime]
+def open_file(runtime: str, path: Path, threads: int) -> Session:
+    """A file loaded into this process by a runtime; raises RuntimeUnavailableError."""
+    module = RUNTIMES[runtime]
     try:
-        session = runtime.open_session(str(path), threads)
+        return module.open_session(str(path), threads)
     # Each runtime has error types of its own for a model that it refuses.
     except Exception as err:
         raise RuntimeUnavailableError(
-            f"{file.runtime} cannot load {path} ({first_line(err)}). Export it again, or leave "
+            f"{runtime} cannot load {path} ({first_line(err)}). Export it again, or leave "
             "this runtime out with `runtimes`."
         ) from err
+
+
+def open_here(file: ModelFile, path: Path, threads: int) -> Session:
+    """An artifact's model file loaded into this process; raises as `Here` does."""
+    session = open_file(file.runtime, path, threads)
     if session.input_shape != file.input.as_nchw:
         raise ArtifactError(
             f"{path} reads {session.input_shape}, and its manifest says {file.input.as_nchw}. "

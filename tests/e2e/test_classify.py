@@ -3,19 +3,36 @@
 import dataclasses
 import io
 import json
+import shutil
 import sys
 
 import numpy as np
+import onnx
 import pytest
 from devices import emulated
 from PIL import Image
-from small_models import artifact, named, onnx_classifier, run, tflite_classifier, three_models
+from small_models import (
+    OnnxGraph,
+    artifact,
+    named,
+    onnx_classifier,
+    run,
+    tflite_classifier,
+    three_models,
+)
 
-from edgeshuffle.artifact import Artifact
+from edgeshuffle.artifact import Artifact, Preprocess
+from edgeshuffle.artifact.metadata import Metadata
+from edgeshuffle.artifact.metadata.onnx import properties
 from edgeshuffle.errors import ArtifactError, DataError, ModelError, UnknownNameError
 
 WEIGHT = np.random.default_rng(5).standard_normal((10, 3)).astype(np.float32)
-NAMES = [f"colour {index}" for index in range(10)]
+NAMES = tuple(f"colour {index}" for index in range(10))
+SOFTMAX = Metadata(
+    preprocess=Preprocess(resize=4, crop=(4, 4), mean=(0.0,) * 3, std=(1.0,) * 3),
+    labels=NAMES,
+    output="probabilities",
+)
 
 
 @pytest.fixture
@@ -68,7 +85,7 @@ def test_the_int8_file_is_chosen_and_a_file_chooses_itself(folder, tmp_path, cap
     own = folder / "model_fp32.tflite"
     assert classified(capsys, path, "--artifact", own)[0]["file"] == "model_fp32.tflite"
     assert run("classify", path, "--artifact", own, "--runtime", "ort") == ArtifactError.exit_code
-    assert "only litert fp32" not in capsys.readouterr().err
+    assert "no ort file, only litert fp32" in capsys.readouterr().err
     assert run("classify", path, "--artifact", path) == ArtifactError.exit_code
 
 
@@ -176,12 +193,10 @@ def test_labels_of_another_length_are_refused(folder, tmp_path, capsys):
     assert found["pictures"][0]["top"][0]["label"].startswith("name ")
     (tmp_path / "names.txt").write_text("one\ntwo\n")
     assert run("classify", path, *labels) == DataError.exit_code
-    assert "names 2 classes, the model has 10" in capsys.readouterr().err
+    assert "2 names for 10 classes" in capsys.readouterr().err
 
 
 def test_probabilities_of_a_model_that_gives_them_stay(tmp_path, capsys):
-    from small_models import OnnxGraph
-
     folder = tmp_path / "made"
     folder.mkdir()
     graph = OnnxGraph((1, 3, 4, 4))
@@ -191,15 +206,43 @@ def test_probabilities_of_a_model_that_gives_them_stay(tmp_path, capsys):
     graph.node("Gemm", ends, ["scores"])
     graph.node("Softmax", ["scores"], ["logits"])
     graph.save(folder / "model.onnx", "logits")
-    made = artifact(folder, [("model.onnx", "fp32")], num_classes=10, size=4)
-    (file,) = made.manifest.files
-    files = (dataclasses.replace(file, ops={"Softmax": 1}),)
-    manifest = dataclasses.replace(made.manifest, files=files)
-    (folder / "manifest.json").write_text(manifest.to_json())
-    found, _ = classified(capsys, picture(tmp_path / "a.png"), "--artifact", folder)
-    (one,) = found["pictures"]
-    assert one["top"][0]["probability"] == pytest.approx(shares((200, 30, 90)).max(), abs=1e-5)
-    assert one["top"][0]["label"] is None
+    proto = onnx.load(folder / "model.onnx")
+    onnx.helper.set_model_props(proto, properties(SOFTMAX))
+    onnx.save(proto, folder / "model.onnx")
+    artifact(folder, [("model.onnx", "fp32")], num_classes=10, size=4)
+    shown = [classified(capsys, picture(tmp_path / "a.png"), "--artifact", folder)[0]]
+    # Without its manifest, the file still says what it needs.
+    (folder / "model.onnx").rename(tmp_path / "alone.onnx")
+    shown += [classified(capsys, tmp_path / "a.png", "--artifact", tmp_path / "alone.onnx")[0]]
+    for found, label in zip(shown, (None, NAMES[shares((200, 30, 90)).argmax()]), strict=True):
+        (one,) = found["pictures"]
+        assert one["top"][0]["probability"] == pytest.approx(shares((200, 30, 90)).max(), abs=1e-5)
+        assert one["top"][0]["label"] == label
+
+
+def test_a_file_alone_does_what_its_artifact_does(small, tmp_path, capsys):
+    path = picture(tmp_path / "a.png", size=(30, 20))
+    for file in Artifact.load(small).manifest.files:
+        shutil.copy(small / file.path, tmp_path)
+        here, _ = classified(capsys, path, "--artifact", small / file.path)
+        alone, _ = classified(capsys, path, "--artifact", tmp_path / file.path)
+        assert alone["precision"] is None
+        assert here["pictures"][0]["top"] == alone["pictures"][0]["top"]
+
+
+def test_a_file_that_does_not_say_how_to_use_it_is_refused(tmp_path, capsys):
+    path = picture(tmp_path / "a.png")
+    onnx_classifier(tmp_path / "model.onnx", WEIGHT, np.zeros(10, np.float32), 4)
+    (tmp_path / "model.tflite").write_bytes(b"no model")
+    for name, said in (
+        ("model.onnx", "does not say how to prepare a picture"),
+        ("model.tflite", "cannot be read"),
+        ("a.png", "no .tflite or .onnx file"),
+        ("none.onnx", "There is no"),
+    ):
+        code = run("classify", path, "--artifact", tmp_path / name)
+        assert code == ArtifactError.exit_code
+        assert said in capsys.readouterr().err
 
 
 def test_what_is_no_classifier_or_not_there_is_refused(folder, tmp_path, capsys, monkeypatch):

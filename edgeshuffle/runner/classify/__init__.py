@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgeshuffle.artifact import check_file
 from edgeshuffle.artifact.class_names import read_class_names
 from edgeshuffle.dataset.prepare import preprocess_picture
 from edgeshuffle.errors import DataError, ModelError
 from edgeshuffle.progress import silent
 from edgeshuffle.runner.classify.given import given_pictures
-from edgeshuffle.runner.classify.model import files_wanted, open_model
+from edgeshuffle.runner.classify.model import open_model
 from edgeshuffle.runner.classify.scores import Guess, best, probabilities
+from edgeshuffle.runner.classify.source import find_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,11 +26,12 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-    from edgeshuffle.artifact import Artifact, ModelFile
+    from edgeshuffle.artifact import Artifact
     from edgeshuffle.device import DeviceInfo
     from edgeshuffle.progress import Progress
     from edgeshuffle.runner.classify.given import Given
     from edgeshuffle.runner.classify.model import Model
+    from edgeshuffle.runner.classify.source import Source
 
     Seen = Callable[[str, Image.Image, Sequence[Guess]], None]
 
@@ -39,15 +42,15 @@ __all__ = ["Classification", "Classified", "ClassifyOptions", "Guess", "Times", 
 class ClassifyOptions:
     """What to classify: files, folders with all below them, .npz files, `-` for standard input.
 
-    Without any, some of the demo's own test images. `file` is the artifact's model file; without
-    one, `runtime` and `precision` choose it, and None is what is expected to be the fastest. `top`
-    is how many classes are told of a picture; None is 5 of one picture, and 1 of several. `labels`
-    is a file of class names for an artifact that has none, or instead of its own.
+    Without any, some of the demo's own test images. `artifact` may also be a .tflite or .onnx file,
+    of an artifact or one that says itself how to use it; of an artifact, `runtime` and `precision`
+    choose the file, and None is what is expected to be the fastest. `top` is how many classes are
+    told of a picture; None is 5 of one picture, and 1 of several. `labels` is a file of class names
+    for an artifact that has none, or instead of its own.
     """
 
-    artifact: Artifact
+    artifact: Artifact | Path
     pictures: tuple[Path, ...] = ()
-    file: ModelFile | None = None
     device: str = "local"
     runtime: str | None = None
     precision: str | None = None
@@ -97,7 +100,7 @@ class Classification:
     file: str
     runtime: str
     runtime_version: str
-    precision: str
+    precision: str | None
     device: DeviceInfo | None
     pictures: tuple[Classified, ...]
     ms: Times | None
@@ -126,17 +129,16 @@ def classify(
     are no numbers), ArtifactError, UnknownNameError, MissingExtraError, RuntimeUnavailableError and
     DeviceError.
     """
-    artifact, report = options.artifact, progress or silent
-    files = files_wanted(artifact, options.file, options.runtime, options.precision)
-    labels = _labels(options)
-    demo = artifact.manifest.source.get("kind") == "demo"
-    given = given_pictures(options.pictures, artifact.manifest.preprocess, options.limit, demo=demo)
+    report = progress or silent
+    source = find_source(options.artifact, options.runtime, options.precision)
+    if options.labels is not None:
+        source = replace(source, labels=read_class_names(options.labels))
+    given = given_pictures(options.pictures, source, options.limit)
     top = options.top or (5 if len(given) == 1 else 1)
     found = []
     with ExitStack() as stack:
         model = open_model(
-            artifact,
-            files,
+            source,
             device=options.device,
             threads=options.threads,
             wait=options.wait,
@@ -144,15 +146,17 @@ def classify(
             progress=report,
         )
         for index, one in enumerate(given):
-            found.append(_classified(one, artifact, model, labels, top, seen))
+            found.append(_classified(one, source, model, top, seen))
             report("classify", index + 1, len(given))
-    artifact.check_files((model.file,))
+    ran = model.candidate
+    if ran.file is not None:
+        check_file(ran.path, ran.file)
     return Classification(
-        model=artifact.manifest.model,
-        file=model.file.path,
-        runtime=model.file.runtime,
+        model=source.name,
+        file=ran.path.name,
+        runtime=ran.runtime,
         runtime_version=model.version,
-        precision=model.file.precision,
+        precision=ran.precision or None,
         device=model.device,
         pictures=tuple(found),
         ms=_medians([one.ms for one in found if one.ms is not None]),
@@ -161,9 +165,8 @@ def classify(
 
 def _classified(
     given: Given,
-    artifact: Artifact,
+    source: Source,
     model: Model,
-    labels: Sequence[str] | None,
     top: int,
     seen: Seen | None,
 ) -> Classified:
@@ -174,17 +177,23 @@ def _classified(
         return _refused(given, str(err))
     after_decoding = time.perf_counter_ns()
     try:
-        values = preprocess_picture(decoded.image, artifact.manifest.preprocess)
+        values = preprocess_picture(decoded.image, source.preprocess)
     except DataError as err:
         return _refused(given, f"{given.name}: {err}")
     prepared = time.perf_counter_ns()
     ran = model.run(values)
-    if not np.isfinite(ran.outputs[0]).all():
+    if not np.isfinite(ran.scores).all():
         raise ModelError(
-            f"{artifact.path(model.file)} gives values that are no finite numbers for "
+            f"{model.candidate.path} gives values that are no finite numbers for "
             f"{given.name}. Check the weights, and the mean and std."
         )
-    guesses = best(probabilities(model.file, ran.outputs[0]), labels, top)
+    labels = source.labels
+    if labels is not None and len(labels) != len(ran.scores):
+        raise DataError(
+            f"There are {len(labels)} names for {len(ran.scores)} classes. Give the names of those "
+            "that the model was trained on as `labels`."
+        )
+    guesses = best(probabilities(ran.scores, model.candidate.gives), labels, top)
     if seen is not None:
         seen(given.name, decoded.image, guesses)
     return Classified(
@@ -223,18 +232,6 @@ def _label(index: int | None, labels: Sequence[str] | None) -> str | None:
     if index is None or labels is None or not 0 <= index < len(labels):
         return None
     return labels[index]
-
-
-def _labels(options: ClassifyOptions) -> tuple[str, ...] | None:
-    if options.labels is None:
-        return options.artifact.labels
-    names, classes = read_class_names(options.labels), options.artifact.manifest.num_classes
-    if len(names) != classes:
-        raise DataError(
-            f"{options.labels} names {len(names)} classes, the model has {classes}. Give the "
-            "names of the classes that it was trained on, or leave `labels` out."
-        )
-    return names
 
 
 def _medians(times: Sequence[Times]) -> Times | None:

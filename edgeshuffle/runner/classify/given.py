@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from edgeshuffle.artifact import Preprocess
     from edgeshuffle.dataset import ImageSet
+    from edgeshuffle.runner.classify.source import Source
 
 STDIN: Final = Path("-")
 # Of the demo's own pictures, where none are given.
@@ -47,16 +48,15 @@ class Given:
     truth: int | None = None
 
 
-def given_pictures(
-    places: Sequence[Path], preprocess: Preprocess, limit: int | None, *, demo: bool
-) -> list[Given]:
+def given_pictures(places: Sequence[Path], source: Source, limit: int | None) -> list[Given]:
     """All pictures of files, folders (with all below them), .npz files and `-`, in order.
 
     With `limit` at most so many, spread evenly. Without any place, some of the packaged test images
-    if the network is the `demo`. Raises DataError for all places that hold none.
+    if it is the demo that classifies. Raises DataError for all places that hold none.
     """
+    preprocess = source.preprocess
     if not places:
-        if not demo:
+        if not source.demo:
             raise DataError("There is nothing to classify. Give a picture, a folder or -.")
         return list(_rows(TEST_IMAGES, preprocess, limit or _DEMO))
     found: list[Given] = []

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from edgeshuffle.artifact import ModelFile
+    from edgeshuffle.artifact.metadata import Gives
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,18 +29,10 @@ class Guess:
         return self.label or f"class {self.index}"
 
 
-def probabilities(file: ModelFile, output: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(classes,) of a file's output for one picture.
-
-    Softmax of logits. Where the model ends with a Softmax or Sigmoid of its own, its values are
-    probabilities already: those add up to 1, these lie in 0..1 each for itself.
-    """
-    values = np.asarray(output, np.float64).reshape(-1)
-    operators = {name.casefold() for name in file.ops}
-    within = values.min() >= 0 and values.max() <= 1
-    if within and "softmax" in operators and abs(values.sum() - 1) < 0.01:
-        return values
-    if within and operators & {"sigmoid", "logistic"}:
+def probabilities(scores: NDArray[np.float32], gives: Gives | None) -> NDArray[np.float64]:
+    """(classes,) of a file's output for one picture: softmax, unless it `gives` them already."""
+    values = np.asarray(scores, np.float64)
+    if gives == "probabilities":
         return values
     powers = np.exp(values - values.max())
     shares: NDArray[np.float64] = powers / powers.sum()
