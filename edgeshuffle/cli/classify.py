@@ -14,7 +14,7 @@ from edgeshuffle.cli import shared
 from edgeshuffle.cli.devices import device_options, wait_option
 from edgeshuffle.cli.output import echo_json
 from edgeshuffle.device.inventory import find_address, inventory_file
-from edgeshuffle.errors import ArtifactError, DataError
+from edgeshuffle.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +85,7 @@ def command(
     """
     from edgeshuffle.cli.progress import stages
     from edgeshuffle.cli.results import show_tables
-    from edgeshuffle.host.atomic import atomic_folder
+    from edgeshuffle.host.atomic import new_folder
     from edgeshuffle.report.classification import classification_table
     from edgeshuffle.report.drawn import LabelledPictures
     from edgeshuffle.runner.classify import ClassifyOptions, classify
@@ -105,8 +105,7 @@ def command(
     with ExitStack() as stack:
         seen = None
         if save is not None:
-            _require_empty(save)
-            seen = LabelledPictures(stack.enter_context(atomic_folder(save, overwrite=True))).add
+            seen = LabelledPictures(stack.enter_context(new_folder(save))).add
         progress = stack.enter_context(stages())
         made = classify(options, progress, seen)
         if save is not None:
@@ -125,12 +124,6 @@ def command(
             f"{len(bad)} of {len(made.pictures)} pictures cannot be classified: "
             f"{_some(bad, ', ')}. Give others, or leave them out."
         )
-
-
-def _require_empty(folder: Path) -> None:
-    """Raise ArtifactError for a folder with something in it, which shall not be mixed or lost."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ArtifactError(f"{folder} is there and not an empty folder. Choose another `save`.")
 
 
 def _refuse_all_bad(made: Classification) -> None:

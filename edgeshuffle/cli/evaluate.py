@@ -16,6 +16,7 @@ from edgeshuffle.cli.results import show_tables
 from edgeshuffle.dataset.labels import CLASS_ORDERS
 from edgeshuffle.device.inventory import find_address, inventory_file
 from edgeshuffle.report.evaluation import evaluation_table
+from edgeshuffle.report.mistakes import mistake_tables
 from edgeshuffle.runner.evaluate import EvaluateOptions, evaluate
 
 
@@ -41,6 +42,24 @@ from edgeshuffle.runner.evaluate import EvaluateOptions, evaluate
     type=click.Choice(CLASS_ORDERS),
     help="Class folders' names are indices, or sort as text [default: names, else indices].",
 )
+@click.option(
+    "--per-class",
+    is_flag=True,
+    help="Also show what was taken for what, by class, and which labels INT8 changed.",
+)
+@click.option(
+    "--wrong",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Copy the pictures that the INT8 file is most wrong about into a new folder.",
+)
+@click.option(
+    "--worst",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="So many pictures for --wrong, and classes for --per-class.",
+)
 @shared.runtime_options
 @shared.limit_option()
 @shared.json_option
@@ -53,9 +72,12 @@ def command(
     limit: int | None,
     threads: int,
     class_order: str | None,
+    wrong: Path | None,
+    worst: int,
     wait: int,
     *,
     labelled: bool,
+    per_class: bool,
     as_json: bool,
 ) -> None:
     """Compare every model file of ARTIFACT with the labels and with the float model.
@@ -69,6 +91,9 @@ def command(
         device=find_address(device, inventory or inventory_file()),
         labelled=labelled,
         class_order=class_order,
+        per_class=per_class,
+        wrong=wrong,
+        worst=worst,
         runtimes=tuple(dict.fromkeys(runtimes)),
         limit=limit,
         threads=threads,
@@ -82,4 +107,7 @@ def command(
     if as_json:
         echo_json(evaluation.as_json())
     else:
-        show_tables(evaluation_table(evaluation))
+        details = mistake_tables(evaluation, worst) if per_class else ()
+        show_tables(evaluation_table(evaluation), *details)
+        if wrong is not None:
+            click.echo(f"Wrote {wrong}/")

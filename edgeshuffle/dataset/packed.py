@@ -44,6 +44,14 @@ class RowPictures:
         """The same bytes as of a picture in memory; raises DataError."""
         return self._row(index).content(0)
 
+    def name(self, index: int) -> str:
+        """The file's name and the row's number."""
+        return f"{self.file.stem}_{self.chosen[index]}"
+
+    def encoded(self, index: int) -> tuple[str, bytes]:
+        """As a PNG file; raises DataError."""
+        return self._row(index).encoded(0)
+
     def _row(self, index: int) -> PixelPictures:
         size = math.prod(self.shape)
         try:
@@ -54,7 +62,8 @@ class RowPictures:
             raise DataError(f"{self.file} cannot be read ({err.strerror}).") from err
         if len(row) != size:
             raise DataError(f"{self.file} was cut while it was read. Start again.")
-        return PixelPictures(np.frombuffer(row, np.uint8).reshape(1, *self.shape))
+        pixels = np.frombuffer(row, np.uint8).reshape(1, *self.shape)
+        return PixelPictures(pixels, self.file, self.chosen[index : index + 1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +109,7 @@ class PackedPictures:
             raise DataError(
                 f"{self.file} cannot be unpacked ({err}). Make it again, by numpy.savez."
             ) from err
-        return PixelPictures(pixels)
+        return PixelPictures(pixels, self.file, chosen)
 
     def _transposed(self, chosen: NDArray[np.int64]) -> NDArray[np.uint8]:
         pixels: NDArray[np.uint8] = self.member.whole(_MOST_TRANSPOSED)

@@ -38,6 +38,14 @@ class Pictures(Protocol):
         """The bytes that the digest covers; raises DataError."""
         ...
 
+    def name(self, index: int) -> str:
+        """What it is called: its file, or its array's file and its row."""
+        ...
+
+    def encoded(self, index: int) -> tuple[str, bytes]:
+        """A picture file's suffix and its bytes; raises DataError."""
+        ...
+
 
 @dataclass(frozen=True)
 class FilePictures:
@@ -61,6 +69,12 @@ class FilePictures:
             return read_bounded(path, MOST_BYTES)
         except OSError as err:
             raise DataError(f"{path} cannot be read ({err.strerror}). Leave it out.") from err
+
+    def name(self, index: int) -> str:
+        return str(self.paths[index])
+
+    def encoded(self, index: int) -> tuple[str, bytes]:
+        return self.paths[index].suffix, self.content(index)
 
 
 def decoded(source: Path | BytesIO, name: str, read: Callable[[Image.Image], T]) -> T:
@@ -99,7 +113,11 @@ def _check(path: Path) -> None:
 
 @dataclass(frozen=True, eq=False)
 class PixelPictures:
+    """Pictures in memory, (n, h, w[, C]); `rows` are their numbers in their file."""
+
     pixels: NDArray[np.uint8]
+    file: Path
+    rows: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -111,6 +129,14 @@ class PixelPictures:
     def content(self, index: int) -> bytes:
         pixels: bytes = self.pixels[index].tobytes()
         return str(self.pixels.shape[1:]).encode() + pixels
+
+    def name(self, index: int) -> str:
+        return f"{self.file.stem}_{self.rows[index]}"
+
+    def encoded(self, index: int) -> tuple[str, bytes]:
+        content = BytesIO()
+        Image.fromarray(self.pixels[index]).save(content, "PNG")
+        return ".png", content.getvalue()
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,3 +154,9 @@ class PictureSubset:
 
     def content(self, index: int) -> bytes:
         return self.pictures.content(self.chosen[index])
+
+    def name(self, index: int) -> str:
+        return self.pictures.name(self.chosen[index])
+
+    def encoded(self, index: int) -> tuple[str, bytes]:
+        return self.pictures.encoded(self.chosen[index])

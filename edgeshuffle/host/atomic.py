@@ -96,6 +96,24 @@ def atomic_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
                 _set_aside(target, staging.folder)
 
 
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """As `atomic_folder`, for a folder that is not there, or empty; raises ArtifactError."""
+    refuse_used(target)
+    with atomic_folder(target, overwrite=True) as folder:
+        yield folder
+
+
+def refuse_used(target: Path) -> None:
+    """Raise ArtifactError for a folder with something in it, which is neither mixed nor lost, and
+    for what is no folder or cannot be made.
+    """
+    require_place(target)
+    with _writing(target, "Choose another place."):
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise ArtifactError(f"{target} is there and no empty folder. Choose another place.")
+
+
 def refuse_existing(target: Path, *, overwrite: bool) -> None:
     """Raise ArtifactError if `target` exists and may not be replaced."""
     if target.exists() and not overwrite:

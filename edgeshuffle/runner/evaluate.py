@@ -11,13 +11,16 @@ import numpy as np
 from edgeshuffle.dataset.artifact_images import evaluation_images
 from edgeshuffle.device import DeviceInfo, open_device
 from edgeshuffle.device.session import open_agent
-from edgeshuffle.errors import ModelError
+from edgeshuffle.errors import DataError, ModelError
+from edgeshuffle.host.atomic import new_folder, refuse_used
 from edgeshuffle.host.workers import Workers, core_count
 from edgeshuffle.progress import silent
 from edgeshuffle.runner.batches import in_batches
 from edgeshuffle.runner.files import files_for, float_reference
 from edgeshuffle.runner.here import Here, file_shapes
+from edgeshuffle.runner.mistakes import Mistakes
 from edgeshuffle.runner.tally import Result, Tallies
+from edgeshuffle.runner.wrong_pictures import write_wrong_pictures
 
 __all__ = ["EvaluateOptions", "Evaluation", "Result", "evaluate"]
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from edgeshuffle.device.session import AgentSession
     from edgeshuffle.progress import Progress
     from edgeshuffle.runner.here import Outputs
+    from edgeshuffle.runner.mistakes import FileMistakes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +42,18 @@ class EvaluateOptions:
     Where runtimes have to be put on a device that somebody else uses, `wait` seconds are waited.
     Without `labelled`, and of what is no classifier, labels are not looked at: only agreement of
     classifiers and SQNR of all outputs are measured.
-    `class_order` is `index` or `sorted`: how class folders are told apart.
+    `class_order` is `index` or `sorted`: how class folders are told apart. With `per_class`, it is
+    told of every file what it took for what; the `worst` pictures that the INT8 file is wrong about
+    are copied into a new folder `wrong`.
     """
 
     artifact: Artifact
     data: Path | None = None
     labelled: bool = True
     class_order: str | None = None
+    per_class: bool = False
+    wrong: Path | None = None
+    worst: int = 20
     device: str = "local"
     runtimes: tuple[str, ...] = ()
     limit: int | None = None
@@ -60,6 +69,7 @@ class Evaluation:
     was loaded, and `files_sha256` are those of the files that ran, checked again after they did.
     `class_order` is the rule by which folders became labels: `names`, `index` or `sorted`; None
     where labels did not come from folders. `notes` are what the user should know of it.
+    `mistakes` are told where they were asked for, `labels` being the names of classes by index.
     """
 
     model: str
@@ -73,6 +83,14 @@ class Evaluation:
     notes: tuple[str, ...]
     reference: str
     results: tuple[Result, ...]
+    labels: tuple[str, ...] | None = None
+    mistakes: tuple[FileMistakes, ...] = ()
+
+    @property
+    def examined(self) -> FileMistakes | None:
+        """Of the file that matters most: the first INT8 one, or where there is none, the last."""
+        quantized = [one for one in self.mistakes if one.precision == "int8"]
+        return next(iter(quantized or self.mistakes[-1:]), None)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -104,6 +122,7 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
         limit=options.limit,
     )
     labels = images.labels if labelled else None
+    mistakes = _mistakes(options, reference, files, labelled=labels is not None)
     here = Here(artifact, (reference, *files), options.threads)
     tallies = Tallies(reference, files, artifact.manifest)
     batch = max(file.batch for file in (reference, *files))
@@ -128,17 +147,21 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
                     )
             known = None if labels is None else labels[done : done + len(some)].tolist()
             tallies.add(expected, found, known, len(some))
+            if mistakes is not None:
+                mistakes.add(expected[reference.path], found or expected, known, len(some))
             done += len(some)
             report("evaluate", done, len(images))
     artifact.check_files((reference, *files))
     if tallies.nothing_to_compare:
-        names = ", ".join(f"'{name}'" for name in tallies.nothing_to_compare)
+        zeros = ", ".join(f"'{name}'" for name in tallies.nothing_to_compare)
         raise ModelError(
-            f"{artifact.path(reference)} gives only zeros in {names} for every image, so nothing "
+            f"{artifact.path(reference)} gives only zeros in {zeros} for every image, so nothing "
             "can be compared with it. Check the weights."
         )
     order = images.class_order if labels is not None else None
-    return Evaluation(
+    names = artifact.labels
+    told = () if mistakes is None else mistakes.results(images.pictures.name, names)
+    evaluation = Evaluation(
         model=artifact.manifest.model,
         device=info,
         manifest_sha256=artifact.manifest_sha256,
@@ -150,7 +173,34 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
         notes=() if order is None or order.note is None else (order.note,),
         reference=f"{reference.runtime}/{reference.precision}",
         results=tallies.results(),
+        labels=names if told else None,
+        mistakes=told,
     )
+    if options.wrong is not None and evaluation.examined is not None:
+        with new_folder(options.wrong) as folder:
+            shown = evaluation.examined.wrong[: options.worst]
+            write_wrong_pictures(folder, shown, images.pictures, names)
+    return evaluation
+
+
+def _mistakes(
+    options: EvaluateOptions, reference: ModelFile, files: Sequence[ModelFile], *, labelled: bool
+) -> Mistakes | None:
+    """Where mistakes were asked for; raises ModelError and DataError where there are none to tell,
+    and ArtifactError for a folder that cannot be made.
+    """
+    if not options.per_class and options.wrong is None:
+        return None
+    if options.artifact.manifest.num_classes is None:
+        raise ModelError(
+            f"{options.artifact.folder} is no classifier, so it has no classes to tell of. Leave "
+            "out `per_class` and `wrong`."
+        )
+    if options.wrong is not None:
+        refuse_used(options.wrong)
+        if not labelled:
+            raise DataError("Without labels, nobody knows what is wrong. Leave out `wrong`.")
+    return Mistakes(reference, files)
 
 
 def _on_device(

@@ -182,7 +182,7 @@ def test_saved_pictures_have_names_of_their_own(folder, tmp_path, capsys):
     assert (drawn[:200] == (200, 30, 90)).all()
     assert (drawn[250:] > 240).any()
     assert run("classify", *paths, *save) == ArtifactError.exit_code
-    assert "not an empty folder" in capsys.readouterr().err
+    assert "no empty folder" in capsys.readouterr().err
 
 
 def test_labels_of_another_length_are_refused(folder, tmp_path, capsys):

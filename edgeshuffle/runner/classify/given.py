@@ -95,12 +95,11 @@ def _file(mode: str) -> Callable[[Path], Given]:
 
 
 def _rows(file: Path, preprocess: Preprocess, limit: int | None) -> Iterator[Given]:
-    images = open_images(file, preprocess)
+    images = open_images(file, preprocess, limit=limit)
     mode = MODES[preprocess.channels]
-    strata = np.zeros(len(images), np.int64) if images.labels is None else images.labels
-    for index in spread(strata, limit).tolist():
+    for index in range(len(images)):
         yield Given(
-            name=f"{file.stem}_{index}",
+            name=images.pictures.name(index),
             decode=_row(images, index, mode),
             truth=None if images.labels is None else int(images.labels[index]),
         )
