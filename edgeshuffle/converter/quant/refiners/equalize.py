@@ -13,6 +13,9 @@ a convolution without activation, channels can be moved as well as scaled:
 Ranges are those with the least squared error of 8 bits a channel, so that rare peaks do not decide.
 Weights have a scale an output channel: rows are free to be rescaled, and so are the weights of a
 depthwise convolution. The columns of a dense one are not, so its inputs are scaled half the way.
+
+Values that share a scale share its steps. One that is far wider than the others, as the last stage
+of a detector can be where it meets the earlier ones, is narrowed as a whole.
 """
 
 from __future__ import annotations
@@ -31,10 +34,15 @@ from edgeshuffle.converter.quant.rounding import squared_error
 from edgeshuffle.host.workers import Workers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import onnx_ir as ir
 
     from edgeshuffle.converter.quant.builder import PlanBuilder
     from edgeshuffle.converter.quant.samples import Channels
+    from edgeshuffle.converter.quant.ties import Group
+
+    Halves = dict[int, tuple[np.ndarray, np.ndarray]]
 
 STAGE: Final = "equalize channels"
 BY_CHANNEL: Final = True
@@ -44,6 +52,9 @@ _ROUNDS: Final = 2
 # Beyond, channels that hardly ever fire on the calibration images would have no room on others.
 _LEAST: Final = 0.1
 _DENSE_EXPONENT: Final = 0.5
+# Times the median of a group's values. In the demo networks none is more than 1.7 times as wide, in
+# FastestDet one is 9 times: narrowed to 1, 2 or 3 times, it gains 3.0, 3.5 and 3.5 dB.
+_WIDEST: Final = 2.0
 # Channels whose places fit into a core's cache.
 _ROWS: Final = 8
 
@@ -52,13 +63,13 @@ def refine(builder: PlanBuilder) -> None:
     """Rescale the model's weights."""
     samples = builder.samples
     builder.tell(0, 1)
-    equalize(builder.model.graph, samples)
+    equalize(builder.model.graph, samples, builder.groups)
     g.drop_dead(builder.model)
     builder.rewritten(samples)
     builder.tell(1, 1)
 
 
-def equalize(graph: ir.Graph, samples: dict[str, Channels]) -> None:
+def equalize(graph: ir.Graph, samples: dict[str, Channels], groups: Sequence[Group]) -> None:
     """Rewrite every convolution's weights in place, and the samples to what follows for them; the
     float result stays.
     """
@@ -68,6 +79,7 @@ def equalize(graph: ir.Graph, samples: dict[str, Channels]) -> None:
     scales = [np.ones(channel_count(value)) for value in values]
     offsets = [np.zeros(channel_count(value)) for value in values]
     halves = _halves(flowing, free, samples)
+    excess = _excess(flowing, halves, groups)
     for number, value in enumerate(values):
         node = value.producer()
         if not free[number] or node is None:
@@ -79,7 +91,7 @@ def equalize(graph: ir.Graph, samples: dict[str, Channels]) -> None:
         half = np.maximum(half, _LEAST * half.max())
         if half.max() > 0:
             exponent = 1.0 if _all_depthwise(flowing, number) else _DENSE_EXPONENT
-            scales[number] = (half / half.max()) ** exponent
+            scales[number] = excess.get(number, 1.0) * (half / half.max()) ** exponent
     for node in list(graph):
         if is_conv(node) and node in flowing.by_node:
             _rescale(graph, flowing, node, scales, offsets)
@@ -88,9 +100,22 @@ def equalize(graph: ir.Graph, samples: dict[str, Channels]) -> None:
             _move(samples[value.name or ""], scales[number], offsets[number])
 
 
-def _halves(
-    flowing: Flow, free: list[bool], samples: dict[str, Channels]
-) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+def _excess(flowing: Flow, halves: Halves, groups: Sequence[Group]) -> dict[int, float]:
+    """By how much values are too wide for the others of their group, of those that are."""
+    widths = {}
+    for number, (_, half) in halves.items():
+        node = flowing.trace.values[number].producer()
+        assert node is not None
+        widths[fused(node).output] = number, float(half.max())
+    found = {}
+    for group in groups:
+        members = [widths[value] for value in group.sources if value in widths]
+        most = _WIDEST * float(np.median([width for _, width in members])) if members else 0.0
+        found.update({number: width / most for number, width in members if width > most > 0})
+    return found
+
+
+def _halves(flowing: Flow, free: list[bool], samples: dict[str, Channels]) -> Halves:
     """Middle and half the width of the range that suits each channel of the convolutions' values;
     the middle is 0 where channels cannot be moved.
     """
