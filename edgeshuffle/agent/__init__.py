@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 
+def agent_folder() -> Path:
+    """Where the loose files are."""
+    return Path(__file__).parent
+
+
 def agent_files(runtime: str | None = None) -> tuple[Path, ...]:
     """The program `agent.py`, last, after those that have to lie beside it.
 

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "export": "Make fp32, fp16 and int8 models, ONNX and TFLite, without a channel shuffle.",
     "evaluate": "Compare every model file's accuracy with the float model's.",
     "classify": "Tell what is on pictures, here or on a device.",
+    "app": "Make a folder that classifies on a board, without edgeshuffle.",
     "bench": "Time an artifact's model files side by side.",
     "guidelines": "Measure the ShuffleNetV2 paper's guidelines on a device of your own.",
     "report": "Show an earlier bench again, or compare two.",

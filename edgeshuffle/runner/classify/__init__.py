@@ -17,7 +17,7 @@ from edgeshuffle.errors import DataError, ModelError
 from edgeshuffle.progress import silent
 from edgeshuffle.runner.classify.given import given_pictures
 from edgeshuffle.runner.classify.model import open_model
-from edgeshuffle.runner.classify.scores import Guess, best, probabilities
+from edgeshuffle.runner.classify.scores import Guess, likeliest
 from edgeshuffle.runner.classify.source import find_source
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def _classified(
             f"There are {len(labels)} names for {len(ran.scores)} classes. Give the names of those "
             "that the model was trained on as `labels`."
         )
-    guesses = best(probabilities(ran.scores, model.candidate.gives), labels, top)
+    guesses = likeliest(ran.scores, model.candidate.gives, labels, top)
     if seen is not None:
         seen(given.name, decoded.image, guesses)
     return Classified(

@@ -1,16 +1,16 @@
-"""A classifier's outputs as probabilities."""
+"""The likeliest classes of a picture."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
+from edgeshuffle.agent.scores import best, probabilities
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+    import numpy as np
 
     from edgeshuffle.artifact.metadata import Gives
 
@@ -29,26 +29,16 @@ class Guess:
         return self.label or f"class {self.index}"
 
 
-def probabilities(scores: NDArray[np.float32], gives: Gives | None) -> NDArray[np.float64]:
-    """(classes,) of a file's output for one picture: softmax, unless it `gives` them already."""
-    values = np.asarray(scores, np.float64)
-    if gives == "probabilities":
-        return values
-    powers = np.exp(values - values.max())
-    shares: NDArray[np.float64] = powers / powers.sum()
-    return shares
-
-
-def best(
-    shares: NDArray[np.float64], labels: Sequence[str] | None, count: int
+def likeliest(
+    scores: np.ndarray, gives: Gives | None, labels: Sequence[str] | None, count: int
 ) -> tuple[Guess, ...]:
-    """The `count` likeliest classes; among equal ones the lower index comes first."""
-    order = np.argsort(-shares, kind="stable")[:count].tolist()
+    """The `count` likeliest classes of a picture's (classes,) scores."""
+    shares = probabilities(scores, gives)
     return tuple(
         Guess(
             index=index,
             label=None if labels is None else labels[index],
             probability=float(shares[index]),
         )
-        for index in order
+        for index in best(shares, count)
     )

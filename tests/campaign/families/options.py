@@ -21,6 +21,7 @@ _VALID = {
     "export": "--onnx {model} --format onnx -o out",
     "evaluate": "{artifact} --data {images} --limit 3",
     "classify": "{pictures} --artifact {artifact}",
+    "app": "{artifact} -o out",
     "bench": "net --runtime ort --device ssh://board",
     "guidelines": "--size small --only g2 --precision fp32 --runtime ort --device ssh://board",
     "report": "{records}",

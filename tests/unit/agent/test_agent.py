@@ -211,5 +211,7 @@ def test_old_boards_have_python_3_9_and_numpy_only(name):
     packages = {module.partition(".")[0] for module in imported}
     assert "__future__" in packages
     special = {"ort": {"onnxruntime"}, "litert": {"ai_edge_litert"}, "picture": {"PIL"}}
+    special["frames"] = {"PIL", "cv2", "picamera2"}
+    special["classify"] = {"cv2"}
     allowed = special.get(name, set())
     assert packages - sys.stdlib_module_names <= {"numpy", "tflite_runtime"} | allowed
