@@ -193,6 +193,19 @@ def named(folder, names):
     return Artifact.load(folder)
 
 
+def without_classes(folder):
+    """Make the artifact in `folder` one of a model that is no classifier."""
+    manifest = Artifact.load(folder).manifest
+    (folder / "labels.txt").unlink(missing_ok=True)
+    files = []
+    for file in manifest.files:
+        (end,) = file.outputs
+        end = dataclasses.replace(end, shape=(1, 2, end.shape[-1] // 2), layout="ND")
+        files.append(dataclasses.replace(file, outputs=(end,)))
+    manifest = dataclasses.replace(manifest, num_classes=None, labels=None, files=tuple(files))
+    (folder / "manifest.json").write_text(manifest.to_json())
+
+
 THREE_MODELS = [
     ("model_fp32.onnx", "fp32"),
     ("model_int8.onnx", "int8"),

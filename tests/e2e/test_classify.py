@@ -19,6 +19,7 @@ from small_models import (
     run,
     tflite_classifier,
     three_models,
+    without_classes,
 )
 
 from edgeshuffle.artifact import Artifact, Preprocess
@@ -251,16 +252,7 @@ def test_what_is_no_classifier_or_not_there_is_refused(folder, tmp_path, capsys,
     assert run(*arguments, "--precision", "fp16") == ArtifactError.exit_code
     assert "no fp16 file, only ort fp32, ort int8, litert fp32" in capsys.readouterr().err
     assert run(*arguments, "--device", "nowhere") == UnknownNameError.exit_code
-    manifest = Artifact.load(folder).manifest
-    (folder / "labels.txt").unlink()
-    files = tuple(
-        dataclasses.replace(
-            file, outputs=(dataclasses.replace(file.outputs[0], shape=(1, 2, 5), layout="ND"),)
-        )
-        for file in manifest.files
-    )
-    broken = dataclasses.replace(manifest, num_classes=None, labels=None, files=files)
-    (folder / "manifest.json").write_text(broken.to_json())
+    without_classes(folder)
     capsys.readouterr()
     assert run(*arguments) == ModelError.exit_code
     assert "is no classifier: it gives logits" in capsys.readouterr().err

@@ -111,9 +111,13 @@ def test_a_device_with_times_has_no_estimate(small, capsys):
 
 
 def test_arm_computes_what_this_machine_does(demo, capsys):
-    arguments = ("evaluate", demo, "--device", "emulated://pi5", "--limit", 60, "--json")
-    assert run(*arguments) == 0
+    device = ("--device", "emulated://pi5", "--per-class")
+    assert run("evaluate", demo, *device, "--limit", 60, "--json") == 0
     found = json.loads(capsys.readouterr().out)
+    # What was taken for what is what the device gave.
+    for one, result in zip(found["mistakes"], found["results"], strict=True):
+        right = sum(known["right"] for known in one["classes"])
+        assert 100 * right / 60 == pytest.approx(result["top1"])
     assert found["device"]["emulated"]
     for one in found["results"]:
         assert one["n"] == 60

@@ -1,14 +1,12 @@
 """`evaluate --per-class` and `--wrong` on a tiny real model, against counts by numpy."""
 
-import dataclasses
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
-from small_models import artifact, named, onnx_classifier, run
+from small_models import artifact, named, onnx_classifier, run, without_classes
 
-from edgeshuffle.artifact import Artifact
 from edgeshuffle.errors import ArtifactError, DataError, ModelError
 
 CLASSES, N, GRID = 10, 120, (0.25, 128)
@@ -143,16 +141,7 @@ def test_without_labels_only_changes_are_told(folder, tmp_path, capsys):
 
 
 def test_what_is_no_classifier_has_no_classes(folder, tmp_path, capsys):
-    manifest = Artifact.load(folder).manifest
-    (folder / "labels.txt").unlink()
-    files = tuple(
-        dataclasses.replace(
-            file, outputs=(dataclasses.replace(file.outputs[0], shape=(1, 2, 5), layout="ND"),)
-        )
-        for file in manifest.files
-    )
-    broken = dataclasses.replace(manifest, num_classes=None, labels=None, files=files)
-    (folder / "manifest.json").write_text(broken.to_json())
+    without_classes(folder)
     arguments = (folder, "--data", tmp_path / "data.npz", "--per-class")
     assert run("evaluate", *arguments) == ModelError.exit_code
     assert "is no classifier" in capsys.readouterr().err
