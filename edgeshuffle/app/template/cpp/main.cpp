@@ -37,13 +37,15 @@ int main(int count, char** arguments) {
     Model model(folder + "/" + kModel);
     for (int at = 2; at < count; ++at) {
       try {
-        const std::vector<double> shares = Probabilities(model.Run(Prepared(ReadPpm(arguments[at]))));
+        const std::vector<double> shares =
+            Probabilities(model.Run(Prepared(ReadPpm(arguments[at]))));
         std::vector<size_t> order(shares.size());
         std::iota(order.begin(), order.end(), size_t{0});
         const size_t shown = std::min<size_t>(5, order.size());
-        std::partial_sort(order.begin(), order.begin() + shown, order.end(), [&](size_t one, size_t other) {
-          return shares[one] > shares[other] || (shares[one] == shares[other] && one < other);
-        });
+        std::partial_sort(
+            order.begin(), order.begin() + shown, order.end(), [&](size_t one, size_t other) {
+              return shares[one] > shares[other] || (shares[one] == shares[other] && one < other);
+            });
         std::printf("%s:", arguments[at]);
         for (size_t rank = 0; rank < shown; ++rank) {
           const std::string label = Label(labels, order[rank]);

@@ -41,7 +41,8 @@ class Model {
     const int batch = TfLiteTensorDim(input, 0);
     std::vector<float> values;
     // A model of a batch gets the same picture several times.
-    for (int each = 0; each < batch; ++each) values.insert(values.end(), image.begin(), image.end());
+    for (int each = 0; each < batch; ++each)
+      values.insert(values.end(), image.begin(), image.end());
     const std::vector<uint8_t> bytes = Encoded(values, input);
     if (TfLiteTensorCopyFromBuffer(input, bytes.data(), bytes.size()) != kTfLiteOk ||
         TfLiteInterpreterInvoke(interpreter_) != kTfLiteOk) {
@@ -53,7 +54,8 @@ class Model {
   }
 
  private:
-  static std::vector<uint8_t> Encoded(const std::vector<float>& values, const TfLiteTensor* tensor) {
+  static std::vector<uint8_t> Encoded(const std::vector<float>& values,
+                                      const TfLiteTensor* tensor) {
     const TfLiteType type = TfLiteTensorType(tensor);
     std::vector<uint8_t> bytes(TfLiteTensorByteSize(tensor));
     if (type == kTfLiteFloat32 && bytes.size() == values.size() * sizeof(float)) {
@@ -66,7 +68,8 @@ class Model {
     const TfLiteQuantizationParams grid = TfLiteTensorQuantizationParams(tensor);
     const float low = type == kTfLiteInt8 ? -128.0f : 0.0f;
     for (size_t at = 0; at < values.size(); ++at) {
-      const float step = std::nearbyint(values[at] / grid.scale) + static_cast<float>(grid.zero_point);
+      const float step =
+          std::nearbyint(values[at] / grid.scale) + static_cast<float>(grid.zero_point);
       bytes[at] = static_cast<uint8_t>(static_cast<int>(std::clamp(step, low, low + 255.0f)));
     }
     return bytes;
@@ -81,7 +84,8 @@ class Model {
       TfLiteTensorCopyToBuffer(tensor, scores.data(), TfLiteTensorByteSize(tensor));
       return scores;
     }
-    if (type != kTfLiteInt8 && type != kTfLiteUInt8) throw std::runtime_error("The model gives no scores");
+    if (type != kTfLiteInt8 && type != kTfLiteUInt8)
+      throw std::runtime_error("The model gives no scores");
     std::vector<uint8_t> bytes(TfLiteTensorByteSize(tensor));
     TfLiteTensorCopyToBuffer(tensor, bytes.data(), bytes.size());
     for (uint8_t byte : bytes) {

@@ -28,8 +28,8 @@ class Model {
       values[at] = image[inside % plane * kChannels + inside / plane];
     }
     const Ort::MemoryInfo memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
-    const Ort::Value tensor =
-        Ort::Value::CreateTensor<float>(memory, values.data(), values.size(), shape_.data(), shape_.size());
+    const Ort::Value tensor = Ort::Value::CreateTensor<float>(memory, values.data(), values.size(),
+                                                              shape_.data(), shape_.size());
     const char* inputs[] = {input_.c_str()};
     const char* outputs[] = {output_.c_str()};
     auto made = session_.Run(Ort::RunOptions{nullptr}, inputs, &tensor, 1, outputs, 1);

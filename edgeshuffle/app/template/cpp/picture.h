@@ -35,7 +35,8 @@ inline Picture ReadPpm(const std::string& path) {
   const int stored = kind == "P6" ? 3 : 1;
   std::vector<uint8_t> raw(static_cast<size_t>(width) * height * stored);
   file.read(reinterpret_cast<char*>(raw.data()), static_cast<std::streamsize>(raw.size()));
-  if (static_cast<size_t>(file.gcount()) != raw.size()) throw std::runtime_error(path + " is cut off");
+  if (static_cast<size_t>(file.gcount()) != raw.size())
+    throw std::runtime_error(path + " is cut off");
   Picture picture{static_cast<int>(width), static_cast<int>(height), 3, {}};
   if (stored == 3) {
     picture.pixels = std::move(raw);
@@ -83,7 +84,8 @@ inline Taps TapsOf(int before, int after, int start, int count) {
       total += exact.back();
     }
     std::vector<int32_t> whole;
-    for (double weight : exact) whole.push_back(static_cast<int32_t>(0.5 + weight / total * (1 << 22)));
+    for (double weight : exact)
+      whole.push_back(static_cast<int32_t>(0.5 + weight / total * (1 << 22)));
     taps.first.push_back(first);
     taps.weights.push_back(whole);
   }
@@ -95,12 +97,14 @@ inline Picture Across(const Picture& picture, const Taps& taps) {
   Picture made{static_cast<int>(taps.first.size()), picture.height, picture.channels, {}};
   made.pixels.reserve(static_cast<size_t>(made.width) * made.height * made.channels);
   for (int row = 0; row < picture.height; ++row) {
-    const uint8_t* line = &picture.pixels[static_cast<size_t>(row) * picture.width * picture.channels];
+    const uint8_t* line =
+        &picture.pixels[static_cast<size_t>(row) * picture.width * picture.channels];
     for (int at = 0; at < made.width; ++at) {
       for (int channel = 0; channel < picture.channels; ++channel) {
         int32_t total = 1 << 21;
         for (size_t tap = 0; tap < taps.weights[at].size(); ++tap) {
-          total += taps.weights[at][tap] * line[(taps.first[at] + tap) * picture.channels + channel];
+          total +=
+              taps.weights[at][tap] * line[(taps.first[at] + tap) * picture.channels + channel];
         }
         made.pixels.push_back(static_cast<uint8_t>(total >> 22));
       }
@@ -116,7 +120,8 @@ inline Picture Turned(const Picture& picture) {
     for (int at = 0; at < picture.width; ++at) {
       for (int channel = 0; channel < picture.channels; ++channel) {
         made.pixels[(static_cast<size_t>(at) * picture.height + row) * picture.channels + channel] =
-            picture.pixels[(static_cast<size_t>(row) * picture.width + at) * picture.channels + channel];
+            picture.pixels[(static_cast<size_t>(row) * picture.width + at) * picture.channels +
+                           channel];
       }
     }
   }
@@ -124,7 +129,9 @@ inline Picture Turned(const Picture& picture) {
 }
 
 // Half of an odd number of pixels goes to even, as Python rounds.
-inline int Margin(int outer, int inner) { return static_cast<int>(std::nearbyint((outer - inner) / 2.0)); }
+inline int Margin(int outer, int inner) {
+  return static_cast<int>(std::nearbyint((outer - inner) / 2.0));
+}
 
 // The centre, (kHeight, kWidth), of the picture scaled as little as covers it and its margin.
 inline Picture Cropped(const Picture& picture) {
@@ -137,9 +144,12 @@ inline Picture Cropped(const Picture& picture) {
   } else {
     width = static_cast<int64_t>(static_cast<double>(height * picture.width) / picture.height);
   }
-  const int left = Margin(static_cast<int>(width), kWidth), top = Margin(static_cast<int>(height), kHeight);
-  const Picture across = Across(picture, TapsOf(picture.width, static_cast<int>(width), left, kWidth));
-  return Turned(Across(Turned(across), TapsOf(picture.height, static_cast<int>(height), top, kHeight)));
+  const int left = Margin(static_cast<int>(width), kWidth),
+            top = Margin(static_cast<int>(height), kHeight);
+  const Picture across =
+      Across(picture, TapsOf(picture.width, static_cast<int>(width), left, kWidth));
+  return Turned(
+      Across(Turned(across), TapsOf(picture.height, static_cast<int>(height), top, kHeight)));
 }
 
 // (kHeight, kWidth, kChannels) numbers for the network.
@@ -149,7 +159,8 @@ inline std::vector<float> Prepared(const Picture& rgb) {
   for (size_t at = 0; at < values.size(); ++at) {
     const size_t channel = at % kChannels;
     const size_t from = kBgr ? at - channel + (kChannels - 1 - channel) : at;
-    values[at] = (static_cast<float>(picture.pixels[from]) / 255.0f - kMean[channel]) / kStd[channel];
+    values[at] =
+        (static_cast<float>(picture.pixels[from]) / 255.0f - kMean[channel]) / kStd[channel];
   }
   return values;
 }
