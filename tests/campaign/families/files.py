@@ -142,6 +142,9 @@ def _pictures(random: Random, sandbox: Sandbox, seeds: Seeds) -> Case:
             file.unlink(missing_ok=True)
         elif file.is_file() and not file.is_symlink():
             file.write_bytes(mutated_bytes(random, file.read_bytes()))
+    if random.random() < 0.5:
+        artifact = ["--artifact", str(seeds.artifact)]
+        return Case(arguments=["classify", "pictures", *artifact, "--json"])
     return Case(arguments=["evaluate", str(seeds.artifact), "--data", "pictures", "--json"])
 
 
@@ -179,6 +182,8 @@ def _model_file(random: Random, sandbox: Sandbox, seeds: Seeds) -> Case:
     fits = random.random() < 0.6
     if fits:
         refit(folder)
+    if random.random() < 0.3:
+        return _alone(random, sandbox, seeds, file)
     command = random.choice(("evaluate", "compare", "inspect"))
     data = ["--data", str(seeds.images), "--limit", "2"] if command != "inspect" else []
     unnoticed = "a file whose hash differs was taken"
@@ -186,6 +191,16 @@ def _model_file(random: Random, sandbox: Sandbox, seeds: Seeds) -> Case:
         arguments=[command, "net", *data, "--json"],
         right=None if fits or changed == raw else lambda _: unnoticed,
     )
+
+
+def _alone(random: Random, sandbox: Sandbox, seeds: Seeds, file: Path) -> Case:
+    """A file without its artifact, which says itself how to use it."""
+    alone = sandbox.work / f"alone{file.suffix}"
+    file.rename(alone)
+    picture = str(seeds.pictures / "0" / "a.png")
+    if random.random() < 0.5:
+        return Case(arguments=["classify", picture, "--artifact", alone.name, "--json"])
+    return Case(arguments=["app", alone.name, "-o", "out", "--json"], writes=("out",))
 
 
 def refit(folder: Path) -> None:
