@@ -65,7 +65,9 @@ class Model {
     if ((type != kTfLiteInt8 && type != kTfLiteUInt8) || bytes.size() != values.size()) {
       throw std::runtime_error("The model reads something else than the picture");
     }
-    const TfLiteQuantizationParams grid = TfLiteTensorQuantizationParams(tensor);
+    TfLiteQuantizationParams grid = TfLiteTensorQuantizationParams(tensor);
+    // A model that reads pixels takes them as they are.
+    if (type == kTfLiteUInt8) grid = {1.0f, 0};
     const float low = type == kTfLiteInt8 ? -128.0f : 0.0f;
     for (size_t at = 0; at < values.size(); ++at) {
       const float step =
