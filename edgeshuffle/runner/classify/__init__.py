@@ -9,6 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from edgeshuffle.artifact import check_file
 from edgeshuffle.artifact.class_names import read_class_names
@@ -23,8 +24,6 @@ from edgeshuffle.runner.classify.source import find_source
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
-
-    from PIL import Image
 
     from edgeshuffle.artifact import Artifact
     from edgeshuffle.device import DeviceInfo
@@ -134,6 +133,8 @@ def classify(
     if options.labels is not None:
         source = replace(source, labels=read_class_names(options.labels))
     given = given_pictures(options.pictures, source, options.limit)
+    # Its decoders are loaded with the first picture else, and would count as this one's time.
+    Image.init()
     top = options.top or (5 if len(given) == 1 else 1)
     found = []
     with ExitStack() as stack:

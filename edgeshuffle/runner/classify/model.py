@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edgeshuffle.device import DeviceInfo, open_device
 from edgeshuffle.device.session import open_agent
 from edgeshuffle.errors import ArtifactError, MissingExtraError
@@ -16,8 +18,6 @@ from edgeshuffle.runner.here import file_shapes, open_file, open_here, run_here
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import ExitStack
-
-    import numpy as np
 
     from edgeshuffle.progress import Progress
     from edgeshuffle.runner.classify.source import Candidate, Source
@@ -109,6 +109,8 @@ def _here(one: Candidate, source: Source, threads: int) -> Model:
         session = open_here(one.file, one.path, threads)
         infer = partial(run_here, one.file, session)
     batch = _batch(one, source, session.input_shape)
+    # The first inference sets things up, and is none of a picture's; an agent makes one, too.
+    infer(np.zeros(session.input_shape, np.float32))
 
     def run(image: np.ndarray) -> Ran:
         start = time.perf_counter_ns()
