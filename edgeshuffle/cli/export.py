@@ -17,7 +17,7 @@ from edgeshuffle.converter.emit import EMITTERS, ONNX_ACTIVATIONS, ONNX_STYLES
 from edgeshuffle.converter.lower.targets import DEFAULT as DEFAULT_TARGET
 from edgeshuffle.converter.lower.targets import TARGETS
 from edgeshuffle.converter.quant.calibrators import CALIBRATORS
-from edgeshuffle.converter.quant.recipe import DEFAULT, recipe_names
+from edgeshuffle.converter.quant.recipe import DEFAULT, LOGITS, recipe_names
 from edgeshuffle.converter.zoo.cards import variants
 from edgeshuffle.converter.zoo.layouts import layout_names
 from edgeshuffle.dataset.labels import CLASS_ORDERS
@@ -46,7 +46,12 @@ if TYPE_CHECKING:
     help="Your own ShuffleNet-like ONNX model instead of --width and --weights.",
 )
 @click.option(
-    "--logits", is_flag=True, help="Of --onnx: without Softmax, Sigmoid or ArgMax at the end."
+    "--logits",
+    is_flag=False,
+    flag_value=LOGITS[0],
+    type=click.Choice(LOGITS),
+    help="Of --onnx: without Softmax, Sigmoid or ArgMax at the end. In INT8 files, a classifier's "
+    "are float32 [default], or int8 for what has no floats.",
 )
 @click.option(
     "--weights",

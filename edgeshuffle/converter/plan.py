@@ -52,13 +52,14 @@ class QConv:
     """Integer weights of one convolution.
 
     Shapes: `weight` (O, I, kH, kW) int8, `scales` (O,) float32, `bias` (O,) int32,
-    `bias_scales` (O,) float32.
+    `bias_scales` (O,) float32. `unrounded` ones give their sums as floats, not as 8 bits.
     """
 
     weight: np.ndarray
     scales: np.ndarray
     bias: np.ndarray
     bias_scales: np.ndarray
+    unrounded: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Which values of a mixed plan are floats.
 
-A convolution that the plan has no integers for computes floats. So do the operators that take
+A convolution that the plan has no integers for computes floats, and one whose sums are not rounded
+gives floats. So do the operators that take
 nothing but floats to where floats are read; elsewhere the floats are quantized. The input is always
 quantized, as the models of both formats take it so.
 
@@ -38,7 +39,8 @@ def float_values(graph: ir.Graph, plan: QuantPlan) -> frozenset[ir.Value]:
         scale = operator_of(node).scale
         read = [value in possible for _, value in g.data_inputs(node)]
         if is_conv(node):
-            floats = (node.outputs[0].name or "") not in plan.convs
+            conv = plan.convs.get(node.outputs[0].name or "")
+            floats = conv is None or conv.unrounded
         elif node in tail:
             floats = scale in (Scale.FLOAT, Scale.GIVEN) or any(read)
         else:
@@ -55,6 +57,27 @@ def float_values(graph: ir.Graph, plan: QuantPlan) -> frozenset[ir.Value]:
             found.update(results(node))
             asked.update(value for _, value in g.data_inputs(node))
     return frozenset(found)
+
+
+def classifiers(graph: ir.Graph) -> tuple[ir.Node, ...]:
+    """The convolutions of one pixel that give logits: no other is behind them."""
+    nodes = [node for node in graph if not is_fused(node)]
+    tail = _tail(nodes)
+    return tuple(node for node in nodes if is_conv(node) and _classifies(node, tail))
+
+
+def _classifies(conv: ir.Node, tail: set[ir.Node]) -> bool:
+    source, weight = conv.inputs[0], g.constant(conv.inputs[1])
+    if source is None or weight is None or fused(conv).activation != "none":
+        return False
+    one = g.shape_of(source)[2:] == weight.shape[2:] == (1, 1) and not any(g.ints(conv, "pads", ()))
+    # Of a single output, runtimes know no weights with a scale a channel.
+    return (
+        one
+        and len(weight) > 1
+        and g.integer(conv, "group", 1) == 1
+        and set(conv.outputs[0].consumers()) <= tail
+    )
 
 
 def _tail(nodes: Sequence[ir.Node]) -> set[ir.Node]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
     from edgeshuffle.converter.operators import Activation
-    from edgeshuffle.converter.plan import QParams, QuantPlan
+    from edgeshuffle.converter.plan import QConv, QParams, QuantPlan
 
 
 _ACTIVATIONS: Final[dict[Activation, int]] = {
@@ -41,6 +41,17 @@ class NhwcWriter(Tensors):
     def activation(self, activation: Activation) -> int:
         """The schema's number of an activation that a convolution computes."""
         return _ACTIVATIONS[activation]
+
+    def integers(self, value: ir.Value) -> tuple[int, QParams]:
+        """The tensor of a value in 8 bits for an operator that gives floats, and its parameters."""
+        assert self._whole is not None
+        params = self._whole.activations[value.name or ""]
+        return self._read(value, params), params
+
+    def unrounded(self, node: ir.Node) -> QConv | None:
+        """The integers of a Conv that gives its sums as floats; None for all others."""
+        conv = None if self._whole is None else self._whole.convs.get(node.outputs[0].name or "")
+        return conv if conv is not None and conv.unrounded else None
 
     def operand(self, node: ir.Node, index: int) -> int:
         """The tensor of an input, which may be constant."""

@@ -39,9 +39,9 @@ class Int8Writer(Integers):
         graph = self.model.graph
         self.quantize(_INPUT, graph.inputs[0])
         for node in graph:
-            if is_fused(node):
+            if is_fused(node) or node in self.written:
                 continue
-            if fused(node).output in self.floats:
+            if fused(node).output in self.floats and not self._is_unrounded(node):
                 self._compute_floats(node)
             else:
                 operator_of(node).onnx(self, node)
@@ -175,6 +175,10 @@ class Int8Writer(Integers):
         inputs += [""] * (3 - len(inputs))
         inputs[2] = self.constant(f"level_{zero}_scalar", self.kind(zero))
         self.add("Pad", inputs, self.name(result))
+
+    def _is_unrounded(self, node: ir.Node) -> bool:
+        conv = self.plan.convs.get(node.outputs[0].name or "")
+        return conv is not None and conv.unrounded
 
     def _compute_floats(self, node: ir.Node) -> None:
         name, inputs = node.outputs[0].name or "", []

@@ -21,6 +21,7 @@ class Integers:
 
     `style` is `qdq` or `qoperator`. Names of tensors: a value's integers are `name(value)`, of the
     type `kind`, which is the plan's numbers and the `offset`; its floats are `float_name(value)`.
+    Nodes that are `written` already, along with one before them, are passed over.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Integers:
         self.kind = activations.type
         self.offset = int(np.iinfo(activations).min) - QMIN
         self.floats = float_values(model.graph, plan)
+        self.written: set[ir.Node] = set()
         self._rounded: set[ir.Value] = set()
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, onnx.TensorProto] = {}
@@ -39,6 +41,10 @@ class Integers:
     def name(self, value: ir.Value) -> str:
         """Of the tensor with a value's integers."""
         return f"{value.name}_q"
+
+    def floats_of(self, value: ir.Value) -> str:
+        """Of the tensor with a value's floats."""
+        return float_name(value)
 
     def add(self, op: str, inputs: list[str], output: str, **attributes: Any) -> str:
         """Append an operator and return its output."""

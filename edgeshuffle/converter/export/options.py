@@ -23,7 +23,8 @@ class ExportOptions:
     `num_classes` is checked.
     `features` gives the stages' outputs, (1, C, H, W) each, instead of logits (1, classes). Or
     `onnx`, a float model with one input (N, C, H, W), of which `logits` leaves out what it makes of
-    logits at its end. `labels` is a file of class names, one a line.
+    logits at its end; "float32" and "int8" also tell what they are in INT8 files. `labels` is a
+    file of class names, one a line.
 
     Which input: `resolution` is a side of a square or (height, width) in pixels, from 32 to 4096;
     `channels` is `rgb`, `bgr`, `gray` or `rgba`; `mean` and `std` have a number for each channel,
@@ -49,7 +50,7 @@ class ExportOptions:
     width: float | None = None
     groups: int | None = None
     onnx: Path | None = None
-    logits: bool = False
+    logits: bool | Literal["auto", "float32", "int8"] | None = None
     weights: str = "demo"
     key: str | None = None
     layout: str | None = None

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class OnnxFile:
-    """A user's own model file, the name that its artifact has, and whether it is exported without
-    what makes probabilities of its logits.
+    """A user's own model file, and the name that its artifact has.
+
+    With `logits` it is exported without what makes probabilities of them: `auto` where there has to
+    be such an end, else where there is one.
     """
 
     path: Path
     name: str
-    logits: bool = False
+    logits: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

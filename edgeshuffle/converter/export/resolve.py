@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from edgeshuffle.artifact import RUNTIME_OF_FORMAT, refuse_target
 from edgeshuffle.artifact.class_names import read_class_names
@@ -37,7 +38,7 @@ from edgeshuffle.converter.export.request import (
 from edgeshuffle.converter.export.tune import check_tuning
 from edgeshuffle.converter.lower.targets import TARGETS
 from edgeshuffle.converter.quant.calibrators import CALIBRATORS
-from edgeshuffle.converter.quant.recipe import DEFAULT, Recipe, load_recipe
+from edgeshuffle.converter.quant.recipe import DEFAULT, LOGITS, Recipe, load_recipe
 from edgeshuffle.converter.zoo import Wanted
 from edgeshuffle.converter.zoo.cards import find_card
 from edgeshuffle.dataset.labels import CLASS_ORDERS
@@ -137,7 +138,7 @@ def _name(path: Path) -> str:
 
 def _model(options: ExportOptions) -> OnnxFile | ZooModel:
     if options.onnx is not None:
-        return OnnxFile(path=options.onnx, name=_name(options.onnx), logits=options.logits)
+        return OnnxFile(path=options.onnx, name=_name(options.onnx), logits=_logits(options))
     return ZooModel(
         wanted=Wanted(
             weights=options.weights,
@@ -190,6 +191,7 @@ def _check_choices(options: ExportOptions) -> None:
         ("onnx_activations", options.onnx_activations, ONNX_ACTIVATIONS),
         ("target", options.target, tuple(TARGETS)),
         ("class_order", options.class_order, (None, *CLASS_ORDERS)),
+        ("logits", _logits(options), (None, *LOGITS)),
     ):
         if value not in known:
             choices = ", ".join(one for one in known if one is not None)
@@ -199,7 +201,20 @@ def _check_choices(options: ExportOptions) -> None:
 def _recipe(options: ExportOptions) -> Recipe:
     if options.calibrator is not None:
         CALIBRATORS.require(options.calibrator)
-    return load_recipe(options.recipe or DEFAULT, options.calibrator)
+    recipe = load_recipe(options.recipe or DEFAULT, options.calibrator)
+    logits = _logits(options)
+    if logits is None or logits == "auto":
+        return recipe
+    if not options.int8:
+        raise UnknownNameError(f"`logits={logits}` is for INT8 files: give `int8`, too.")
+    return dataclasses.replace(recipe, logits=logits)
+
+
+def _logits(options: ExportOptions) -> Literal["auto", "float32", "int8"] | None:
+    """Of LOGITS, where they were asked for."""
+    if isinstance(options.logits, bool):
+        return "auto" if options.logits else None
+    return options.logits
 
 
 def _check_model(options: ExportOptions) -> None:
@@ -218,8 +233,11 @@ def _check_model(options: ExportOptions) -> None:
     given = [f"`{name}`" for name, value in zoo_only.items() if value is not None]
     if options.onnx is not None and given:
         raise UnknownNameError(f"`onnx` brings its own network: leave out {', '.join(given)}.")
-    if options.logits and options.onnx is None:
-        raise UnknownNameError("`logits` is for an `onnx` file: all other networks end with them.")
+    if _logits(options) == "auto" and options.onnx is None:
+        raise UnknownNameError(
+            "`logits` alone is for an `onnx` file, as all other networks end with them. What they "
+            "are in INT8 files is `logits=float32` or `logits=int8`."
+        )
 
 
 def _check_resolution(options: ExportOptions) -> None:

@@ -78,14 +78,14 @@ def _from_onnx(model: OnnxFile, given: InputChoice) -> Source:
     dropped: tuple[str, ...] = ()
     proto, batch = read_batch(model.path, given.resolution)
     if model.logits:
-        proto, dropped = drop_probabilities(proto)
+        proto, dropped = drop_probabilities(proto, required=model.logits == "auto")
     constants = {tensor.name for tensor in proto.graph.initializer}
     entry = next(value for value in proto.graph.input if value.name not in constants)
     _, channels, *sides = (dim.dim_value for dim in entry.type.tensor_type.shape.dim)
     card = load_card("shufflenet_v2_x1_0").preprocess
     preprocess = make_preprocess(given, card, (sides[0], sides[1]), channels)
     digest = sha256(model.path)
-    reference: Reference = OnnxReference(model.path, digest, given.resolution, logits=model.logits)
+    reference: Reference = OnnxReference(model.path, digest, given.resolution, logits=bool(dropped))
     own, notes = take_normalisation(proto), note(given, preprocess.channels)
     if own is not None:
         proto = own.proto

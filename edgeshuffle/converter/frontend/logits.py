@@ -12,11 +12,14 @@ from edgeshuffle.errors import ModelError
 _LAST: Final = frozenset({"ArgMax", "Identity", "LogSoftmax", "Sigmoid", "Softmax"})
 
 
-def drop_probabilities(proto: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+def drop_probabilities(
+    proto: onnx.ModelProto, *, required: bool = True
+) -> tuple[onnx.ModelProto, tuple[str, ...]]:
     """The model with outputs from before their Softmax, LogSoftmax, Sigmoid and ArgMax.
 
     Outputs keep their names; those whose logits are an output already are left out. Also returns
-    the kinds of the operators that were dropped. Raises ModelError where there is none.
+    the kinds of the operators that were dropped. Raises ModelError where there is none and one is
+    `required`.
     """
     made = onnx.ModelProto()
     made.CopyFrom(proto)
@@ -33,6 +36,8 @@ def drop_probabilities(proto: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[s
         kinds = [kind for kind in passed if kind != "Identity"]
         ends[output] = name if kinds else output
         dropped += kinds
+    if not dropped and not required:
+        return proto, ()
     if not dropped:
         raise ModelError(
             "`logits` drops Softmax, LogSoftmax, Sigmoid and ArgMax at the end, and the model has "

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.operators.fused import fused
-from edgeshuffle.converter.plan import QConv, QuantPlan
+from edgeshuffle.converter.plan import QuantPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,7 +52,8 @@ class Draft:
             old = self._convs[name]
             largest = int(old.scales.argmax())
             scaled = np.where(order == NOTHING, largest, order)
-            self._convs[name] = QConv(
+            self._convs[name] = replace(
+                old,
                 weight=shape(_taken(old.weight, order)),
                 scales=old.scales[scaled],
                 bias=_taken(old.bias, order),
@@ -131,7 +132,8 @@ class Draft:
         self.graph.insert_before(before, nodes)
         if name in self._convs:
             old = self._convs[name]
-            self._convs[made.name or ""] = QConv(
+            self._convs[made.name or ""] = replace(
+                old,
                 weight=_taken(old.weight, order),
                 scales=old.scales[order],
                 bias=_taken(old.bias, order),

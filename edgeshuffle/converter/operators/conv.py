@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from edgeshuffle.converter import graph as g
+from edgeshuffle.converter.operators import float_logits
 from edgeshuffle.converter.operators.fused import clamp_is_implied, fused
 from edgeshuffle.converter.operators.move import argument
 from edgeshuffle.converter.operators.operator import Channels, Operator, Scale
@@ -75,6 +76,9 @@ class Conv(Operator):
         assert source is not None
         name = node.outputs[0].name or ""
         conv = writer.plan.convs[name]
+        if conv.unrounded:
+            float_logits.onnx(writer, node, conv)
+            return
         weight = writer.constant(f"{name}_weight", conv.weight)
         scales = writer.constant(f"{name}_weight_scale", conv.scales)
         zeros = writer.constant(f"{name}_weight_zero_point", np.zeros(len(conv.scales), np.int8))
@@ -108,6 +112,10 @@ class Conv(Operator):
 
     def tflite(self, writer: NhwcWriter, node: ir.Node) -> None:
         """CONV_2D or DEPTHWISE_CONV_2D."""
+        unrounded = writer.unrounded(node)
+        if unrounded is not None:
+            float_logits.tflite(writer, node, unrounded)
+            return
         result = fused(node)
         weight = g.constant(node.inputs[1])
         assert weight is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -11,6 +12,7 @@ from edgeshuffle.converter.operators import is_conv, operator_of
 from edgeshuffle.converter.operators.fused import fused
 from edgeshuffle.converter.operators.move import argument
 from edgeshuffle.converter.plan import QMAX, QConv, QParams, QuantPlan, params_of_range
+from edgeshuffle.converter.precision import classifiers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,10 +62,13 @@ def assign(
     groups: Sequence[Group],
     ranges: Sequence[tuple[float, float]],
     shares_scale: Callable[[ir.Node], bool] = lambda _: False,
+    *,
+    float_logits: bool = False,
 ) -> QuantPlan:
     """The plan for a graph from one real range a group.
 
-    `shares_scale` tells of which convolutions the output channels have one weight scale.
+    `shares_scale` tells of which convolutions the output channels have one weight scale. With
+    `float_logits`, classifiers give their sums as floats.
     """
     activations = {
         value.name or "": group.given or params_of_range(low, high)
@@ -72,6 +77,7 @@ def assign(
     }
     _fit(graph, groups, activations)
     convs = {}
+    unrounded = classifiers(graph) if float_logits else ()
     for node in graph:
         if not is_conv(node):
             continue
@@ -80,13 +86,14 @@ def assign(
         assert weight is not None
         assert source is not None
         bias = argument(node, 2)
-        convs[node.outputs[0].name or ""] = quantize_conv(
+        made = quantize_conv(
             weight,
             np.zeros(len(weight)) if bias is None else bias.astype(np.float64),
             activations[source.name or ""],
             activations[fused(node).output.name or ""],
             per_tensor=shares_scale(node),
         )
+        convs[node.outputs[0].name or ""] = replace(made, unrounded=node in unrounded)
     return QuantPlan(activations, convs)
 
 

@@ -60,7 +60,11 @@ class PlanBuilder:
                 self.observe(samples=False)
                 assert self.ranges is not None
             self.planned = assign(
-                self.model.graph, self.groups, self.ranges, self.recipe.shares_scale
+                self.model.graph,
+                self.groups,
+                self.ranges,
+                self.recipe.shares_scale,
+                float_logits=self.recipe.logits == "float32",
             )
         return self.planned
 

@@ -35,6 +35,9 @@ _MOST_BYTES: Final = 2**20
 # In a message.
 _LISTED: Final = 80
 
+# What is said of a classifier's: the first leaves open what they are in INT8 files.
+LOGITS: Final = ("auto", "float32", "int8")
+
 Kind = Literal["dense", "pointwise", "depthwise"]
 
 
@@ -67,8 +70,9 @@ class Recipe:
     """A calibrator for the ranges, and the steps that follow, in order (`refiners.REFINERS`).
 
     With `per_tensor`, all output channels of a convolution share a scale. With `requantize`, the
-    units of a stage have scales of their own (`ties.tie`). Of the `layers`' rules that fit a
-    convolution, the last one that says something decides.
+    units of a stage have scales of their own (`ties.tie`). A classifier's `logits` are its sums as
+    floats, or rounded to 8 bits. Of the `layers`' rules that fit a convolution, the last one that
+    says something decides.
     """
 
     name: str = ""
@@ -77,6 +81,7 @@ class Recipe:
     steps: tuple[str, ...] = ()
     per_tensor: bool = False
     requantize: bool = False
+    logits: Literal["float32", "int8"] = "float32"
     layers: tuple[Rule, ...] = ()
 
     def shares_scale(self, conv: ir.Node) -> bool:

@@ -7,6 +7,7 @@ arXiv:2004.10568, section 3).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,7 @@ from edgeshuffle.converter.operators.conv import convolve
 from edgeshuffle.converter.operators.fused import fused, is_fused, results
 from edgeshuffle.converter.operators.move import argument
 from edgeshuffle.converter.operators.relu import activate
-from edgeshuffle.converter.plan import QConv, QuantPlan
+from edgeshuffle.converter.plan import QuantPlan
 from edgeshuffle.converter.quant.layer import FOLDS, LayerProblem
 from edgeshuffle.converter.quant.simulate import fake_quantize, rounds
 from edgeshuffle.dataset import spread
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     import onnx_ir as ir
 
+    from edgeshuffle.converter.plan import QConv
     from edgeshuffle.converter.quant.builder import PlanBuilder
     from edgeshuffle.converter.quant.images import Images
 
@@ -162,11 +164,10 @@ class _SideBySide:
         offset = wanted - layer.output_means(steps * scales[:, None], layer.means)
         bias_scales = torch.from_numpy(old.bias_scales.astype(np.float64))
         whole = (offset / bias_scales).round().clamp(-(2.0**31) + 1, 2.0**31 - 1)
-        self.convs[name] = QConv(
-            steps.reshape(weight.shape).numpy().astype(np.int8),
-            old.scales,
-            whole.numpy().astype(np.int32),
-            old.bias_scales,
+        self.convs[name] = replace(
+            old,
+            weight=steps.reshape(weight.shape).numpy().astype(np.int8),
+            bias=whole.numpy().astype(np.int32),
         )
         used = (steps * scales[:, None]).float().reshape(weight.shape)
         shift = (whole * bias_scales).float()

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Where operators that round are given the scale of their output, before its zero point.
 _SCALE_AT: Final = {"QuantizeLinear": 1, "QLinearConv": 6, "QLinearGlobalAveragePool": 3}
+# Gives the floats of integers.
+_UNROUNDED: Final = "QGemm"
 
 # How far below 1 such a scale may be.
 _LITTLE: Final = 1e-3
@@ -103,6 +105,8 @@ def _params(proto: onnx.ModelProto) -> dict[str, QParams]:
         elif node.op_type == "DequantizeLinear":
             if known and _counts_levels(*_grid(constants, node.input, 1)):
                 levels[node.output[0]] = known[0]
+        elif node.op_type == _UNROUNDED:
+            continue
         elif between:
             levels.update(dict.fromkeys(node.output, between[0]))
         elif known:
