@@ -96,8 +96,8 @@ class _Teller:
     def __init__(self, as_json: bool) -> None:
         self._json = as_json
         self._begun = time.monotonic()
-        self._told_at = -TELL_SECONDS
-        self._since = (self._begun, 0)
+        # When pictures were counted last, and how many there had been.
+        self._since: tuple[float, int] | None = None
         self._last = ""
         self.count = 0
 
@@ -111,13 +111,18 @@ class _Teller:
         words = ", ".join(f"{label} {100 * share:.1f} %" for label, share in found)
         if not streaming:
             print(f"{name}: {words}", flush=True)
-        elif found[0][0] != self._last or now - self._told_at >= TELL_SECONDS:
-            started, before = self._since
-            rate = (self.count - before) / max(now - started, 1e-9)
-            print(f"{name}: {words} ({rate:.1f} pictures a second)", flush=True)
-            self._told_at, self._last = now, found[0][0]
-            if now - started >= TELL_SECONDS:
-                self._since = (now, self.count)
+            return
+        started, before = self._since or (now, self.count)
+        self._since = started, before
+        if found[0][0] == self._last and now - started < TELL_SECONDS:
+            return
+        self._last = found[0][0]
+        rate = ""
+        if self.count > before:
+            rate = f" ({(self.count - before) / max(now - started, 1e-9):.1f} pictures a second)"
+        print(f"{name}: {words}{rate}", flush=True)
+        if now - started >= TELL_SECONDS:
+            self._since = (now, self.count)
 
     def end(self) -> None:
         if not self._json and self.count > 1:
@@ -193,8 +198,11 @@ class _Window:
             for colour, width in (((0, 0, 0), 4), ((255, 255, 255), 1)):
                 text = f"{label} {100 * share:.1f} %"
                 self._cv2.putText(drawn, text, at, font, 0.8, colour, width)
-        self._cv2.imshow("classify", drawn)
-        return self._cv2.waitKey(1) & 0xFF not in (27, ord("q"))
+        try:
+            self._cv2.imshow("classify", drawn)
+            return self._cv2.waitKey(1) & 0xFF not in (27, ord("q"))
+        except self._cv2.error:
+            sys.exit(_tell("This OpenCV has no windows, or there is no screen: leave out --show."))
 
 
 def _options() -> argparse.Namespace:
@@ -212,7 +220,7 @@ def _options() -> argparse.Namespace:
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError("it must be 1 or more")
     return number
 
 

@@ -7,6 +7,7 @@ cameras, or picamera2 for a Raspberry Pi's camera. Python 3.9 or later.
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,6 +101,8 @@ def read_ppm(path: Path) -> np.ndarray:
 
 def film(source: str | int) -> Iterator[np.ndarray]:
     """uint8 (h, w, 3) RGB of each picture of a film's file, or of a camera by number."""
+    # What it warns of is told in one line here.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     try:
         import cv2
     except ImportError:

@@ -122,7 +122,15 @@ def cropped(pixels: np.ndarray, resize: int, crop: tuple[int, int]) -> np.ndarra
     if pixels.shape[:2] == (height, width):
         return pixels
     size = covering((pixels.shape[1], pixels.shape[0]), resize, crop)
-    return resampled(pixels, size, (*corner(size, crop), width, height))
+    left, top = corner(size, crop)
+    try:
+        from PIL import Image
+    except ImportError:
+        return resampled(pixels, size, (left, top, width, height))
+    # The same, and several times as fast.
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    part = scaled(image, size).crop((left, top, left + width, top + height))
+    return np.asarray(part).reshape(height, width, -1)
 
 
 def of_channels(pixels: np.ndarray, channels: str) -> np.ndarray:

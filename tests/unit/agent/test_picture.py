@@ -1,5 +1,8 @@
 """Pixels to a network's input without Pillow: to the bit what Pillow makes of them."""
 
+import sys
+from unittest.mock import patch
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -40,6 +43,10 @@ def test_pixels_are_prepared_as_pictures_are(channels, height, width, rows, colu
     )
     pixels = np.random.default_rng(height).integers(0, 256, (height, width, 3), dtype=np.uint8)
     image = picture.converted(Image.fromarray(pixels), picture.MODES[channels])
-    own = picture.cropped(picture.of_channels(pixels, channels), preprocess.resize, (rows, columns))
-    made = picture.normalised(own, preprocess.mean, preprocess.std, channels)
-    np.testing.assert_array_equal(made, preprocess_picture(image, preprocess))
+    wanted = preprocess_picture(image, preprocess)
+    own = picture.of_channels(pixels, channels)
+    for without in ({}, {"PIL": None}):
+        with patch.dict(sys.modules, without):
+            crop = picture.cropped(own, preprocess.resize, (rows, columns))
+        made = picture.normalised(crop, preprocess.mean, preprocess.std, channels)
+        np.testing.assert_array_equal(made, wanted)
