@@ -29,6 +29,7 @@ class Table(Mapping[str, T], Generic[T]):
         self._extra = extra
         self._names = names
         self._module = module
+        self._imported: dict[str, T] = {}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -50,6 +51,9 @@ class Table(Mapping[str, T], Generic[T]):
             )
 
     def __getitem__(self, name: str) -> T:
-        self.require(name)
-        with needs_extra(f"The {self.kind} '{name}'", self._extra):
-            return cast("T", import_module(f"{self._package}.{self._module.format(name)}"))
+        if name not in self._imported:
+            self.require(name)
+            with needs_extra(f"The {self.kind} '{name}'", self._extra):
+                module = import_module(f"{self._package}.{self._module.format(name)}")
+            self._imported[name] = cast("T", module)
+        return self._imported[name]

@@ -70,8 +70,9 @@ class PlanBuilder:
 
     def observe(self, *, ranges: bool = True, samples: bool = True) -> None:
         """Go over the images once; raises DataError and ModelError."""
-        seen = Ranges(self.groups, self.recipe.calibrator) if ranges else None
-        drawn = Samples(self.model.graph, count_images(self.images)) if samples else None
+        count = count_images(self.images)
+        seen = Ranges(self.groups, self.recipe.calibrator, count) if ranges else None
+        drawn = Samples(self.model.graph, count) if samples else None
         observe(
             self.model,
             self.images,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.quant.layer import LayerProblem
 
 # Shares of the inputs' mean variance.
-_STRENGTHS: Final = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+STRENGTHS: Final = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 _TINY: Final = 1e-8
 
 
@@ -33,30 +33,46 @@ def compensated(layer: LayerProblem) -> torch.Tensor:
         return layer.real
     parts = layer.folds
     whole = Moments(*(torch.stack(sums).sum(0) for sums in zip(*parts, strict=True)))
-    gains = torch.tensor(layer.workers.all(lambda part: _gains(whole, part), parts))
+    gains = torch.tensor(layer.workers.all(lambda part: gains_of(whole, part), parts))
     sure = gains.mean(0) - gains.std(0) / FOLDS**0.5
     best = int(sure.argmax())
     if not sure[best] > 0:
         return layer.real
-    return layer.real + _regression(whole, _STRENGTHS[best]).reshape(layer.real.shape)
+    return layer.real + _regression(whole, STRENGTHS[best]).reshape(layer.real.shape)
 
 
 def damped(covariance: torch.Tensor, share: float) -> torch.Tensor:
     """(G, K, K) with a share of its mean diagonal added to the diagonal: it can be inverted."""
-    mean = covariance.diagonal(dim1=-2, dim2=-1).mean(-1)
-    size = covariance.shape[-1]
-    return covariance + (share * mean + _TINY)[:, None, None] * torch.eye(size).double()
+    added = _ridge(covariance, share)
+    return covariance + added[:, None, None] * torch.eye(covariance.shape[-1]).double()
 
 
-def _gains(whole: Moments, part: Moments) -> list[float]:
+def _ridge(covariance: torch.Tensor, share: float) -> torch.Tensor:
+    """That share (G,)."""
+    return share * covariance.diagonal(dim1=-2, dim2=-1).mean(-1) + _TINY
+
+
+def gains_of(whole: Moments, part: Moments) -> list[float]:
     """By how much the squared error of the outputs at a part's places falls with each strength,
     learnt from the others.
+
+    With H = Q diag(e) Q^T and L of the others, what is added is A = L Q diag(d) Q^T for
+    d = 1 / (e + strength). Of the part's H' and L', the gain is 2 <A, L'> - <A, A H'>, which is
+
+        2 <d, diag((L Q)^T L' Q)> - d^T ((L Q)^T L Q * Q^T H' Q) d
+
+    so one decomposition serves all strengths.
     """
     rest = Moments(whole.inputs - part.inputs, whole.lost - part.lost)
+    values, vectors = torch.linalg.eigh(rest.inputs)
+    learnt, there = rest.lost @ vectors, part.lost @ vectors
+    told = (learnt * there).sum(1)
+    spent = (learnt.mT @ learnt) * (vectors.mT @ part.inputs @ vectors)
     found = []
-    for strength in _STRENGTHS:
-        added = _regression(rest, strength)
-        found.append(float((added * (2 * part.lost - added @ part.inputs)).sum()))
+    for strength in STRENGTHS:
+        shrunk = 1 / (values + _ridge(rest.inputs, strength)[:, None])
+        cost = (shrunk[:, None] @ spent)[:, 0] * shrunk
+        found.append(float((2 * told * shrunk - cost).sum()))
     return found
 
 

@@ -1,8 +1,8 @@
-"""Each group's range, by a calibrator that sees all its values."""
+"""Each group's range, by a calibrator that sees its values."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -15,10 +15,15 @@ if TYPE_CHECKING:
     from edgeshuffle.host.workers import Workers
 
 
-class Ranges:
-    """An observer (`observe`) with one calibrator a group."""
+# Of each group, counted by calibrators that count, over all images.
+_COUNTED: Final = 1 << 22
 
-    def __init__(self, groups: Sequence[Group], calibrator: str) -> None:
+
+class Ranges:
+    """An observer (`observe`) of `count` images with one calibrator a group."""
+
+    def __init__(self, groups: Sequence[Group], calibrator: str, count: int) -> None:
+        self._most = -(-_COUNTED // count)
         self._sources = [[value.name or "" for value in group.sources] for group in groups]
         self._calibrators = [CALIBRATORS[calibrator].make() for _ in groups]
         self.names = [name for names in self._sources for name in names]
@@ -26,15 +31,24 @@ class Ranges:
     def prepare(self) -> None:
         """Nothing."""
 
-    def look(self, _: int, __: None, values: dict[str, np.ndarray]) -> list[np.ndarray]:
-        """The values of each group."""
+    def look(
+        self, index: int, _: None, values: dict[str, np.ndarray]
+    ) -> list[tuple[np.ndarray, slice]]:
+        """The values of each group, and which of them are counted: every k-th, with another first
+        one in each image, so that no place in the maps is left out.
+        """
         found = [[values[name].reshape(-1) for name in names] for names in self._sources]
-        return [parts[0] if len(parts) == 1 else np.concatenate(parts) for parts in found]
+        whole = [parts[0] if len(parts) == 1 else np.concatenate(parts) for parts in found]
+        steps = [-(-array.size // self._most) for array in whole]
+        return [
+            (array, slice(index % step, None, step))
+            for array, step in zip(whole, steps, strict=True)
+        ]
 
-    def add(self, looked: list[np.ndarray], workers: Workers) -> None:
+    def add(self, looked: list[tuple[np.ndarray, slice]], workers: Workers) -> None:
         """See them."""
         workers.all(
-            lambda group: self._calibrators[group].update(looked[group]), range(len(looked))
+            lambda group: self._calibrators[group].update(*looked[group]), range(len(looked))
         )
 
     def found(self) -> list[tuple[float, float]]:

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 # Enough for a covariance of some hundred inputs; more images would need more memory and time.
 IMAGES: Final = 256
 _PLACES: Final = 24_000
+# Of a small covariance, as of depthwise layers, more would tell nothing new.
+_LEAST_PLACES: Final = 8_000
+_PLACES_AN_INPUT: Final = 128
 _BATCH: Final = 16
 _SEED: Final = 2018
 
@@ -137,8 +140,10 @@ class _SideBySide:
             return outputs
         return [self._rounded(x, value) for x, value in zip(outputs, rounded, strict=True)]
 
-    def _rounded(self, x: torch.Tensor, value: ir.Value) -> torch.Tensor:
-        return fake_quantize(x, self.plan.activations[value.name or ""])
+    def _rounded(
+        self, x: torch.Tensor, value: ir.Value, out: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        return fake_quantize(x, self.plan.activations[value.name or ""], out)
 
     def _conv(self, node: ir.Node) -> None:
         result, source, name = fused(node), node.inputs[0], node.outputs[0].name or ""
@@ -148,7 +153,7 @@ class _SideBySide:
         bias = torch.zeros(len(weight)) if given is None else torch.from_numpy(np.array(given))
         old = self.plan.convs[name]
         scales = torch.from_numpy(old.scales.astype(np.float64))
-        places = self._places(node)
+        places = self._places(node, weight[0].numel())
         layer = LayerProblem(
             node,
             weight.double().flatten(1) / scales[:, None],
@@ -177,15 +182,16 @@ class _SideBySide:
 
         def quantized(x: torch.Tensor) -> torch.Tensor:
             output = activate(convolve(node, x, used, shift), result.activation)
-            return self._rounded(output, result.output)
+            return self._rounded(output, result.output, out=output)
 
         self.real[result.output] = self.workers.all(real, self.real[source])
         self.quantized[result.output] = self.workers.all(quantized, self.quantized[source])
 
-    def _places(self, node: ir.Node) -> torch.Tensor:
-        """Seeded places (N, k) in each image's output, at which its inputs are looked at."""
+    def _places(self, node: ir.Node, inputs: int) -> torch.Tensor:
+        """Seeded places (N, k) in each image's output, at which its `inputs` are looked at."""
         size = int(np.prod(g.shape_of(node.outputs[0])[2:]))
-        wanted = min(size, -(-_PLACES // self.count))
+        places = min(_PLACES, max(_LEAST_PLACES, _PLACES_AN_INPUT * inputs))
+        wanted = min(size, -(-places // self.count))
         drawn = [torch.randperm(size, generator=self.random)[:wanted] for _ in range(self.count)]
         return torch.stack(drawn)
 
@@ -204,7 +210,9 @@ class _SideBySide:
         found = torch.empty(values[0].shape[1], len(taps), *places.shape)
 
         def look(first: int) -> None:
-            batch = F.pad(values[first // _BATCH], (left, right, top, bottom))
+            batch = values[first // _BATCH]
+            if top or left or bottom or right:
+                batch = F.pad(batch, (left, right, top, bottom))
             for index, image in enumerate(batch.flatten(2), first):
                 chosen = (taps[:, None] + corners[index]).flatten()
                 picked = image.index_select(1, chosen)

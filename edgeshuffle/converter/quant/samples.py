@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SAMPLES: Final = 16384
 _SEED: Final = 2018
+_THINNED: Final = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,10 @@ class Channels:
         """Some channels."""
         return Channels(self.values[rows], self.low[rows], self.high[rows])
 
+    def thinned(self) -> Channels:
+        """A quarter of the places: enough to find where to look closer."""
+        return Channels(np.ascontiguousarray(self.values[:, ::_THINNED]), self.low, self.high)
+
 
 def sampled_values(graph: ir.Graph) -> list[ir.Value]:
     """The values that bring new numbers: the input, and what does not have its input's scale."""
@@ -45,7 +50,7 @@ class Samples:
     """An observer (`observe`) of `count` images that keeps Channels of all sampled values."""
 
     def __init__(self, graph: ir.Graph, count: int) -> None:
-        self._random = np.random.RandomState(_SEED)
+        self._random = np.random.default_rng(_SEED)
         self._shapes = {}
         self._kept: dict[str, Channels] = {}
         for value in sampled_values(graph):

@@ -32,9 +32,11 @@ if TYPE_CHECKING:
     Values = list[torch.Tensor]
 
 
-def fake_quantize(x: torch.Tensor, params: QParams) -> torch.Tensor:
-    """Real values of the steps that quantization rounds `x` to."""
-    steps = torch.round(x / params.scale)
+def fake_quantize(
+    x: torch.Tensor, params: QParams, out: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Real values of the steps that quantization rounds `x` to; `out` may be `x`."""
+    steps = torch.div(x, params.scale, out=out).round_()
     low, high = QMIN - params.zero_point, QMAX - params.zero_point
     return steps.clamp_(low, high).mul_(params.scale)
 

@@ -5,7 +5,7 @@ Each module has `make() -> Calibrator`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from edgeshuffle.plugins import Table
 
@@ -13,10 +13,16 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-class Calibrator(Protocol):
-    """Sees one image's values at a time; `range` may be asked for after the first."""
+ALL: Final = slice(None)
 
-    def update(self, values: np.ndarray) -> None: ...
+
+class Calibrator(Protocol):
+    """Sees one image's (n,) values at a time; `range` may be asked for after the first.
+
+    Where it goes by how often values are, those that are `counted` may stand for all.
+    """
+
+    def update(self, values: np.ndarray, counted: slice = ALL) -> None: ...
 
     def range(self) -> tuple[float, float]: ...
 

@@ -12,6 +12,8 @@ from typing import Final
 
 import numpy as np
 
+from edgeshuffle.converter.quant.calibrators import ALL
+
 MAX_BINS: Final = 4096
 
 
@@ -34,8 +36,8 @@ class Histogram:
         """Middle of every bin."""
         return (self.first + np.arange(len(self.counts)) + 0.5) * self.width
 
-    def update(self, values: np.ndarray) -> None:
-        """Count finite float values, of any shape."""
+    def update(self, values: np.ndarray, counted: slice = ALL) -> None:
+        """Count finite float values, of any shape, or some of them, with the extremes of all."""
         low, high = float(values.min()), float(values.max())
         self.low, self.high = min(self.low, low), max(self.high, high)
         wanted = self._exponent()
@@ -50,7 +52,7 @@ class Histogram:
         grown[self.first - begin : self.first - begin + len(self.counts)] = self.counts
         # A power of two scales float32 exactly, so no value changes its bin, but for those so small
         # that they become 0.
-        places = np.ldexp(values.reshape(-1), -self.exponent)
+        places = np.ldexp(values.reshape(-1)[counted], -self.exponent)
         np.floor(places, out=places)
         np.clip(places, begin, end - 1, out=places)
         grown += np.bincount(places.astype(np.int64) - begin, minlength=len(grown))
@@ -86,6 +88,6 @@ class HistogramCalibrator:
     def __init__(self) -> None:
         self.histogram = Histogram()
 
-    def update(self, values: np.ndarray) -> None:
-        """Count finite float values, of any shape."""
-        self.histogram.update(values)
+    def update(self, values: np.ndarray, counted: slice = ALL) -> None:
+        """Count finite float values, of any shape, or some of them, with the extremes of all."""
+        self.histogram.update(values, counted)

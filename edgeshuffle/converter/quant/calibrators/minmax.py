@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgeshuffle.converter.quant.calibrators import ALL
+
 
 class MinMax:
     """Smallest and largest value."""
@@ -11,7 +13,7 @@ class MinMax:
     def __init__(self) -> None:
         self.low, self.high = np.inf, -np.inf
 
-    def update(self, values: np.ndarray) -> None:
+    def update(self, values: np.ndarray, counted: slice = ALL) -> None:  # noqa: ARG002
         self.low = min(self.low, float(values.min()))
         self.high = max(self.high, float(values.max()))
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from edgeshuffle.converter.quant.calibrators import ALL
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -19,7 +21,7 @@ class MovingAverage:
     def __init__(self) -> None:
         self.low = self.high = self.weight = 0.0
 
-    def update(self, values: np.ndarray) -> None:
+    def update(self, values: np.ndarray, counted: slice = ALL) -> None:  # noqa: ARG002
         self.low = MOMENTUM * self.low + (1 - MOMENTUM) * float(values.min())
         self.high = MOMENTUM * self.high + (1 - MOMENTUM) * float(values.max())
         self.weight = MOMENTUM * self.weight + (1 - MOMENTUM)

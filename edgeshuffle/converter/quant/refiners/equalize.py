@@ -48,7 +48,8 @@ STAGE: Final = "equalize channels"
 BY_CHANNEL: Final = True
 _LEVELS: Final = 255
 _FRACTIONS: Final = np.linspace(1.0, 0.25, 16)
-_ROUNDS: Final = 2
+# By their numbers: what is looked at again with all samples.
+_NEAR: Final = np.arange(-2, 3)[:, None]
 # Beyond, channels that hardly ever fire on the calibration images would have no room on others.
 _LEAST: Final = 0.1
 _DENSE_EXPONENT: Final = 0.5
@@ -159,32 +160,46 @@ def _move(channels: Channels, scale: np.ndarray, offset: np.ndarray) -> None:
 def best_bound(channels: Channels, *, signed: bool) -> np.ndarray:
     """The bound (C,) of |x| with the least squared error of 8 bits, for each channel alone."""
     largest = np.maximum(-channels.low, channels.high).astype(np.float64)
-    best: np.ndarray = largest.copy()
-    least = np.full(len(largest), np.inf)
-    for fraction in _FRACTIONS:
-        bound = largest * fraction
-        error = _error(channels.values, -bound if signed else 0 * bound, bound)
-        better = error < least
-        best[better], least[better] = bound[better], error[better]
+    chosen = None
+    for values in (channels.thinned().values, channels.values):
+        tried = largest * _FRACTIONS[_tried(len(largest), chosen)]
+        errors = [_error(values, -bound if signed else 0 * bound, bound) for bound in tried]
+        chosen = _least(len(largest), chosen, errors)
+    best: np.ndarray = largest * _FRACTIONS[chosen]
     return best
 
 
 def best_range(channels: Channels) -> tuple[np.ndarray, np.ndarray]:
     """The range (C,), (C,) with the least squared error of 8 bits, for each channel alone."""
     low, high = channels.low.astype(np.float64), channels.high.astype(np.float64)
-    middle = np.median(channels.values, 1).astype(np.float64)
-    found = {"low": low.copy(), "high": high.copy()}
-    for _ in range(_ROUNDS):
+    thinned = channels.thinned().values
+    middle = np.median(thinned, 1).astype(np.float64)
+    chosen: dict[str, np.ndarray | None] = {"low": None, "high": None}
+    found = {"low": low, "high": high}
+    for values in (thinned, channels.values):
         for end, widest in (("high", high), ("low", low)):
-            least = np.full(len(low), np.inf)
-            best = found[end].copy()
-            for fraction in _FRACTIONS:
-                tried = {**found, end: middle + (widest - middle) * fraction}
-                error = _error(channels.values, tried["low"], tried["high"])
-                better = error < least
-                best[better], least[better] = tried[end][better], error[better]
-            found[end] = best
+            numbers = _tried(len(low), chosen[end])
+            ends = middle + (widest - middle) * _FRACTIONS[numbers]
+            errors = [
+                _error(values, tried["low"], tried["high"])
+                for tried in ({**found, end: row} for row in ends)
+            ]
+            chosen[end] = best = _least(len(low), chosen[end], errors)
+            found[end] = middle + (widest - middle) * _FRACTIONS[best]
     return found["low"], found["high"]
+
+
+def _tried(count: int, chosen: np.ndarray | None) -> np.ndarray:
+    """Numbers of fractions, (n, C), for each of `count` channels: all, or those near the chosen."""
+    if chosen is None:
+        return np.arange(len(_FRACTIONS))[:, None].repeat(count, 1)
+    return np.clip(chosen + _NEAR, 0, len(_FRACTIONS) - 1)
+
+
+def _least(count: int, chosen: np.ndarray | None, errors: list[np.ndarray]) -> np.ndarray:
+    """The number (C,) of each channel's best, the widest of equals."""
+    best: np.ndarray = _tried(count, chosen)[np.argmin(errors, 0), np.arange(count)]
+    return best
 
 
 def _error(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

@@ -37,8 +37,9 @@ CHOOSES_RANGES: Final = True
 _FRACTIONS: Final = np.linspace(1.0, 0.1, 19)
 # Measured with 100, 300 and 1,000 images: the best margins were 0.2, 0.1 and 0 to 0.1.
 _MARGIN: Final = 2.0
-# Each search is this much finer than the one before.
-_FINER: Final = (1.0, 0.1)
+# The second search, of so many ends, is this much finer.
+_FINER: Final = 0.1
+_CLOSER: Final = 9
 
 
 def refine(builder: PlanBuilder) -> None:
@@ -132,23 +133,27 @@ def best_range(parts: Parts, workers: Workers) -> tuple[float, float]:
     )
     low, high = widest
 
-    def best(ranges: list[tuple[float, float]]) -> tuple[float, float]:
-        return ranges[int(np.argmin(workers.all(lambda ends: _error(parts, *ends), ranges)))]
+    def best(some: Parts, ranges: list[tuple[float, float]]) -> tuple[float, float]:
+        return ranges[int(np.argmin(workers.all(lambda ends: _error(some, *ends), ranges)))]
 
-    for part in _FINER:
+    thinned = [(channels.thinned(), cost) for channels, cost in parts]
+    for some, around in ((thinned, _all), (parts, _near)):
         if widest[1] > 0:
-            low, high = best([(low, end) for end in _around(high, widest[1], part)])
+            low, high = best(some, [(low, end) for end in around(high, widest[1])])
         if widest[0] < 0:
-            low, high = best([(end, high) for end in _around(low, widest[0], part)])
+            low, high = best(some, [(end, high) for end in around(low, widest[0])])
     return low, high
 
 
-def _around(end: float, widest: float, part: float) -> list[float]:
-    """Fractions of the widest end: all of them, or those within a part of their span of `end`."""
-    if part == 1:
-        return [float(fraction) * widest for fraction in _FRACTIONS]
-    reach = part * (_FRACTIONS[0] - _FRACTIONS[-1]) / 2
-    fractions = end / widest + np.linspace(reach, -reach, len(_FRACTIONS))
+def _all(_: float, widest: float) -> list[float]:
+    """Fractions of the widest end."""
+    return [float(fraction) * widest for fraction in _FRACTIONS]
+
+
+def _near(end: float, widest: float) -> list[float]:
+    """Some within a part of the fractions' span of `end`."""
+    reach = _FINER * (_FRACTIONS[0] - _FRACTIONS[-1]) / 2
+    fractions = end / widest + np.linspace(reach, -reach, _CLOSER)
     return [float(fraction) * widest for fraction in np.clip(fractions, _FRACTIONS[-1], 1)]
 
 

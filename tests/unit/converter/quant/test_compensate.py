@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx_ir as ir
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeshuffle.converter.quant.compensate import compensated
-from edgeshuffle.converter.quant.layer import LayerProblem
+from edgeshuffle.converter.quant.compensate import STRENGTHS, compensated, damped, gains_of
+from edgeshuffle.converter.quant.layer import LayerProblem, Moments
 from edgeshuffle.host.workers import Workers
 
 IMAGES, PLACES, SIZE, ROWS = 32, 20, 6, 4
@@ -113,3 +114,19 @@ def test_a_depthwise_layer_has_inputs_of_its_own_in_each_row():
     alone = compensated(layer(read[:SIZE], real[:SIZE], weights[:1]))
     assert torch.allclose(found[0], alone[0])
     assert not torch.allclose(found[0], weights[0])
+
+
+@given(st.integers(0, 999), st.booleans())
+def test_the_strength_that_is_chosen_gains_most_on_images_that_were_left_out(seed, depthwise):
+    weights = normal(2 if depthwise else ROWS, SIZE, seed=seed).double()
+    real = torch.cat([inputs(seed + 1), inputs(seed + 9)]) if depthwise else inputs(seed + 1)
+    read = real + normal(*real.shape, seed=seed + 5) * 0.5
+    problem = layer(read, real, weights, depthwise=depthwise)
+    part, *others = problem.folds
+    whole = Moments(*(torch.stack(sums).sum(0) for sums in zip(part, *others, strict=True)))
+    rest = Moments(whole.inputs - part.inputs, whole.lost - part.lost)
+    gains = []
+    for strength in STRENGTHS:
+        added = torch.linalg.solve(damped(rest.inputs, strength), rest.lost.mT).mT
+        gains.append(float((added * (2 * part.lost - added @ part.inputs)).sum()))
+    np.testing.assert_allclose(gains_of(whole, part), gains, rtol=1e-6, atol=1e-6)

@@ -130,6 +130,12 @@ def test_a_histogram_counts_everything_where_it_belongs(arrays):
     )
 
 
+def test_a_histogram_of_some_values_has_the_extremes_of_all():
+    histogram = Histogram()
+    histogram.update(np.array([1, -7, 2, 9, 3], np.float32), slice(None, None, 2))
+    assert (histogram.low, histogram.high, histogram.counts.sum()) == (-7, 9, 3)
+
+
 @given(batches, st.randoms())
 def test_a_histogram_does_not_depend_on_the_order(arrays, random):
     first, second = Histogram(), Histogram()
