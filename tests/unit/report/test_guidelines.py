@@ -39,6 +39,8 @@ def table(name, size, runtime, precision, first, reasons=()):
                 memory_access=network.memory_access,
                 measured=estimate(first * ratio),
                 ratio=estimate(ratio),
+                cycles=None,
+                cycles_ratio=None,
                 verdict=Verdict(reasons=reasons if index == 1 else ()),
                 arm=None if column is None else row.arm[column],
                 gpu=None if column is None else row.gpu[column],
