@@ -62,4 +62,11 @@ class Workers:
 
     def all(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """Every result in the items' order; raises the first error."""
-        return [future.result() for future in [self._pool.submit(work, item) for item in items]]
+        return self.begin(work, items)()
+
+    def begin(
+        self, work: Callable[[Item], Result], items: Iterable[Item]
+    ) -> Callable[[], list[Result]]:
+        """As `all`, for later: what gives the results, when they are there."""
+        begun = [self._pool.submit(work, item) for item in items]
+        return lambda: [future.result() for future in begun]

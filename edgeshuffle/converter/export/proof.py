@@ -112,14 +112,16 @@ def prove(
         return session, found
 
     names = [output.name for output in files[0].outputs]
-    expected = run(source, source.batch)
-    _check_source(source.name, expected, files[0])
     with Workers() as workers:
-        ran = workers.all(run_file, files)
+        given = workers.begin(lambda _: run(source, source.batch), [None])
+        ran = workers.begin(run_file, files)
+        (expected,) = given()
+        _check_source(source.name, expected, files[0])
+        opened = ran()
     scales = [_scale(values) for values in expected]
     proved, outputs = [], {}
     quantized: dict[str, list[np.ndarray]] = {}
-    for file, (session, found) in zip(files, ran, strict=True):
+    for file, (session, found) in zip(files, opened, strict=True):
         counted = slice(RANDOM_IMAGES if file.precision == "int8" else 0, None)
         apart = [
             _largest(values[counted], wanted[counted], scale[counted])

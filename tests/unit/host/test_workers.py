@@ -37,6 +37,14 @@ def test_work_runs_at_the_same_time():
         assert len(workers.all(lambda _: both.wait(), range(2))) == 2
 
 
+def test_what_was_begun_is_done_beside_what_follows():
+    both = threading.Barrier(2, timeout=10)
+    with Workers(2) as workers:
+        results = workers.begin(lambda n: (both.wait(), n)[1], [7])
+        workers.all(lambda _: both.wait(), [0])
+        assert results() == [7]
+
+
 def test_an_error_comes_in_its_turn_and_ends_the_rest():
     def fail(number):
         if number == 2:

@@ -62,8 +62,10 @@ class Plan:
 def plan(arranged: Arranged) -> Plan:
     """Plan every reader's input without touching the graph."""
     sizes = [len(order) for order in arranged.stored]
+    # Where each channel is stored.
+    places = [np.argsort(order) for order in arranged.stored]
     sources = [
-        _source(reading, taken, arranged, sizes)
+        _source(reading, taken, places, sizes)
         for reading, taken in zip(arranged.trace.readings, arranged.taken, strict=True)
     ]
     cuts: dict[int, tuple[Run, ...]] = {}
@@ -102,12 +104,12 @@ def _left(arranged: Arranged, sources: list[Source]) -> Iterator[str]:
         yield f"{reader} reads channels that are still shuffled before it, as {_WHY[role]}"
 
 
-def _source(reading: Reading, taken: np.ndarray, arranged: Arranged, sizes: list[int]) -> Source:
+def _source(
+    reading: Reading, taken: np.ndarray, places: list[np.ndarray], sizes: list[int]
+) -> Source:
     made = reading.made[taken]
     channel = reading.index[taken]
-    place = np.array(
-        [np.flatnonzero(arranged.stored[v] == c)[0] for v, c in zip(made, channel, strict=True)]
-    )
+    place = np.array([places[v][c] for v, c in zip(made, channel, strict=True)])
     joined = (made[1:] == made[:-1]) & (place[1:] == place[:-1] + 1)
     begins = np.concatenate(([0], np.flatnonzero(~joined) + 1))
     ends = np.concatenate((begins[1:], [len(made)]))

@@ -23,18 +23,19 @@ class MeanSquaredError(HistogramCalibrator):
     def range(self) -> tuple[float, float]:
         low, high = min(self.histogram.low, 0.0), max(self.histogram.high, 0.0)
         widest = low, high
-        for _ in range(_ROUNDS):
-            high = min(_FRACTIONS * widest[1], key=lambda end: self.error(low, float(end)))
-            low = min(_FRACTIONS * widest[0], key=lambda end: self.error(float(end), high))
-        return float(low), float(high)
+        centers, counts = self.histogram.centers, self.histogram.counts.astype(np.float64)
 
-    def error(self, low: float, high: float) -> float:
-        """Mean squared error of the values seen, quantized to [low, high]."""
-        params = params_of_range(low, high)
-        centers = self.histogram.centers
-        steps = np.clip(np.rint(centers / params.scale) + params.zero_point, QMIN, QMAX)
-        off = (steps - params.zero_point) * params.scale - centers
-        return float((off**2 * self.histogram.counts).sum() / self.histogram.counts.sum())
+        def error(low: float, high: float) -> float:
+            params = params_of_range(low, high)
+            steps = np.rint(centers / params.scale)
+            np.clip(steps, QMIN - params.zero_point, QMAX - params.zero_point, out=steps)
+            off = steps * params.scale - centers
+            return float((off * off) @ counts)
+
+        for _ in range(_ROUNDS):
+            high = min(_FRACTIONS * widest[1], key=lambda end: error(low, float(end)))
+            low = min(_FRACTIONS * widest[0], key=lambda end: error(float(end), high))
+        return float(low), float(high)
 
 
 def make() -> MeanSquaredError:
