@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 class Add(Elementwise):
     """The sum."""
 
+    homogeneous = True
     builtin = "ADD"
     options = "AddOptions"
     integers = "QLinearAdd"

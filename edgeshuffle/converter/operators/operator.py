@@ -63,11 +63,11 @@ class Operator:
 
     `fuses`: runtimes compute the activation that alone reads it along with it. `between`: outputs
     lie between the numbers that it reads, so they are rounded although its scale is tied.
-    `homogeneous`: f(s x) = s f(x) for every positive factor a channel. `never_negative`: no output
-    is below 0. `activation`: what runtimes call it where they compute it inside the convolution
-    before it. `weights`: positions of the inputs that hold weights, biases or statistics, where
-    they are constant. `multiplies`: it has multiply-accumulates. `copies`: it computes nothing, but
-    runtimes have to write elements that it reads elsewhere.
+    `homogeneous`: f(s x) = s f(x) for every positive factor a channel, of all operands.
+    `never_negative`: no output is below 0. `activation`: what runtimes call it where they compute
+    it inside the convolution before it. `weights`: positions of the inputs that hold weights,
+    biases or statistics, where they are constant. `multiplies`: it has multiply-accumulates.
+    `copies`: it computes nothing, but runtimes have to write elements that it reads elsewhere.
     """
 
     channels: Channels = Channels.FIXED

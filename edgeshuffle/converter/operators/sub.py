@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 class Sub(Elementwise):
     """The difference."""
 
+    homogeneous = True
     builtin = "SUB"
     options = "SubOptions"
 

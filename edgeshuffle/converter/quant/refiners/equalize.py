@@ -14,6 +14,9 @@ Ranges are those with the least squared error of 8 bits a channel, so that rare 
 Weights have a scale an output channel: rows are free to be rescaled, and so are the weights of a
 depthwise convolution. The columns of a dense one are not, so its inputs are scaled half the way.
 
+What a sum adds up has the factors of the sum (`factors`): for each channel the largest that any of
+the values asks for, so that none of them needs a wider range than before.
+
 Values that share a scale share its steps. One that is far wider than the others, as the last stage
 of a detector can be where it meets the earlier ones, is narrowed as a whole.
 """
@@ -25,11 +28,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeshuffle.converter import graph as g
-from edgeshuffle.converter.operators import is_conv, operator_of
+from edgeshuffle.converter.operators import is_conv
 from edgeshuffle.converter.operators.fused import fused
 from edgeshuffle.converter.operators.move import argument
 from edgeshuffle.converter.passes.dissolve_shuffle.trace import channel_count
 from edgeshuffle.converter.quant.channels import Flow, by_groups, flow
+from edgeshuffle.converter.quant.factors import factors
 from edgeshuffle.converter.quant.rounding import squared_error
 from edgeshuffle.host.workers import Workers
 
@@ -76,29 +80,39 @@ def equalize(graph: ir.Graph, samples: dict[str, Channels], groups: Sequence[Gro
     """
     flowing = flow(graph)
     values = flowing.trace.values
-    free = _free(flowing)
     scales = [np.ones(channel_count(value)) for value in values]
     offsets = [np.zeros(channel_count(value)) for value in values]
-    halves = _halves(flowing, free, samples)
+    known = factors(flowing)
+    halves = _halves(flowing, known.free, samples)
     excess = _excess(flowing, halves, groups)
-    for number, value in enumerate(values):
-        node = value.producer()
-        if not free[number] or node is None:
-            continue
-        if _passes_factors(node):
-            scales[number] = flowing.gathered(flowing.by_node[node], scales)
-            continue
-        offsets[number], half = halves[number]
-        half = np.maximum(half, _LEAST * half.max())
-        if half.max() > 0:
-            exponent = 1.0 if _all_depthwise(flowing, number) else _DENSE_EXPONENT
-            scales[number] = excess.get(number, 1.0) * (half / half.max()) ** exponent
+    for number in (number for number, free in enumerate(known.free) if free):
+        first = known.first[number]
+        if number != first:
+            scales[number] = scales[first]
+        elif number in known.passing:
+            scales[number] = flowing.gathered(known.passing[number][0], scales)
+        else:
+            kin = [k for k, other in enumerate(known.first) if other == first and k in halves]
+            offsets[number] = halves[number][0]
+            half = _joint([halves[k][1] for k in kin])
+            half = np.maximum(half, _LEAST * half.max())
+            if half.max() > 0:
+                exponent = 1.0 if _all_depthwise(flowing, number) else _DENSE_EXPONENT
+                narrower = max(excess.get(k, 1.0) for k in kin)
+                scales[number] = narrower * (half / half.max()) ** exponent
     for node in list(graph):
         if is_conv(node) and node in flowing.by_node:
             _rescale(graph, flowing, node, scales, offsets)
     for number, value in enumerate(values):
         if (value.name or "") in samples:
             _move(samples[value.name or ""], scales[number], offsets[number])
+
+
+def _joint(halves: Sequence[np.ndarray]) -> np.ndarray:
+    """What suits channels that have one factor in several values, each by its own measure."""
+    first = halves[0]
+    alike = (half * (first.max() / half.max()) for half in halves if half.max() > 0)
+    return np.asarray(np.max([first, *alike], axis=0))
 
 
 def _excess(flowing: Flow, halves: Halves, groups: Sequence[Group]) -> dict[int, float]:
@@ -206,51 +220,6 @@ def _error(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     start = low.astype(np.float32) if low.any() else None
     step = np.maximum((high - low) / _LEVELS, np.finfo(np.float32).tiny).astype(np.float32)
     return squared_error(values, start, step, 0, _LEVELS)
-
-
-def _free(flowing: Flow) -> list[bool]:
-    """Which made values may be rescaled: all that read them can undo it."""
-    values = flowing.trace.values
-    free = [False] * len(values)
-    for number in reversed(range(len(values))):
-        node = values[number].producer()
-        made = node is not None and (
-            (is_conv(node) and fused(node).activation != "relu6") or _passes_factors(node)
-        )
-        free[number] = (
-            made
-            and number not in flowing.trace.fixed
-            and bool(flowing.read[number])
-            and all(
-                reading.node is not None
-                and (
-                    is_conv(reading.node)
-                    or (
-                        _passes_factors(reading.node)
-                        and free[flowing.number[reading.node.outputs[0]]]
-                    )
-                )
-                for reading in flowing.read[number]
-            )
-        )
-    # What only passes channels on cannot be rescaled if one of its sources cannot.
-    for number, value in enumerate(values):
-        node = value.producer()
-        if node is not None and _passes_factors(node):
-            reading = flowing.by_node.get(node)
-            sources = () if reading is None else np.unique(reading.made).tolist()
-            if not all(free[source] or _is_given(values[source]) for source in sources):
-                free[number] = False
-    return free
-
-
-def _passes_factors(node: ir.Node) -> bool:
-    """Whether a positive factor a channel of the input is one of the output."""
-    return operator_of(node).homogeneous
-
-
-def _is_given(value: ir.Value) -> bool:
-    return value.producer() is None
 
 
 def _is_unpadded(node: ir.Node | None) -> bool:

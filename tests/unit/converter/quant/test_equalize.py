@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from networks import Graph, noise, relative_error, run_ir
+from onnx import numpy_helper
 
 from edgeshuffle.converter.frontend import to_ir
 from edgeshuffle.converter.passes import run_passes
@@ -51,3 +52,62 @@ def test_a_value_far_wider_than_the_others_is_narrowed(monkeypatch, wider, gain)
         assert found[1] > found[0] + gain
     else:
         assert found[1] == found[0]
+
+
+def unlike(graph, x="input"):
+    """Channels of unlike ranges, for there to be something to scale."""
+    shape = 8, graph.channels[x], 3, 3
+    made = graph._conv(x, graph.random.standard_normal(shape), 8, 3, 1, 1)
+    weight, bias = graph.constants[-2:]
+    for constant in (weight, bias):
+        array = numpy_helper.to_array(constant).T * np.logspace(-2, 0, 8, dtype=np.float32)
+        constant.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(array.T), constant.name))
+    return made
+
+
+def residual(graph, x):
+    return graph.relu(graph.both("Add", x, unlike(graph, graph.relu(graph.conv(x, 8)))))
+
+
+def pooled(graph, x):
+    """Of what may be scaled, and what may not as it stops at 6."""
+    limits = [graph.constant(np.float32(limit)) for limit in (0, 6)]
+    stopped = graph._like(graph.add("Clip", graph.conv(x, 8), *limits)[0], x)
+    return graph.max_pool(graph.concat(x, stopped))
+
+
+def swapped(graph, x):
+    """A sum of channels that do not lie as they were made."""
+    halves = graph.split(graph.relu(graph.conv(x, 8)), 4, 4)
+    return graph.both("Add", x, graph.concat(*reversed(halves)))
+
+
+def test_channels_of_a_residual_are_made_alike():
+    graph = Graph(size=8)
+    x = residual(graph, graph.relu(unlike(graph)))
+    model = to_ir(graph.model(graph.conv(x, 6)))
+    run_passes(model)
+    spreads = []
+    for builder in (PlanBuilder(model, IMAGES, RECIPE, lambda *_: None), equalized(model)):
+        high = builder.samples[x].high
+        spreads.append(high.max() / high.min())
+    assert spreads[1] < spreads[0] / 2
+
+
+@pytest.mark.parametrize("part", [
+    residual,
+    pooled,
+    swapped,
+    lambda graph, x: residual(graph, residual(graph, x)),
+    lambda graph, x: graph.both("Sub", graph.conv(x, 8), x),
+    lambda graph, x: graph.both("Add", x, graph.constant(np.ones((1, 8, 1, 1), np.float32))),
+    lambda graph, x: graph.both("Add", graph.max_pool(graph.concat(x, x)), pooled(graph, x)),
+    lambda graph, x: residual(graph, graph.both("Mul", x, graph.conv(x, 8))),
+])  # fmt: skip
+def test_the_float_result_stays(part):
+    graph = Graph(size=8)
+    x = part(graph, graph.relu(unlike(graph)))
+    model = to_ir(graph.model(graph.conv(x, 6)))
+    run_passes(model)
+    builder = equalized(model)
+    assert relative_error(run_ir(model, IMAGES[0]), run_ir(builder.model, IMAGES[0])) < 1e-5
