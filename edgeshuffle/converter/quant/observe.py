@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         """Sees the values that it `names` of one image after the other.
 
         `prepare` is called for each image in turn, `look` with what it gave from any thread, and
-        `add` with what that gave for each image in turn.
+        `add` with what that gave for each image in turn, beside the next images' looks.
         """
 
         @property
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
         def look(self, index: int, prepared: Any, values: dict[str, np.ndarray]) -> Any: ...
 
-        def add(self, looked: Any, workers: Workers) -> None: ...
+        def add(self, looked: Any) -> None: ...
 
 
 def observe(
@@ -59,5 +59,5 @@ def observe(
         given = ((index, [observer.prepare() for observer in observers]) for index in range(count))
         for done, looked in enumerate(workers.stream(look, given), 1):
             for observer, one in zip(observers, looked, strict=True):
-                observer.add(one, workers)
+                observer.add(one)
             progress(done, count)

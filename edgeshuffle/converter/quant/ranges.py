@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgeshuffle.converter.quant.ties import Group
-    from edgeshuffle.host.workers import Workers
 
 
 # Of each group, counted by calibrators that count, over all images.
@@ -45,11 +44,10 @@ class Ranges:
             for array, step in zip(whole, steps, strict=True)
         ]
 
-    def add(self, looked: list[tuple[np.ndarray, slice]], workers: Workers) -> None:
+    def add(self, looked: list[tuple[np.ndarray, slice]]) -> None:
         """See them."""
-        workers.all(
-            lambda group: self._calibrators[group].update(*looked[group]), range(len(looked))
-        )
+        for calibrator, seen in zip(self._calibrators, looked, strict=True):
+            calibrator.update(*seen)
 
     def found(self) -> list[tuple[float, float]]:
         """One (low, high) real range a group."""

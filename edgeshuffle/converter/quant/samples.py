@@ -15,7 +15,6 @@ from edgeshuffle.converter.passes.dissolve_shuffle.trace import channel_count
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from edgeshuffle.host.workers import Workers
 
 SAMPLES: Final = 16384
 _SEED: Final = 2018
@@ -84,7 +83,7 @@ class Samples:
             extremes.append((channels.min(1), channels.max(1)))
         return extremes
 
-    def add(self, looked: list[tuple[np.ndarray, np.ndarray]], _: Workers) -> None:
+    def add(self, looked: list[tuple[np.ndarray, np.ndarray]]) -> None:
         """Widen what is known."""
         for channels, (low, high) in zip(self._kept.values(), looked, strict=True):
             np.minimum(channels.low, low, out=channels.low)

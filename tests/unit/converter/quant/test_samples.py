@@ -9,7 +9,6 @@ from edgeshuffle.converter.frontend import to_ir
 from edgeshuffle.converter.quant.ranges import Ranges
 from edgeshuffle.converter.quant.samples import Samples
 from edgeshuffle.converter.quant.ties import tie
-from edgeshuffle.host.workers import Workers
 
 COUNT, SIZE = 40, 4
 
@@ -23,11 +22,10 @@ def test_thinned_samples_are_of_all_places_of_a_small_map():
     samples = Samples(small(), COUNT)
     numbers = np.arange(SIZE * SIZE, dtype=np.float32)
     values = dict.fromkeys(samples.names)
-    with Workers(1) as workers:
-        for index in range(COUNT):
-            for name, (channels, places, _) in samples._shapes.items():
-                values[name] = np.tile(numbers[:places], (channels, 1))
-            samples.add(samples.look(index, samples.prepare(), values), workers)
+    for index in range(COUNT):
+        for name, (channels, places, _) in samples._shapes.items():
+            values[name] = np.tile(numbers[:places], (channels, 1))
+        samples.add(samples.look(index, samples.prepare(), values))
     found = samples.found()["input"]
     assert set(found.thinned().values[0]) == set(numbers)
     assert (found.thinned().low[0], found.thinned().high[0]) == (0, SIZE * SIZE - 1)
