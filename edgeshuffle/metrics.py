@@ -46,6 +46,14 @@ def sqnr_db(reference: Logits, output: Logits) -> float:
     return decibels(*energies(reference, output))
 
 
+def softmax(logits: Logits) -> NDArray[np.float64]:
+    """Probabilities of (..., classes) logits."""
+    values = np.asarray(logits, np.float64)
+    powers = np.exp(values - values.max(axis=-1, keepdims=True))
+    shares: NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
+
+
 def agreement(reference: Logits, output: Logits) -> float:
     """Percent of the rows of (n, classes) logits with the same largest class."""
     return 100 * float(np.mean(np.argmax(reference, axis=1) == np.argmax(output, axis=1)))

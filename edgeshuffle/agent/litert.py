@@ -64,11 +64,14 @@ class LiteRtSession:
         self.input_shape = (n, channels, height, width)
 
     def stage(self, images: np.ndarray) -> None:
-        """Put float32 (N, C, H, W) images in place, as NHWC and quantized if need be."""
+        """Put float32 (N, C, H, W) images in place, as NHWC and quantized if need be.
+
+        Where the model reads uint8, they are pixels of 0 to 255, which stay what they are.
+        """
         value = np.ascontiguousarray(images.transpose(0, 2, 3, 1), dtype=np.float32)
         dtype = self._input["dtype"]
         if dtype != np.float32:
-            scale, zero_point = self._input["quantization"]
+            scale, zero_point = self._input["quantization"] if dtype != np.uint8 else (1, 0)
             limits = np.iinfo(dtype)
             steps = np.rint(value / np.float32(scale)) + zero_point
             value = np.clip(steps, limits.min, limits.max).astype(dtype)

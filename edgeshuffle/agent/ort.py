@@ -30,6 +30,10 @@ class OrtSession:
         entry = self._session.get_inputs()[0]
         self._name = entry.name
         batch, *image = entry.shape
+        # Pixels are read as they come, NHWC.
+        self._reads_pixels = entry.type == "tensor(uint8)"
+        if self._reads_pixels:
+            image = [image[-1], *image[:-1]]
         # A batch that is left open is one image.
         self.input_shape = (batch if isinstance(batch, int) else 1, *image)
         self._feed: dict[str, np.ndarray] = {}
@@ -62,8 +66,12 @@ class OrtSession:
             return self._open(str(Path(folder) / "made.onnx"), options)
 
     def stage(self, images: np.ndarray) -> None:
-        """Put float32 (N, C, H, W) images in place for `invoke`."""
-        self._feed = {self._name: np.ascontiguousarray(images, dtype=np.float32)}
+        """Put float32 (N, C, H, W) images, or such pixels of 0 to 255, in place for `invoke`."""
+        value = images
+        if self._reads_pixels:
+            value = np.rint(images.transpose(0, 2, 3, 1)).clip(0, 255)
+        kind = np.uint8 if self._reads_pixels else np.float32
+        self._feed = {self._name: np.ascontiguousarray(value, dtype=kind)}
 
     def invoke(self) -> None:
         """One inference on the staged images: this is what is timed."""

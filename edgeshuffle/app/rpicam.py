@@ -28,6 +28,11 @@ def why_not(pixels: Metadata | None) -> str | None:
             f"it reads RGB pictures of {SIDE}x{SIDE} pixels only, and the model's are "
             f"{pixels.preprocess.channels.upper()} of {height}x{width}"
         )
+    if not pixels.gives_bytes:
+        return (
+            "it reads probabilities as bytes, and the model gives them as float32: export it with "
+            "--pixels uint8"
+        )
     if not pixels.labels:
         return "it needs names of the classes: export it with --labels"
     return None

@@ -27,7 +27,7 @@ def settings_json(source: Source, model: Candidate, files: Sequence[str]) -> str
         "runtime": model.runtime,
         "output": model.gives or "logits",
         "labels": None if source.labels is None else "labels.txt",
-        **asdict(source.preprocess),
+        **asdict(source.preprocess_for(model)),
         "files": list(files),
     }
     return json.dumps(told, indent=2, allow_nan=False) + "\n"
@@ -35,7 +35,7 @@ def settings_json(source: Source, model: Candidate, files: Sequence[str]) -> str
 
 def settings_header(source: Source, model: Candidate) -> str:
     """What the C++ program is compiled with."""
-    preprocess = source.preprocess
+    preprocess = source.preprocess_for(model)
     height, width = preprocess.crop
     count = CHANNELS[preprocess.channels]
     return f"""// Made by edgeshuffle, from what the model's artifact says.

@@ -28,7 +28,7 @@ _MAX_INPUT: Final = 2**28
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,199}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
-Precision = Literal["fp32", "fp16", "int8"]
+Precision = Literal["fp32", "fp16", "int8", "pixels"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,11 @@ class TensorInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFile:
-    """One model file of the artifact."""
+    """One model file of the artifact.
+
+    One of the precision `pixels` computes as the file of the precision `base` does, and reads
+    uint8 pixels, which it normalises itself. With `softmax` it gives that of the other's logits.
+    """
 
     path: str
     format: str
@@ -76,6 +80,8 @@ class ModelFile:
     outputs: tuple[TensorInfo, ...]
     ops: dict[str, int]
     lowering: tuple[Rewritten, ...] = ()
+    base: Precision | None = None
+    softmax: bool = False
 
     @property
     def runtime(self) -> str:
@@ -115,6 +121,8 @@ class ModelFile:
             raise ValueError(f"'{self.path}' cannot have {self.bytes} bytes")
         if not _SHA256.fullmatch(self.sha256):
             raise ValueError(f"'{self.path}' has no sha256")
+        if (self.base is None) == (self.precision == "pixels") or self.base == "pixels":
+            raise ValueError(f"'{self.path}' is {self.precision} on the base {self.base}")
         self.input.check()
         if math.prod(self.input.shape) > _MAX_INPUT:
             raise ValueError(f"'{self.path}' cannot read {math.prod(self.input.shape)} values")
@@ -138,8 +146,9 @@ def _count(classes: int | None) -> str:
     return "no classes" if classes is None else f"{classes} classes"
 
 
-def _elements(end: TensorInfo) -> tuple[str, int]:
-    return end.name, math.prod(end.shape)
+def _elements(file: ModelFile) -> list[tuple[str, int]]:
+    """Of each output; a softmax has a name of its own."""
+    return [("" if file.softmax else end.name, math.prod(end.shape)) for end in file.outputs]
 
 
 def files_by_format(files: Iterable[ModelFile], precision: Precision) -> dict[str, ModelFile]:
@@ -163,7 +172,8 @@ class ProvedFile:
     `largest_difference` is that of a value, over its size in the source or, where that is larger,
     the root mean square of its output for the same image: of all images for float, of the real ones
     for INT8, which was calibrated for no others. None where the source's values are all zero and
-    the file's are not.
+    the file's are not. A file that reads pixels is held against the one that it computes as, or the
+    softmax of that.
     """
 
     path: str
@@ -254,7 +264,8 @@ class Manifest:
         names = [file.path.casefold() for file in self.files]
         if len(set(names)) < len(names):
             raise ValueError("two model files have the same name")
-        elements = [_elements(end) for end in self.files[0].outputs] if self.files else []
+        elements = _elements(self.files[0]) if self.files else []
+        sizes = [size for _, size in elements]
         for file in self.files:
             file.check()
             if file.image_shape != self.preprocess.shape:
@@ -264,7 +275,8 @@ class Manifest:
                 )
             if file.classes != self.num_classes:
                 raise ValueError(f"'{file.path}' does not give {_count(self.num_classes)}")
-            if [_elements(end) for end in file.outputs] != elements:
+            own = _elements(file)
+            if own != elements and not (file.softmax and [size for _, size in own] == sizes):
                 raise ValueError(f"'{file.path}' does not give what '{self.files[0].path}' does")
         if self.labels is not None:
             if not _SHA256.fullmatch(self.labels.sha256) or self.labels.path != LABELS:

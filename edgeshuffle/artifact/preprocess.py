@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Channels = Literal["rgb", "bgr", "gray", "rgba"]
 CHANNELS: Final[dict[Channels, int]] = {"rgb": 3, "bgr": 3, "gray": 1, "rgba": 4}
@@ -33,6 +36,22 @@ class Preprocess:
     def shape(self) -> tuple[int, int, int]:
         """(channels, height, width) of an image."""
         return (CHANNELS[self.channels], *self.crop)
+
+    @property
+    def to_pixels(self) -> Preprocess:
+        """The same picture, not normalised: values of 0 to 255."""
+        count = len(self.mean)
+        return replace(self, mean=(0.0,) * count, std=(1 / 255,) * count)
+
+    def pixels(self, images: np.ndarray) -> np.ndarray:
+        """The pixels of 0 to 255 that normalised float32 (N, C, H, W) images were made of."""
+        import numpy as np
+
+        mean, std = (
+            np.array(values, np.float32)[:, None, None] for values in (self.mean, self.std)
+        )
+        made: np.ndarray = np.rint((images * std + mean) * np.float32(255)).clip(0, 255)
+        return made
 
     def check(self) -> None:
         """Raise ValueError for what no image can be prepared with."""

@@ -135,6 +135,14 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Also a TFLite file of half the size, computed in fp16 by processors that can.",
 )
+@click.option(
+    "--pixels",
+    type=click.Choice(["auto", "uint8", "float32"]),
+    is_flag=False,
+    flag_value="auto",
+    help="Also files that read uint8 pixels and give probabilities (of INT8 with --int8); the "
+    "type is TFLite's for these.",
+)
 @click.option("--int8", is_flag=True, help="Also quantize to INT8.")
 @click.option(
     "--calib",

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast, get_args
 
 import click
 
+from edgeshuffle.artifact.manifest import Precision
 from edgeshuffle.cli import shared
 from edgeshuffle.cli.conditions import cycles_option
 from edgeshuffle.cli.devices import device_options, wait_option
 from edgeshuffle.cli.results import Output, result_options
 from edgeshuffle.device.inventory import find_address, inventory_file
 
-if TYPE_CHECKING:
-    from edgeshuffle.artifact import Precision
-
 
 @click.command("profile")
 @click.argument("targets", type=click.Path(path_type=Path), nargs=-1)
 @device_options
-@click.option("--precision", type=click.Choice(["fp32", "fp16", "int8"]), help="[default: all]")
+@click.option("--precision", type=click.Choice(get_args(Precision)), help="[default: all]")
 @shared.runtime_options
 @click.option(
     "--layers",

@@ -17,7 +17,7 @@ from edgeshuffle.host.workers import Workers, core_count
 from edgeshuffle.progress import silent
 from edgeshuffle.runner.batches import in_batches
 from edgeshuffle.runner.files import files_for, float_reference
-from edgeshuffle.runner.here import Here, file_shapes
+from edgeshuffle.runner.here import Here, as_read, file_shapes
 from edgeshuffle.runner.mistakes import Mistakes
 from edgeshuffle.runner.tally import Result, Tallies
 from edgeshuffle.runner.wrong_pictures import write_wrong_pictures
@@ -138,7 +138,12 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
         info, there = _on_device(options, files, stack, report)
         workers = stack.enter_context(Workers(max(1, core_count() // options.threads)))
         for some, expected in workers.stream(look, range(0, len(images), batch)):
-            found = {path: _run_there(by_path[path], run, some) for path, run in there.items()}
+            found = {
+                path: _run_there(
+                    by_path[path], run, as_read(by_path[path], artifact.manifest.preprocess, some)
+                )
+                for path, run in there.items()
+            }
             for path, outputs in (*expected.items(), *found.items()):
                 if not all(np.isfinite(values).all() for values in outputs):
                     raise ModelError(

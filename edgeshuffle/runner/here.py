@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from edgeshuffle.artifact import Artifact, ModelFile
+    from edgeshuffle.artifact import Artifact, ModelFile, Preprocess
     from edgeshuffle.artifact.runtimes import Session
 
     Outputs = dict[str, list[np.ndarray]]
@@ -36,7 +36,9 @@ class Here:
         self._idle.put(self._open())
 
     def run(self, images: np.ndarray) -> Outputs:
-        """All outputs of every file for (n, C, H, W) images, by the files' paths."""
+        """All outputs of every file for (n, C, H, W) images, by the files' paths; those that read
+        pixels are given these.
+        """
         try:
             sessions = self._idle.get_nowait()
         except Empty:
@@ -44,7 +46,9 @@ class Here:
         try:
             return {
                 file.path: in_batches(
-                    partial(run_here, file, sessions[file.path]), images, file.batch
+                    partial(run_here, file, sessions[file.path]),
+                    as_read(file, self._artifact.manifest.preprocess, images),
+                    file.batch,
                 )
                 for file in self._files
             }
@@ -54,6 +58,11 @@ class Here:
     def _open(self) -> dict[str, Session]:
         path = self._artifact.path
         return {file.path: open_here(file, path(file), self._threads) for file in self._files}
+
+
+def as_read(file: ModelFile, preprocess: Preprocess, images: np.ndarray) -> np.ndarray:
+    """Normalised (n, C, H, W) images as a file reads them, which may be the pixels before."""
+    return images if file.base is None else preprocess.pixels(images)
 
 
 def file_shapes(file: ModelFile) -> list[tuple[int, ...]]:

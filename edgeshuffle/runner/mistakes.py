@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgeshuffle.metrics import softmax
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -106,12 +108,12 @@ class Mistakes:
         """Outputs of `n` images: the reference's, and by file."""
         self._expected += _rows(expected, n).argmax(1).tolist()
         self._truths += labels or ()
-        for path, (_, seen) in self._seen.items():
+        for path, (file, seen) in self._seen.items():
             rows = _rows(found[path], n)
             given = rows.argmax(1)
             seen.given += given.tolist()
             if labels is not None:
-                shares = _shares(rows)
+                shares = rows if file.softmax else softmax(rows)
                 images = np.arange(n)
                 seen.margins += (shares[images, given] - shares[images, list(labels)]).tolist()
 
@@ -158,12 +160,6 @@ class Mistakes:
 
 def _rows(outputs: Sequence[Array], n: int) -> Array:
     return outputs[0].reshape(n, -1)
-
-
-def _shares(logits: Array) -> NDArray[np.float64]:
-    powers = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
-    shares: NDArray[np.float64] = powers / powers.sum(1, keepdims=True)
-    return shares
 
 
 def _classes(

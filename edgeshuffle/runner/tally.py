@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgeshuffle.artifact.manifest import files_by_format
-from edgeshuffle.metrics import none_if_equal, paired_drop, ranks, standard_error
+from edgeshuffle.metrics import none_if_equal, paired_drop, ranks, softmax, standard_error
 from edgeshuffle.runner.output_errors import OutputResult, OutputTally, steps
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ class Tallies:
             path = tally.file.path
             found = ran[path]
             beside = ran.get(tally.beside.path, reference)
-            for output, *values in zip(tally.outputs, reference, beside, found, strict=True):
+            wanted, near = (tally.comparable(values) for values in (reference, beside))
+            for output, *values in zip(tally.outputs, wanted, near, found, strict=True):
                 output.add(*values)
             if classes:
                 tally.classes.add(logits, found[0].reshape(n, -1), labels)
@@ -147,6 +148,14 @@ class _FileTally:
     beside: ModelFile
     outputs: list[OutputTally]
     classes: _Classes = field(default_factory=_Classes)
+
+    def comparable(self, outputs: Sequence[Array]) -> Sequence[Array]:
+        """A float file's outputs, as this file would give them."""
+        if not self.file.softmax:
+            return outputs
+        (logits,) = outputs
+        shape = logits.shape
+        return [softmax(logits.reshape(len(logits), -1)).reshape(shape).astype(np.float32)]
 
     def compare(self, here: Sequence[Array], there: Sequence[Array]) -> None:
         """Some images' outputs on a device against the same file's here."""

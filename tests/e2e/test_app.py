@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -244,12 +245,19 @@ def test_only_an_app_is_replaced(small, tmp_path, capsys):
 
 def test_rpicam_gets_only_what_it_can_read():
     square = Preprocess(resize=256, crop=(224, 224), mean=(0.0,) * 3, std=(1.0,) * 3)
-    good = Metadata(preprocess=square, labels=("a", "b"), input="pixels", output="probabilities")
+    good = Metadata(
+        preprocess=square,
+        labels=("a", "b"),
+        input="pixels",
+        output="probabilities",
+        gives_bytes=True,
+    )
     assert rpicam.why_not(good) is None
     assert "--pixels" in rpicam.why_not(None)
     small = Preprocess(resize=256, crop=(192, 224), mean=(0.0,) * 3, std=(1.0,) * 3)
     assert "192x224" in rpicam.why_not(Metadata(preprocess=small, labels=("a",)))
-    assert "names" in rpicam.why_not(Metadata(preprocess=square))
+    assert "names" in rpicam.why_not(replace(good, labels=()))
+    assert "--pixels uint8" in rpicam.why_not(replace(good, gives_bytes=False))
     stages = json.loads(rpicam.post_process("m.tflite", "app"))
     assert stages["object_classify_tf"]["model_file"] == "/home/pi/app/m.tflite"
     assert list(stages) == ["object_classify_tf", "annotate_cv"]

@@ -31,8 +31,8 @@ class Metadata:
     """What a file says; empty and None is what it does not.
 
     `input` is what the file reads: normalised floats, or the pixels that `preprocess` crops, as
-    uint8. `output` is what a classifier gives; `values` are no classes. `others` are further
-    entries of a file that somebody else made.
+    uint8. `output` is what a classifier gives; `values` are no classes. `gives_bytes` is whether a
+    TFLite file's is uint8. `others` are further entries of a file that somebody else made.
     """
 
     name: str = ""
@@ -41,6 +41,7 @@ class Metadata:
     labels: tuple[str, ...] = ()
     input: Given = "normalised"
     output: Gives | None = None
+    gives_bytes: bool = False
     others: dict[str, str] = field(default_factory=dict)
 
 

@@ -37,20 +37,22 @@ def read(path: Path) -> Metadata:
         if index >= len(buffers):
             raise UntrustedError("a metadata entry without its buffer")
         entries[entry.text(s.Metadata.NAME)] = buffers[index].content(s.Buffer.DATA)
-    found = Metadata()
+    output = _tensor(model, s.SubGraph.OUTPUTS)
+    found = Metadata(gives_bytes=output is not None and output[1] == s.TYPE_UINT8)
     if s.METADATA_NAME in entries:
-        found = _read_standard(model, entries[s.METADATA_NAME], path)
+        found = _read_standard(found, model, entries[s.METADATA_NAME], path)
     return with_entry(found, entries[ENTRY]) if ENTRY in entries else found
 
 
-def _read_standard(model: FlatTable, raw: bytes, path: Path) -> Metadata:
+def _read_standard(found: Metadata, model: FlatTable, raw: bytes, path: Path) -> Metadata:
     told = FlatTable.root(raw, s.IDENTIFIER)
     others = {
         field.name.lower(): text
         for field in (s.ModelMetadata.VERSION, s.ModelMetadata.AUTHOR, s.ModelMetadata.LICENSE)
         if (text := told.text(field))
     }
-    found = Metadata(
+    found = replace(
+        found,
         name=told.text(s.ModelMetadata.NAME),
         description=told.text(s.ModelMetadata.DESCRIPTION),
         others=others,
@@ -59,7 +61,7 @@ def _read_standard(model: FlatTable, raw: bytes, path: Path) -> Metadata:
     if graph is None:
         return found
     first = next(graph.tables(s.SubGraphMetadata.INPUTS), None)
-    given = _input_tensor(model)
+    given = _tensor(model, s.SubGraph.INPUTS)
     if given is not None and first is not None:
         shape, kind = given
         pixels = kind == s.TYPE_UINT8
@@ -73,14 +75,14 @@ def _read_standard(model: FlatTable, raw: bytes, path: Path) -> Metadata:
     return found if name is None else replace(found, labels=_labels(path, name))
 
 
-def _input_tensor(model: FlatTable) -> tuple[tuple[int, ...], int] | None:
-    """Shape and type of the first input."""
+def _tensor(model: FlatTable, ends: s.SubGraph) -> tuple[tuple[int, ...], int] | None:
+    """Shape and type of the first input or output."""
     graph = next(model.tables(s.Model.SUBGRAPHS), None)
-    inputs = () if graph is None else graph.numbers(s.SubGraph.INPUTS, "i")
-    if graph is None or not inputs:
+    indices = () if graph is None else graph.numbers(ends, "i")
+    if graph is None or not indices:
         return None
     for index, tensor in enumerate(graph.tables(s.SubGraph.TENSORS)):
-        if index == inputs[0]:
+        if index == indices[0]:
             shape = tuple(int(size) for size in tensor.numbers(s.Tensor.SHAPE, "i"))
             return shape, tensor.number(s.Tensor.TYPE, "b")
     return None

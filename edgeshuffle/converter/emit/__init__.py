@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Emitter(Protocol):
     """Writes one format: floats without a plan, INT8 with one. `choices` are the format's own.
 
-    `metadata` is what the file says of itself. `PRECISIONS` are those that pay in its runtime.
+    `metadata` is what the file says of itself; with `pixels` it reads uint8 NHWC, of a graph that
+    reads pixels. `PRECISIONS` are those that pay in its runtime.
     """
 
     SUFFIX: str
@@ -29,6 +30,7 @@ class Emitter(Protocol):
         plan: QuantPlan | None,
         *,
         metadata: Metadata | None = None,
+        pixels: bool = False,
         **choices: str,
     ) -> Emitted: ...
 

@@ -20,6 +20,7 @@ _TYPES: Final = {
     np.dtype(np.float32): schema.TensorType.FLOAT32,
     np.dtype(np.float16): schema.TensorType.FLOAT16,
     np.dtype(np.int8): schema.TensorType.INT8,
+    np.dtype(np.uint8): schema.TensorType.UINT8,
     np.dtype(np.int32): schema.TensorType.INT32,
     np.dtype(np.int64): schema.TensorType.INT64,
 }
@@ -64,7 +65,7 @@ class FlatBuffer:
         dtype: type[np.generic],
         params: QParams | None = None,
     ) -> int:
-        """A value computed at run time; `params` for int8."""
+        """A value computed at run time; `params` for int8 and uint8."""
         scales = None if params is None else np.array([params.scale], np.float32)
         zeros = None if params is None else np.array([params.zero_point], np.int64)
         return self._tensor(name, shape, np.dtype(dtype), 0, scales, zeros, 0)

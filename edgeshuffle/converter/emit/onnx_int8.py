@@ -21,6 +21,7 @@ from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.emit.onnx_float import finished
 from edgeshuffle.converter.emit.onnx_integers import Integers, float_name
 from edgeshuffle.converter.emit.onnx_names import name_ends
+from edgeshuffle.converter.emit.onnx_pixels import TO_NCHW, set_pixels
 from edgeshuffle.converter.operators import OPSET, Activation, operator_of, where
 from edgeshuffle.converter.operators.fused import fused, is_fused
 from edgeshuffle.converter.plan import QMAX, QMIN
@@ -34,10 +35,13 @@ _INPUT, _OUTPUT = "\0input", "\0output"
 class Int8Writer(Integers):
     """What operators write themselves through."""
 
-    def proto(self) -> onnx.ModelProto:
-        """The whole file."""
+    def proto(self, *, pixels: bool = False) -> onnx.ModelProto:
+        """The whole file; with `pixels` it reads these, as uint8 NHWC."""
         graph = self.model.graph
-        self.quantize(_INPUT, graph.inputs[0])
+        if pixels:
+            self._read_pixels(graph.inputs[0])
+        else:
+            self.quantize(_INPUT, graph.inputs[0])
         for node in graph:
             if is_fused(node) or node in self.written:
                 continue
@@ -56,7 +60,20 @@ class Int8Writer(Integers):
         opsets = [("", OPSET)]
         if any(node.domain == _MICROSOFT for node in self.nodes):
             opsets.append((_MICROSOFT, 1))
-        return finished(self.model, self.nodes, list(self.constants.values()), opsets)
+        proto = finished(self.model, self.nodes, list(self.constants.values()), opsets)
+        if pixels:
+            set_pixels(proto)
+        return proto
+
+    def _read_pixels(self, value: ir.Value) -> None:
+        """Pixels are the integers themselves, where these are uint8 with the scale 1."""
+        if self.kind is np.uint8:
+            self.add("Transpose", [_INPUT], self.name(value), perm=TO_NCHW)
+            return
+        moved = self.add("Transpose", [_INPUT], f"{value.name}_moved", perm=TO_NCHW)
+        one, zero = self.constant("one", np.float32(1)), self.constant("no_level", np.uint8(0))
+        real = self.add("DequantizeLinear", [moved, one, zero], float_name(value))
+        self.quantize(real, value)
 
     def activate(self, activation: Activation, source: str, output: str) -> str:
         """An activation function of a float tensor."""

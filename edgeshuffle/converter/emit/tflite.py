@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.artifact.metadata import ENTRY, entry_of
 from edgeshuffle.artifact.metadata.schema import METADATA_NAME
+from edgeshuffle.converter.emit import tflite_bytes
 from edgeshuffle.converter.emit.emitted import Emitted
 from edgeshuffle.converter.emit.nhwc import NhwcWriter
 from edgeshuffle.converter.emit.tflite_metadata import tflite_metadata, with_labels
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.plan import QuantPlan
 
 SUFFIX: Final = ".tflite"
-PRECISIONS: Final = ("fp32", "fp16", "int8")
+PRECISIONS: Final = ("fp32", "fp16", "int8", "pixels")
 
 
 def emit(
@@ -33,24 +34,32 @@ def emit(
     plan: QuantPlan | None,
     *,
     metadata: Metadata | None = None,
+    pixels: bool = False,
+    probabilities: str = "float32",
     floats: str = "fp32",
 ) -> Emitted:
     """Write floats without a plan, else INT8 whose input and output are int8, too; `metadata` is
-    what the file says of itself.
+    what the file says of itself. With `pixels`, the input is uint8; `probabilities` are
+    `uint8`, too, or `float32`.
 
     With `floats` `fp16` weights are float16, and so are sums where a processor can.
     """
     graph = model.graph
     writer = NhwcWriter(plan, graph, half=floats == "fp16")
-    writer.value(graph.inputs[0])
+    given = graph.inputs[0]
+    first = tflite_bytes.pixels(writer, given) if pixels else (writer.value(given), None)
     for node in graph:
         if not is_fused(node):
             writer.begin(node)
             operator_of(node).tflite(writer, node)
-    inputs, outputs = (
-        {value.name or "": writer.end(value) for value in ends}
-        for ends in (graph.inputs[:1], graph.outputs)
-    )
+    ends = [
+        tflite_bytes.output(writer, value)
+        if probabilities == "uint8"
+        else (writer.end(value), writer.info(value))
+        for value in graph.outputs
+    ]
+    inputs = {given.name or "": first[0]}
+    outputs = {info.name: index for index, info in ends}
     told = {}
     if metadata is not None:
         told = {
@@ -60,7 +69,7 @@ def emit(
     data = writer.buffer.finish(inputs, outputs, told)
     return Emitted(
         data if metadata is None else with_labels(data, metadata.labels),
-        writer.info(graph.inputs[0]),
-        tuple(writer.info(value) for value in graph.outputs),
+        first[1] or writer.info(given),
+        tuple(info for _, info in ends),
         writer.buffer.op_counts(),
     )

@@ -15,6 +15,8 @@ from edgeshuffle.converter.export.files import Form, write_labels, write_models
 from edgeshuffle.converter.export.half import make_half, prove_unrounded
 from edgeshuffle.converter.export.labels import check_count, find_names
 from edgeshuffle.converter.export.options import ExportOptions
+from edgeshuffle.converter.export.pixel_proof import prove_pixels
+from edgeshuffle.converter.export.pixels import pixel_form, pixel_notes, with_probabilities
 from edgeshuffle.converter.export.proof import prove
 from edgeshuffle.converter.export.quality import check_limits, measure, of_calibration, warnings
 from edgeshuffle.converter.export.quantization import budget_notes, make_int8
@@ -101,9 +103,10 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
 
     report("write", 0, 1)
     with atomic_folder(target, overwrite=request.overwrite) as folder:
-        made = (one.form for one in (half, int8) if one is not None)
-        forms = [Form("fp32", model, None), *made]
+        others = (one.form for one in (half, int8) if one is not None)
+        forms = [Form("fp32", model, None), *others]
         tuned = _tuned(request, forms, formats, batch, report)
+        params = None if int8 is None else int8.input
         choose = partial(lowering_for, request.processor) if tuned is None else tuned.choose
         about = About(source.name, source.preprocess, source.labels)
         files = write_models(forms, source.name, formats, folder, batch, choose, about)
@@ -114,6 +117,13 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
         if half is not None:
             prove_unrounded(half, source, batch, choose, report)
         proved = prove(source.reference, files, folder, checked, steps, report, dynamic=dynamic)
+        if request.pixels is not None:
+            form = forms[0] if int8 is None else int8.form
+            kinds = with_probabilities(formats, request.pixels, form.precision, files, proved)
+            made = [pixel_form(form)]
+            files += write_models(made, source.name, kinds, folder, batch, choose, about)
+            files = tuple(sorted(files, key=lambda file: list(formats).index(file.format)))
+            proved = prove_pixels(proved, files, folder, source.preprocess, params, checked)
         metrics: dict[str, Any] = {}
         odd: tuple[str, ...] = ()
         quantization = None
@@ -142,6 +152,8 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
     notes = (*source.notes, *request.notes, *(() if tuned is None else tuned.notes))
     if half is not None:
         notes = (*notes, *half.notes)
+    if request.pixels is not None:
+        notes = (*notes, *pixel_notes(source.preprocess, params, files, request.pixels))
     if int8 is not None:
         notes = (*notes, *int8.notes, *budget_notes(int8, artifact, formats, batch, choose))
     if kept:

@@ -27,21 +27,28 @@ class About:
     labels: tuple[str, ...] | None
 
     def of(self, model: ir.Model, precision: Precision) -> Metadata:
-        """What a file of a graph says."""
-        gives = _gives(model)
+        """What a file of a graph says; one that reads pixels gives probabilities, if it can."""
+        gives = gives_of(model)
         what = f"{len(model.graph.outputs)} outputs"
         if gives != "values":
             what = f"{_elements(model.graph.outputs[0])} classes"
+        pixels = precision == "pixels"
         return Metadata(
             name=self.name,
             description=f"{self.name}, {what}, {precision}, made by edgeshuffle",
             preprocess=self.preprocess,
             labels=self.labels or (),
-            output=gives,
+            input="pixels" if pixels else "normalised",
+            output="probabilities" if pixels and can_be_probabilities(model) else gives,
         )
 
 
-def _gives(model: ir.Model) -> Gives:
+def can_be_probabilities(model: ir.Model) -> bool:
+    """Whether a graph gives logits, of several classes."""
+    return gives_of(model) == "logits" and _elements(model.graph.outputs[0]) > 1
+
+
+def gives_of(model: ir.Model) -> Gives:
     """What a classifier's output is (`ModelFile.classes`)."""
     first, *others = model.graph.outputs
     if others or not _is_row(first):

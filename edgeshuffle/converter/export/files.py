@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgeshuffle.artifact import LABELS, ModelFile, Precision
 from edgeshuffle.artifact.class_names import class_names_text
 from edgeshuffle.artifact.lowering import Rewritten
 from edgeshuffle.artifact.manifest import LabelsFile
 from edgeshuffle.converter.emit import EMITTERS
+from edgeshuffle.converter.export.about import can_be_probabilities
 from edgeshuffle.converter.export.batch import Batch, opened, with_batch
 from edgeshuffle.converter.export.labels import check_count
 from edgeshuffle.converter.lower import lower
@@ -53,8 +54,8 @@ def write_models(
     about: About | None = None,
 ) -> tuple[ModelFile, ...]:
     """Each form in each format that has its precision, whose writers take the given choices,
-    lowered as `choose` says for its format and precision. `about` is what files say of themselves.
-    Raises ModelError.
+    lowered as `choose` says for its format and precision. `about` is what files say of themselves,
+    and how those that read pixels normalise them. Raises ModelError.
     """
     files = []
     size = 1 if batch == "dynamic" else batch
@@ -65,11 +66,26 @@ def write_models(
         for form in forms:
             if form.precision not in emitter.PRECISIONS:
                 continue
-            lowering = choose(format_name, form.precision)
+            pixels = form.precision == "pixels"
+            base: Precision | None = None
+            if pixels:
+                base = "fp32" if form.plan is None else "int8"
+            lowering = choose(format_name, base or form.precision)
             lowered = lower(form.model, form.plan, lowering)
-            halved = {"floats": "fp16"} if form.precision == "fp16" else {}
+            model, plan, softmax = lowered.model, lowered.plan, False
+            if pixels:
+                from edgeshuffle.converter.export.pixel_graph import with_pixels
+
+                assert about is not None
+                softmax = can_be_probabilities(form.model)
+                model, plan = with_pixels(
+                    model, plan, about.preprocess, format_name, softmax=softmax
+                )
+            given: dict[str, Any] = dict(choices)
+            if form.precision == "fp16":
+                given["floats"] = "fp16"
             said = None if about is None else about.of(form.model, form.precision)
-            emitted = emitter.emit(lowered.model, lowered.plan, metadata=said, **choices, **halved)
+            emitted = emitter.emit(model, plan, metadata=said, pixels=pixels, **given)
             data = opened(emitted.data) if batch == "dynamic" else emitted.data
             path = f"{name}_{form.precision}{emitter.SUFFIX}"
             (Path(folder) / path).write_bytes(data)
@@ -83,6 +99,8 @@ def write_models(
                     input=emitted.input,
                     outputs=emitted.outputs,
                     ops=emitted.ops,
+                    base=base,
+                    softmax=softmax,
                     lowering=tuple(
                         Rewritten(name=name, numbers=lowering[name], count=count)
                         for name, count in lowered.counts.items()

@@ -40,6 +40,9 @@ class ExportOptions:
     `fp16` adds a TFLite file of half the size, computed in fp16 where a processor can; its ranges
     are seen on images of `calib`.
 
+    `pixels` adds files that read uint8 pixels and give probabilities, of the INT8 model where there
+    is one; in TFLite as `uint8`, as `float32`, or `auto`matically as bytes where these are enough.
+
     INT8: `int8` quantizes, with `calib_limit` images at most of `calib` (a folder or .npz), by a
     `recipe` (a name or .toml file), whose `calibrator` may be replaced. `max_drop` is in points of
     top-1 on the images of `evaluation`, `min_sqnr` in dB and `min_agreement` in percent: limits of
@@ -67,6 +70,7 @@ class ExportOptions:
     target: str = "generic"
     tune: str | None = None
     fp16: bool = False
+    pixels: str | None = None
     int8: bool = False
     calib: Path | None = None
     calib_limit: int | None = None

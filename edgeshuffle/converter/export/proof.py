@@ -105,7 +105,7 @@ def prove(
         return [np.stack(output).astype(np.float64) for output in zip(*found, strict=True)]
 
     def run_file(file: ModelFile) -> tuple[Session, list[np.ndarray]]:
-        session = _open(file, folder / file.path)
+        session = open_written(file, folder / file.path)
         found = run(session.run, file.batch)
         if dynamic:
             _check_together(file, session, compared, found)
@@ -124,7 +124,7 @@ def prove(
     for file, (session, found) in zip(files, opened, strict=True):
         counted = slice(RANDOM_IMAGES if file.precision == "int8" else 0, None)
         apart = [
-            _largest(values[counted], wanted[counted], scale[counted])
+            largest_difference(values[counted], wanted[counted], scale[counted])
             for values, wanted, scale in zip(found, expected, scales, strict=True)
         ]
         largest = max(apart)
@@ -227,7 +227,8 @@ def _steps_apart(
     return apart
 
 
-def _open(file: ModelFile, path: Path) -> Session:
+def open_written(file: ModelFile, path: Path) -> Session:
+    """A file in its runtime; raises RuntimeUnavailableError where that does not load it."""
     runtime = RUNTIMES[file.runtime]
     try:
         return runtime.open_session(str(path), 1)
@@ -238,7 +239,7 @@ def _open(file: ModelFile, path: Path) -> Session:
         ) from err
 
 
-def _largest(found: np.ndarray, wanted: np.ndarray, scale: np.ndarray) -> float:
+def largest_difference(found: np.ndarray, wanted: np.ndarray, scale: np.ndarray) -> float:
     """The largest difference, over the value's size, or its output's where that is larger.
 
     Without a size, no difference is small. NaN counts as infinite.

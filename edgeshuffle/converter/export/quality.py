@@ -9,7 +9,7 @@ import numpy as np
 
 from edgeshuffle.artifact.manifest import files_by_format
 from edgeshuffle.errors import GateError, ModelError
-from edgeshuffle.metrics import agreement, none_if_equal, sqnr_db
+from edgeshuffle.metrics import agreement, none_if_equal, softmax, sqnr_db
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,7 +41,8 @@ _ODD_SHARE: Final = 0.1
 def measure(
     files: Sequence[ModelFile], outputs: Mapping[str, Sequence[np.ndarray]], digest: str
 ) -> dict[str, Any]:
-    """Each output's SQNR against the float file's, of all its values for the given images.
+    """Each output's SQNR against the float file's, or of a softmax against that one's, of all its
+    values for the given images.
 
     `sqnr_db` is the lowest of a file, `agreement` a classifier's. Raises ModelError where an output
     of the float file holds only zeros, and another file's does not.
@@ -60,7 +61,14 @@ def measure(
         "reference": f"{reference.runtime}/{reference.precision}",
         "calibration_images": len(expected[0]),
         "calibration_sha256": digest,
-        "files": {file.path: _measured(reference, expected, outputs[file.path]) for file in files},
+        "files": {
+            file.path: _measured(
+                reference,
+                [softmax(expected[0])] if file.softmax else expected,
+                outputs[file.path],
+            )
+            for file in files
+        },
     }
 
 
@@ -82,7 +90,8 @@ def _measured(
 def check_limits(files: Sequence[ModelFile], metrics: Mapping[str, Any], gates: Gates) -> None:
     """Raise GateError where an INT8 or fp16 file misses `min_sqnr` or `min_agreement`."""
     for file in files:
-        if file.precision == "fp32":
+        # What reads pixels is as good as what it is made of.
+        if file.precision == "fp32" or file.base is not None:
             continue
         found = metrics["files"][file.path]
         missed = []
@@ -111,7 +120,8 @@ def warnings(files: Sequence[ModelFile], metrics: Mapping[str, Any]) -> tuple[st
         measured = metrics["files"][file.path]
         sqnr, agreed = measured["sqnr_db"], measured["agreement"]
         others = agreed is not None and agreed < LOW_AGREEMENT
-        if file.precision != "fp32" and ((sqnr is not None and sqnr < LOW_SQNR) or others):
+        judged = file.precision != "fp32" and file.base is None
+        if judged and ((sqnr is not None and sqnr < LOW_SQNR) or others):
             shown = "no noise" if sqnr is None else f"{sqnr:.1f} dB SQNR"
             if len(measured["outputs"]) > 1:
                 shown += " in the worst output"

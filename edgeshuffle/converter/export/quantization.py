@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.export.files import Choose
     from edgeshuffle.converter.export.request import DropLimit, Quantization
     from edgeshuffle.converter.export.source import Source
-    from edgeshuffle.converter.plan import QuantPlan
+    from edgeshuffle.converter.plan import QParams, QuantPlan
     from edgeshuffle.converter.quant import Quantized
     from edgeshuffle.progress import Progress
 
@@ -55,6 +55,12 @@ class Int8:
     def form(self) -> Form:
         """What is written."""
         return Form("int8", self.quantized.model, self.quantized.plan)
+
+    @property
+    def input(self) -> QParams:
+        """Of the images that it reads."""
+        name = self.quantized.model.graph.inputs[0].name or ""
+        return self.quantized.plan.activations[name]
 
     @property
     def steps(self) -> Steps:

@@ -92,10 +92,11 @@ class OnnxForm:
 class ExportRequest:
     """What to make of which model, and where to.
 
-    `formats` are the writers' names, `onnx` what was chosen for that one. `processor` is what files
-    are made for, `tune` the address of a device to choose by. `target` None is a folder under
-    build/ that is named by what the weights turn out to be. `labels` are names that were given,
-    `class_folders` where else they may be told. `notes` are for the user.
+    `pixels` asks for files that read these, with probabilities of that type. `formats` are the
+    writers' names, `onnx` what was chosen for that one. `processor` is what files are made for,
+    `tune` the address of a device to choose by. `target` None is a folder under build/ that is
+    named by what the weights turn out to be. `labels` are names that were given, `class_folders`
+    where else they may be told. `notes` are for the user.
     """
 
     model: OnnxFile | ZooModel
@@ -104,6 +105,7 @@ class ExportRequest:
     onnx: OnnxForm
     int8: Quantization | None
     fp16: HalfPrecision | None
+    pixels: str | None
     gates: Gates
     labels: tuple[str, ...] | None
     class_folders: tuple[Path, ...]

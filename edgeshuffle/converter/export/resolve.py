@@ -17,6 +17,7 @@ from edgeshuffle.converter.export.normalisation import (
     of_pixels,
     per_scale,
 )
+from edgeshuffle.converter.export.pixels import PROBABILITY_TYPES
 from edgeshuffle.converter.export.precisions import (
     check_drop,
     check_half,
@@ -99,6 +100,7 @@ def resolve(options: ExportOptions) -> ExportRequest:
         onnx=OnnxForm(style=options.onnx_style, activations=options.onnx_activations),
         int8=_quantization(options, recipe) if options.int8 and recipe is not None else None,
         fp16=HalfPrecision(images=images_seen(options)) if options.fp16 else None,
+        pixels=options.pixels,
         gates=Gates(min_sqnr=options.min_sqnr, min_agreement=options.min_agreement),
         labels=labels,
         class_folders=() if options.class_order == "index" else _given_folders(options),
@@ -192,6 +194,7 @@ def _check_choices(options: ExportOptions) -> None:
         ("target", options.target, tuple(TARGETS)),
         ("class_order", options.class_order, (None, *CLASS_ORDERS)),
         ("logits", _logits(options), (None, *LOGITS)),
+        ("pixels", options.pixels, (None, *PROBABILITY_TYPES)),
     ):
         if value not in known:
             choices = ", ".join(one for one in known if one is not None)

@@ -15,6 +15,8 @@ from edgeshuffle.converter.plan import QuantPlan
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from edgeshuffle.converter.plan import QConv, QParams
+
 NOTHING = -1
 
 
@@ -90,6 +92,35 @@ class Draft:
         attributes = [] if perm is None else [ir.AttrInt64s("perm", perm)]
         node = ir.Node("", kind, inputs, attributes, outputs=[result], name=_name(result, kind))
         self.graph.insert_before(before, node)
+
+    def depthwise(
+        self,
+        source: ir.Value,
+        weight: np.ndarray,
+        bias: np.ndarray,
+        quantized: QConv | None,
+        result: ir.Value,
+        before: ir.Node,
+    ) -> None:
+        """Put a convolution of 1 x 1 with a weight and a bias (C,) for each channel before a node;
+        with a plan, its integers.
+        """
+        name = result.name or ""
+        arrays = {"weight": weight.reshape(-1, 1, 1, 1), "bias": bias}
+        constants = [
+            g.new_constant(self.graph, f"{name}_{part}", array) for part, array in arrays.items()
+        ]
+        attributes = [ir.AttrInt64("group", len(weight)), ir.AttrInt64s("kernel_shape", (1, 1))]
+        inputs = [source, *constants]
+        node = ir.Node("", "Conv", inputs, attributes, outputs=[result], name=_name(result, "Conv"))
+        self.graph.insert_before(before, node)
+        if quantized is not None:
+            self._convs[name] = quantized
+
+    def know(self, value: ir.Value, params: QParams) -> None:
+        """Give a value a scale and zero point of its own, if there is a plan."""
+        if self._activations is not None:
+            self._activations[value.name or ""] = params
 
     def constant(self, name: str, *numbers: int) -> ir.Value:
         """An operator's int64 argument."""

@@ -178,7 +178,7 @@ def _classified(
         return _refused(given, str(err))
     after_decoding = time.perf_counter_ns()
     try:
-        values = preprocess_picture(decoded.image, source.preprocess)
+        values = preprocess_picture(decoded.image, source.preprocess_for(model.candidate))
     except DataError as err:
         return _refused(given, f"{given.name}: {err}")
     prepared = time.perf_counter_ns()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edgeshuffle.artifact.metadata import Gives, Metadata
 
 # What is the fastest on the processors that this is for, as far as their instructions tell.
-_PRECISIONS: Final = ("int8", "fp32", "fp16")
+_PRECISIONS: Final = ("int8", "fp32", "fp16", "pixels")
 _RUNTIMES: Final = ("litert", "ort")
 
 
@@ -34,6 +34,7 @@ class Candidate:
     precision: str
     gives: Gives | None
     file: ModelFile | None = None
+    reads_pixels: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,10 @@ class Source:
     labels: tuple[str, ...] | None
     demo: bool
     candidates: tuple[Candidate, ...]
+
+    def preprocess_for(self, model: Candidate) -> Preprocess:
+        """What makes a picture into what one of its files reads."""
+        return self.preprocess.to_pixels if model.reads_pixels else self.preprocess
 
 
 def find_source(model: Artifact | Path, runtime: str | None, precision: str | None) -> Source:
@@ -99,6 +104,7 @@ def _of_artifact(
                 precision=one.precision,
                 gives=_metadata(artifact.path(one)).output,
                 file=one,
+                reads_pixels=one.base is not None,
             )
             for one in wanted
         ),
@@ -118,12 +124,19 @@ def _of_file(path: Path, runtime: str | None) -> Source:
             f"{path} does not say how to prepare a picture for it, and there is no {MANIFEST} "
             "beside it that does. Give an artifact, or export it again."
         )
+    candidate = Candidate(
+        path=path,
+        runtime=found,
+        precision="",
+        gives=metadata.output,
+        reads_pixels=metadata.input == "pixels",
+    )
     return Source(
         name=metadata.name or path.stem,
         preprocess=metadata.preprocess,
         labels=metadata.labels or None,
         demo=False,
-        candidates=(Candidate(path=path, runtime=found, precision="", gives=metadata.output),),
+        candidates=(candidate,),
     )
 
 

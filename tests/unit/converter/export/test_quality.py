@@ -112,6 +112,7 @@ class File:
     def __init__(self, path, precision, names=("logits",), classes=2):
         self.path, self.precision = path, precision
         self.format, self.runtime, self.classes = "onnx", "ort", classes
+        self.base, self.softmax = None, False
         self.outputs = [
             TensorInfo(name=name, shape=(1, 2), dtype="float32", layout="NC") for name in names
         ]
