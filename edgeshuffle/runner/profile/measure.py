@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -44,7 +45,7 @@ def measure(measuring: Measuring, subject: Subject) -> ProfiledFile:
         cores=measuring.cores,
         seed=measuring.seed,
     )
-    with needs_extra(f"Reading {subject.path.name}", "export"):
+    with closing(session), needs_extra(f"Reading {subject.path.name}", "export"):
         of_runtime = _onnx if subject.runtime == "ort" else _tflite
         costs, layers = of_runtime(measuring, session, subject)
     cycles = costs.cycles
