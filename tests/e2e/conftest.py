@@ -27,8 +27,17 @@ def demo(request, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def small(request, tmp_path_factory):
-    """All four forms of a network that a board is done with in no time."""
+    """All forms of a network that a board is done with in no time, but for fp16 and pixels."""
+    return _small(request, tmp_path_factory, "small")
 
+
+@pytest.fixture(scope="session")
+def small_pixels(request, tmp_path_factory):
+    """The same network, also with the forms that read pixels."""
+    return _small(request, tmp_path_factory, "small_pixels", "--pixels")
+
+
+def _small(request, tmp_path_factory, name, *more):
     def make(folder):
         folder.mkdir()
         graph = Graph(size=16)
@@ -37,9 +46,9 @@ def small(request, tmp_path_factory):
         onnx.save(graph.classifier(x), folder / "small.onnx")
         pixels = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
         np.savez(folder / "calib.npz", x=pixels)
-        options = ("--int8", "--recipe", "fast", "--calib", folder / "calib.npz")
+        options = ("--int8", "--recipe", "fast", "--calib", folder / "calib.npz", *more)
         assert run("export", "--onnx", folder / "small.onnx", *options, "-o", folder / "made") == 0
 
-    folder = tmp_path_factory.mktemp("build") / "small"
-    shutil.copytree(once(request, "small", make) / "made", folder)
+    folder = tmp_path_factory.mktemp("build") / name
+    shutil.copytree(once(request, name, make) / "made", folder)
     return folder

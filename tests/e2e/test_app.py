@@ -125,6 +125,25 @@ def test_it_gives_what_classify_gives(app, pictures, capsys):
     assert len({json.loads(line)["top"][0]["probability"] for line in lines}) > COUNT / 2
 
 
+@pytest.mark.parametrize("runtime", ["litert", "ort"])
+def test_a_model_that_reads_pixels_gives_the_same_labels(small_pixels, tmp_path, pictures, runtime):
+    shares = {}
+    for precision in ("int8", "pixels"):
+        options = ("--runtime", runtime, "--precision", precision)
+        assert run("app", small_pixels, *options, "-o", tmp_path / precision) == 0
+        lines, _ = told(tmp_path / precision, pictures, "--json", "--top", 5)
+        found = [{one["label"]: one["probability"] for one in json.loads(x)["top"]} for x in lines]
+        shares[precision] = [[one[label] for label in sorted(one)] for one in found]
+    plain, pixels = (np.array(values) for values in shares.values())
+    # TFLite's probabilities are bytes, of which the largest may be equal.
+    step = 1 / 256 if runtime == "litert" else 1e-4
+    assert np.abs(plain - pixels).max() <= step
+    ordered = np.sort(plain)
+    clear = ordered[:, -1] - ordered[:, -2] > 2 * step
+    assert clear.mean() > 0.9
+    assert (plain.argmax(1) == pixels.argmax(1))[clear].all()
+
+
 def test_without_pillow_it_reads_ppm_files(app, pictures, capsys):
     ppm = sorted(pictures.glob("*.ppm"))[:9]
     lines, _ = told(app, *ppm, "--json", without=("edgeshuffle", "PIL", "cv2"))

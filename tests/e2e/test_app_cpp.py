@@ -78,7 +78,8 @@ def test_pixels_are_those_of_python_to_the_bit(tmp_path, channels):
         np.testing.assert_array_equal(one.transpose(2, 0, 1), wanted[0])
 
 
-def test_labels_are_those_of_python(tmp_path, small):
+@pytest.mark.parametrize("precision", ["int8", "pixels"])
+def test_labels_are_those_of_python(tmp_path, small_pixels, precision):
     include = next((one for one in HEADERS if (one / "onnxruntime_cxx_api.h").exists()), None)
     if include is None:
         pytest.skip("onnxruntime's C++ headers are not installed (Debian 13: libonnxruntime-dev)")
@@ -89,7 +90,8 @@ def test_labels_are_those_of_python(tmp_path, small):
     (library,) = Path(onnxruntime.__file__).parent.glob("capi/libonnxruntime.so*")
     (tmp_path / "libonnxruntime.so.1").symlink_to(library)
     app, build = tmp_path / "app", tmp_path / "build"
-    assert run("app", small, "--runtime", "ort", "-o", app) == 0
+    options = ("--runtime", "ort", "--precision", precision)
+    assert run("app", small_pixels, *options, "-o", app) == 0
     definitions = {"RUNTIME_INCLUDE": include, "RUNTIME_LIBRARY": library}
     given = [f"-D{name}={value}" for name, value in definitions.items()]
     subprocess.run(["cmake", "-S", app / "cpp", "-B", build, *given], check=True)
