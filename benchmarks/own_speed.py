@@ -41,7 +41,8 @@ def run(contender: str, arguments: list[str]) -> Run:
         os.sched_setaffinity(0, usable[: int(cores) if cores else None])
         started = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", "edgeshuffle", *command],
+            # -P: of the folder that this runs in, nothing is imported.
+            [sys.executable, "-P", "-m", "edgeshuffle", *command],
             env={**os.environ, "PYTHONPATH": str(Path(tree).resolve())},
             stdout=subprocess.DEVNULL,
         )

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-# So much is held in memory; beyond, pictures that are not packed are read one by one.
-_HELD: Final = 512 << 20
+# So much is held in memory; beyond, pictures that are not packed are read when they are looked at.
+_HELD: Final = 64 << 20
 _MOST_BYTES: Final = 4 << 30
 _MOST_TRANSPOSED: Final = 256 << 20
 
