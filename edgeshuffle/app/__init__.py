@@ -17,7 +17,7 @@ from edgeshuffle.artifact.metadata import read_metadata
 from edgeshuffle.errors import ArtifactError, UnknownNameError
 from edgeshuffle.host.atomic import atomic_folder
 from edgeshuffle.runner.classify.source import find_source
-from edgeshuffle.untrusted import UntrustedError, decode, read_bounded
+from edgeshuffle.untrusted import UntrustedError, clean, decode, read_bounded
 
 if TYPE_CHECKING:
     from edgeshuffle.artifact import Artifact
@@ -79,6 +79,7 @@ def make_app(options: AppOptions) -> App:
     board = board_of(options.device)
     if options.systemd and not board.packages:
         raise UnknownNameError(f"There is no systemd on {board.name}. Leave out `systemd`.")
+    name = clean(options.output.resolve().name)
     source = find_source(options.artifact, options.runtime, options.precision)
     model = source.candidates[0]
     _refuse_others(options.output, overwrite=options.overwrite)
@@ -92,13 +93,15 @@ def make_app(options: AppOptions) -> App:
             (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in pinned))
         if pixels is not None and why_not is None:
             shutil.copyfile(pixels[0], folder / pixels[0].name)
-            text = rpicam.post_process(pixels[0].name, options.output.name)
+            text = rpicam.post_process(pixels[0].name, name)
             (folder / _RPICAM).write_text(text)
         if options.systemd:
-            words = {"model": source.name, "folder": options.output.name}
+            words = {"model": source.name, "folder": name}
+            # systemd would put something of its own for a single one.
+            words = {key: word.replace("%", "%%") for key, word in words.items()}
             (folder / _SERVICE).write_text(filled(_SERVICE, words), "utf-8")
         wanted = Wanted(
-            folder=options.output.name,
+            folder=name,
             device=options.device,
             systemd=options.systemd,
             rpicam=board.rpicam,

@@ -41,7 +41,7 @@ def settings_header(source: Source, model: Candidate) -> str:
     return f"""// Made by edgeshuffle, from what the model's artifact says.
 #pragma once
 
-constexpr const char* kModel = "{model.path.name}";
+constexpr const char* kModel = {json.dumps(model.path.name, ensure_ascii=False)};
 constexpr bool kGivesProbabilities = {_truth(model.gives == "probabilities")};
 constexpr int kResize = {preprocess.resize}, kHeight = {height}, kWidth = {width};
 constexpr int kChannels = {count};

@@ -226,7 +226,12 @@ def test_what_is_made_for_each_board(small, tmp_path, capsys):
     assert "export it with --pixels" in found["notes"][0]
     assert not (folder / "rpicam.json").exists()
     unit = (folder / "classify.service").read_text()
-    assert "ExecStart=/home/pi/made/.venv/bin/python classify.py" in unit
+    assert 'ExecStart="/home/pi/made/.venv/bin/python" classify.py' in unit
+    options = ("--device", "pi", "--systemd")
+    assert run("app", small, *options, "-o", tmp_path / "a %h\nUser=root") == 0
+    unit = (tmp_path / "a %h\nUser=root" / "classify.service").read_text()
+    assert unit.count("User=") == 3
+    assert "WorkingDirectory=/home/pi/a %%h User=root\n" in unit
     pinned = (folder / "requirements.txt").read_text().splitlines()
     assert all(
         re.match(r"[\w-]+==[\w.]+( ; platform_machine [!=]= \"armv7l\")?$", x) for x in pinned
