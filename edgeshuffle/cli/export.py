@@ -137,11 +137,11 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--pixels",
-    type=click.Choice(["auto", "uint8", "float32"]),
+    type=click.Choice(["uint8", "float32"]),
     is_flag=False,
-    flag_value="auto",
-    help="Also files that read uint8 pixels and give probabilities (of INT8 with --int8); the "
-    "type is TFLite's for these.",
+    flag_value="uint8",
+    help="Also files that read uint8 pixels and give probabilities (of INT8 with --int8), in "
+    "TFLite as uint8 unless said otherwise.",
 )
 @click.option("--int8", is_flag=True, help="Also quantize to INT8.")
 @click.option(

@@ -49,9 +49,33 @@ def output(writer: NhwcWriter, value: ir.Value) -> tuple[int, TensorInfo]:
     grid = operator_of(maker).grid(maker)
     params = QParams(grid.scale, grid.zero_point - QMIN)
     _rename(writer, made, f"{value.name}_real")
+    if maker.op_type == "Softmax":
+        made = _with_likeliest_apart(writer, made, f"{value.name}_apart", params.scale)
     given = _tensor(writer, value, params)
     writer.operator("QUANTIZE", [made], [given], "QuantizeOptions")
     return given, _info(value, params)
+
+
+def _with_likeliest_apart(writer: NhwcWriter, real: int, name: str, step: float) -> int:
+    """Floats along whose last axis the largest is a step larger than it was.
+
+    Bytes of a thousand classes are often equal where the floats are not; the likeliest class's own
+    is above all others so, however they are rounded.
+    """
+    shape, buffer = writer.shape(real), writer.buffer
+    largest = buffer.tensor(f"{name}_largest", (*shape[:-1], 1), np.float32)
+    axis = writer.ints("last_axis", len(shape) - 1)
+    writer.operator("REDUCE_MAX", [real, axis], [largest], "ReducerOptions", keepDims=True)
+    is_it = buffer.tensor(f"{name}_is_it", shape, np.bool_)
+    writer.operator("GREATER_EQUAL", [real, largest], [is_it], "GreaterEqualOptions")
+    ones = buffer.tensor(f"{name}_ones", shape, np.float32)
+    writer.operator("CAST", [is_it], [ones], "CastOptions")
+    steps = buffer.tensor(f"{name}_steps", shape, np.float32)
+    factor = buffer.constant(f"{name}_step", np.array([step], np.float32))
+    writer.operator("MUL", [ones, factor], [steps], "MulOptions")
+    made = buffer.tensor(name, shape, np.float32)
+    writer.operator("ADD", [real, steps], [made], "AddOptions")
+    return made
 
 
 def _tensor(writer: NhwcWriter, value: ir.Value, params: QParams) -> int:

@@ -119,7 +119,7 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
         proved = prove(source.reference, files, folder, checked, steps, report, dynamic=dynamic)
         if request.pixels is not None:
             form = forms[0] if int8 is None else int8.form
-            kinds = with_probabilities(formats, request.pixels, form.precision, files, proved)
+            kinds = with_probabilities(formats, request.pixels)
             made = [pixel_form(form)]
             files += write_models(made, source.name, kinds, folder, batch, choose, about)
             files = tuple(sorted(files, key=lambda file: list(formats).index(file.format)))
@@ -153,7 +153,7 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
     if half is not None:
         notes = (*notes, *half.notes)
     if request.pixels is not None:
-        notes = (*notes, *pixel_notes(source.preprocess, params, files, request.pixels))
+        notes = (*notes, *pixel_notes(source.preprocess, params))
     if int8 is not None:
         notes = (*notes, *int8.notes, *budget_notes(int8, artifact, formats, batch, choose))
     if kept:

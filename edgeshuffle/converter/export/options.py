@@ -41,7 +41,7 @@ class ExportOptions:
     are seen on images of `calib`.
 
     `pixels` adds files that read uint8 pixels and give probabilities, of the INT8 model where there
-    is one; in TFLite as `uint8`, as `float32`, or `auto`matically as bytes where these are enough.
+    is one; in TFLite as `uint8` or `float32`.
 
     INT8: `int8` quantizes, with `calib_limit` images at most of `calib` (a folder or .npz), by a
     `recipe` (a name or .toml file), whose `calibrator` may be replaced. `max_drop` is in points of

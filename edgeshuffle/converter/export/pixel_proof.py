@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.plan import QParams
     from edgeshuffle.dataset import ImageSet
 
-# Of half a step, by which a byte is off at most.
-_ROUNDED: Final = 0.5 + TOLERANCE
+# Of the half a step that a byte is off at most, and the step that sets the likeliest class apart.
+_ROUNDED: Final = 1.5 + TOLERANCE
 
 
 def prove_pixels(
@@ -49,7 +49,7 @@ def prove_pixels(
     """What was proved of the others, with each of `files` that reads pixels.
 
     `params` are those of the input of INT8 files. Raises PassError where a value differs by more
-    than the tolerance of float files, or where it is a byte, half a step of it.
+    than the tolerance of float files, or where it is a byte, one and a half steps of it.
     """
     real = [] if images is None else [preprocess.pixels(image) for image in images]
     random = np.random.RandomState(SEED)

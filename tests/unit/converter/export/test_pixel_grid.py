@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from edgeshuffle.artifact import Preprocess
 from edgeshuffle.converter.export.pixel_grid import levels_of, other_levels, pixel_conv
-from edgeshuffle.converter.export.pixels import type_of_probabilities
 from edgeshuffle.converter.plan import QParams, params_of_range
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -72,14 +71,3 @@ def test_a_grid_of_ties_is_told():
     # Every pixel lies between two integers, and float32 decides.
     params = QParams(float(np.float32(2 / 255)), 0)
     assert other_levels(prepared((0.5,) * 3, (0.5,) * 3), params) > 0
-
-
-def test_bytes_are_taken_where_they_tell_labels_apart():
-    sure, near = np.array([[8.0, 0, 0]]), np.array([[0.0, 0.001, 0.0]])
-    assert type_of_probabilities("auto", 3, sure) == "uint8"
-    assert type_of_probabilities("auto", 3, None) == "uint8"
-    # The second class is the likeliest, and bytes do not tell.
-    assert type_of_probabilities("auto", 3, np.concatenate([sure, near])) == "float32"
-    assert type_of_probabilities("auto", 1000, None) == "float32"
-    assert type_of_probabilities("uint8", 1000, near) == "uint8"
-    assert type_of_probabilities("float32", 3, sure) == "float32"
