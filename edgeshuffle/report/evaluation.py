@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.report.sqnr import sqnr_cell, sqnr_column
 from edgeshuffle.report.table import Column, ResultTable, WithError, Worded
@@ -10,6 +10,9 @@ from edgeshuffle.report.table import Column, ResultTable, WithError, Worded
 if TYPE_CHECKING:
     from edgeshuffle.report.table import Cell
     from edgeshuffle.runner.evaluate import Evaluation, Result
+
+
+_UNITS: Final = {"int8": "quantization steps", "pixels": "in a probability"}
 
 
 def evaluation_table(found: Evaluation) -> ResultTable:
@@ -66,7 +69,7 @@ def _device(found: Evaluation) -> tuple[str, ...]:
         *(
             f"  {result.runtime} {result.precision}: {result.device_agreement:.2f} % equal "
             f"labels, largest difference {result.device_difference:.3g} "
-            f"{'quantization steps' if result.precision == 'int8' else 'in a logit'}"
+            f"{_UNITS.get(result.precision, 'in a logit')}"
             for result in found.results
         ),
     )

@@ -93,8 +93,6 @@ class OutputTally:
 
 def steps(file: ModelFile, manifest: Manifest) -> list[float]:
     """The unit of each output: its quantization step, or 1 where there is none."""
-    if file.base is not None:
-        return [end.scale or 1.0 for end in file.outputs]
     told = (manifest.quantization or {}).get("outputs")
     scales = told if file.precision == "int8" and isinstance(told, dict) else {}
     return [_scale(scales.get(end.name)) for end in file.outputs]
