@@ -135,13 +135,10 @@ def test_a_model_that_reads_pixels_gives_the_same_labels(small_pixels, tmp_path,
         found = [{one["label"]: one["probability"] for one in json.loads(x)["top"]} for x in lines]
         shares[precision] = [[one[label] for label in sorted(one)] for one in found]
     plain, pixels = (np.array(values) for values in shares.values())
-    # TFLite's probabilities are bytes, of which the largest may be equal.
-    step = 1 / 256 if runtime == "litert" else 1e-4
-    assert np.abs(plain - pixels).max() <= step
-    ordered = np.sort(plain)
-    clear = ordered[:, -1] - ordered[:, -2] > 2 * step
-    assert clear.mean() > 0.9
-    assert (plain.argmax(1) == pixels.argmax(1))[clear].all()
+    # TFLite's probabilities are bytes, of which the largest is a step larger than the floats' is.
+    apart = 1.5 / 256 + 1e-4 if runtime == "litert" else 1e-4
+    assert np.abs(plain - pixels).max() <= apart
+    assert (plain.argmax(1) == pixels.argmax(1)).all()
 
 
 def test_without_pillow_it_reads_ppm_files(app, pictures, capsys):
