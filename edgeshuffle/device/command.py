@@ -28,23 +28,40 @@ class Done:
 
 
 def finish(argv: Sequence[str], timeout: float, name: str, stdin: Path | None = None) -> Done:
-    """Run a program that reads `stdin`; raises DeviceError, naming `name`, beyond the bounds."""
+    """Run a program that reads `stdin`; raises DeviceError, naming `name`, beyond the bounds, and
+    where it cannot be started.
+    """
     with (
         open(stdin or "/dev/null", "rb") as given,  # noqa: PTH123 - a device, too
-        subprocess.Popen(
-            argv,
-            stdin=given,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,
-        ) as child,
+        _started(argv, given) as child,
     ):
         try:
             return _collect(child, time.monotonic() + timeout, timeout, name)
         except BaseException:
             child.kill()
             raise
+
+
+def _started(argv: Sequence[str], given: IO[bytes]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            argv,
+            stdin=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+        )
+    except OSError as err:
+        raise cannot_start(argv[0], err) from err
+
+
+def cannot_start(program: str, err: OSError) -> DeviceError:
+    """The error for a program that is not there, or has no room to run."""
+    return DeviceError(
+        f"{program} cannot be started here ({err.strerror}). Check that it is installed, and that "
+        "this machine is not full."
+    )
 
 
 def _collect(child: subprocess.Popen[bytes], deadline: float, timeout: float, name: str) -> Done:

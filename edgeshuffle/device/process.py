@@ -9,6 +9,7 @@ import subprocess
 import time
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from edgeshuffle.device.command import cannot_start
 from edgeshuffle.errors import DeviceError
 from edgeshuffle.untrusted import UntrustedError, decode, last_line, quoted
 
@@ -50,9 +51,7 @@ class JsonProcess:
                 env=None if environment is None else {**os.environ, **environment},
             )
         except OSError as err:
-            raise DeviceError(
-                f"{argv[0]} cannot be started here ({err.strerror}). Check that it is installed."
-            ) from err
+            raise cannot_start(argv[0], err) from err
         assert self._child.stdin is not None
         assert self._child.stdout is not None
         assert self._child.stderr is not None
