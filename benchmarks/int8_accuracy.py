@@ -7,6 +7,9 @@ agreement and SQNR are against the float network.
     python benchmarks/int8_accuracy.py --weights FILE --calib FILE.npz --test FILE.npz \
         [--mean r,g,b --std r,g,b] [--limit N] [--nncf-python peers/nncf/bin/python]
 
+With --odd, `accurate` and `fast` are calibrated with images that are grey, blurred or few, with
+those of --other made smaller, and with none, instead.
+
 Without options: the packaged demo. ONNX Runtime's entropy calibrator keeps every activation of
 every image, and is left out where it would take more than 8 GB.
 """
@@ -25,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx_ir as ir
 import onnxruntime
+from odd_calibration import odd_sets
 from static_quantization import affordable, quantize, simplify
 
 from edgeshuffle.converter.export import ExportOptions, export
@@ -66,16 +70,19 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         paths: dict[str, Path] = {}
-        made = _ours(place, given, calib)
-        for recipe, artifact in made.items():
+        if options.odd:
+            made = _odd(place, given, odd_sets(calib, options.other, place))
+        else:
+            made = _ours(place, given, calib)
+        for name, artifact in made.items():
             (file,) = (f for f in artifact.manifest.files if f.precision == "int8")
-            paths[f"edgeshuffle {recipe}"] = artifact.path(file)
+            paths[name] = artifact.path(file)
         manifest = artifact.manifest
         request = resolve(ExportOptions(**given, output=place / "stock"))
         source = open_source(request.model, request.input)
         stock = simplify(ir.to_proto(source.model), place / "stock.onnx")
         images = open_images(calib, manifest.preprocess)
-        methods = affordable(manifest.macs, len(images))
+        methods = () if options.odd else affordable(manifest.macs, len(images))
         paths |= quantize(stock, images, place, methods)
         if options.nncf_python is not None:
             np.save(place / "calibration.npy", np.concatenate(list(images)))
@@ -119,18 +126,28 @@ def main() -> int:
 def _ours(place: Path, given: dict[str, Any], calib: Path) -> dict[str, Artifact]:
     """An artifact a recipe."""
     return {
-        recipe: export(
-            ExportOptions(
-                **given,
-                int8=True,
-                formats=("onnx",),
-                calib=calib,
-                recipe=recipe,
-                output=place / recipe,
-            )
-        ).artifact
+        f"edgeshuffle {recipe}": _export(given, calib, recipe, place / recipe)
         for recipe in recipe_names()
     }
+
+
+def _odd(place: Path, given: dict[str, Any], sets: dict[str, Path]) -> dict[str, Artifact]:
+    """An artifact for each set of calibration images and recipe, and one without images."""
+    made = {
+        f"{name}: {recipe}": _export(given, calib, recipe, place / f"{calib.stem}_{recipe}")
+        for name, calib in sets.items()
+        for recipe in ("accurate", "fast")
+    }
+    made["none: accurate"] = _export(given, Path("none"), "accurate", place / "without")
+    return made
+
+
+def _export(given: dict[str, Any], calib: Path, recipe: str, output: Path) -> Artifact:
+    return export(
+        ExportOptions(
+            **given, int8=True, formats=("onnx",), calib=calib, recipe=recipe, output=output
+        )
+    ).artifact
 
 
 def _options() -> argparse.Namespace:
@@ -144,6 +161,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--mean", type=_triple)
     parser.add_argument("--std", type=_triple)
     parser.add_argument("--limit", type=int, help="test images to use")
+    parser.add_argument("--odd", action="store_true", help="compare odd calibration images")
+    parser.add_argument("--other", type=Path, help="with --odd: .npz of images of another kind")
     parser.add_argument("--nncf-python", type=Path, help="of an environment with nncf and onnx")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()

@@ -147,8 +147,9 @@ if TYPE_CHECKING:
 @click.option(
     "--calib",
     type=click.Path(path_type=Path),
-    metavar="DIR|NPZ",
-    help="Calibration images [default for the demo: packaged].",
+    metavar="DIR|NPZ|none",
+    help="Calibration images [default for the demo: packaged]; none makes some up that a "
+    "checkpoint's batch norms take for its own.",
 )
 @click.option("--calib-limit", type=click.IntRange(1), help="Use this many of them.")
 @click.option(

@@ -18,7 +18,14 @@ from edgeshuffle.converter.export.options import ExportOptions
 from edgeshuffle.converter.export.pixel_proof import prove_pixels
 from edgeshuffle.converter.export.pixels import pixel_form, pixel_notes, with_probabilities
 from edgeshuffle.converter.export.proof import prove
-from edgeshuffle.converter.export.quality import check_limits, measure, of_calibration, warnings
+from edgeshuffle.converter.export.quality import (
+    CHECKED_IMAGES,
+    check_limits,
+    measure,
+    of_calibration,
+    one_class,
+    warnings,
+)
 from edgeshuffle.converter.export.quantization import budget_notes, make_int8
 from edgeshuffle.converter.export.resolve import BUILD, resolve
 from edgeshuffle.converter.export.source import Source, open_source
@@ -45,9 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ExportOptions", "Exported", "export"]
 
-# Enough images to see a broken quantization in the manifest; `evaluate` measures properly. A float
-# file needs but a handful.
-_CHECKED_IMAGES: Final = 32
+# `evaluate` measures properly. A float file needs but a handful.
 _FLOAT_IMAGES: Final = 8
 
 
@@ -75,11 +80,13 @@ def export(options: ExportOptions, progress: Progress | None = None) -> Exported
 def _stages(request: ExportRequest) -> list[str]:
     """What is reported, in order; `max_drop` adds some whose number nobody knows."""
     from edgeshuffle.converter.quant.refiners import REFINERS
+    from edgeshuffle.converter.quant.synthesis import STAGE
 
     if request.int8 is None:
         return ["load", "rewrite", "write", "check"]
     steps = [REFINERS[step].STAGE for step in request.int8.recipe.steps]
-    return ["load", "rewrite", "calibrate", *steps, "write", "check"]
+    made_up = [STAGE] if request.int8.images is None else []
+    return ["load", "rewrite", *made_up, "calibrate", *steps, "write", "check"]
 
 
 def _export(request: ExportRequest, report: Progress) -> Exported:
@@ -132,9 +139,15 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
         if (int8 is not None or half is not None) and checked is not None:
             metrics = measure(files, proved.outputs, checked.digest)
             check_limits(files, metrics, request.gates)
+            if int8 is not None and int8.drift is not None:
+                odd = (*odd, *one_class(files, proved.outputs))
             odd = (*odd, *warnings(files, metrics))
         if int8 is not None and checked is not None:
-            odd = (*of_calibration(checked, len(int8.calibration)), *odd)
+            odd = (
+                *of_calibration(checked, len(int8.calibration)),
+                *int8.unlike,
+                *odd,
+            )
             quantization = quantization_entry(int8, request.onnx)
         manifest = dataclasses.replace(
             make_manifest(source, model, logs, files, quantization),
@@ -226,7 +239,7 @@ def _named(source: Source, *, overwrite: bool) -> Path:
 def _checked_images(source: Source, int8: Int8 | None, half: Half | None) -> ImageSet | None:
     """Some real images, where there are any."""
     if int8 is not None:
-        return int8.calibration.some(_CHECKED_IMAGES)
+        return int8.calibration.some(CHECKED_IMAGES)
     if half is not None:
         return half.images
     if source.source["kind"] == "demo":

@@ -43,10 +43,11 @@ class ExportOptions:
     `pixels` adds files that read uint8 pixels and give probabilities, of the INT8 model where there
     is one; in TFLite as `uint8` or `float32`.
 
-    INT8: `int8` quantizes, with `calib_limit` images at most of `calib` (a folder or .npz), by a
-    `recipe` (a name or .toml file), whose `calibrator` may be replaced. `max_drop` is in points of
-    top-1 on the images of `evaluation`, `min_sqnr` in dB and `min_agreement` in percent: limits of
-    INT8 and fp16 files. `class_order` (`index` or `sorted`) tells how class folders are told apart.
+    INT8: `int8` quantizes, with `calib_limit` images at most of `calib` (a folder or .npz; "none"
+    makes images up that a checkpoint's batch norms take for its own), by a `recipe` (a name or
+    .toml file), whose `calibrator` may be replaced. `max_drop` is in points of top-1 on the images
+    of `evaluation`, `min_sqnr` in dB and `min_agreement` in percent: limits of INT8 and fp16 files.
+    `class_order` (`index` or `sorted`) tells how class folders are told apart.
     """
 
     variant: str | None = None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.converter.emit import EMITTERS
 from edgeshuffle.errors import DataError, UnknownNameError
@@ -11,13 +12,17 @@ from edgeshuffle.host.packaged import CALIBRATION_IMAGES
 from edgeshuffle.untrusted.gates import check_gate
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from edgeshuffle.converter.export.options import ExportOptions
+
+
+# As a path to calibration images: there are none.
+NONE: Final = Path("none")
 
 
 def images_seen(options: ExportOptions) -> Path | None:
     """Images that are the model's own, where there are any."""
+    if options.calib == NONE:
+        return None
     return options.calib or (None if is_own(options) else CALIBRATION_IMAGES)
 
 
@@ -43,6 +48,17 @@ def check_quantization(options: ExportOptions) -> None:
             "`int8` needs calibration images of your own data: `calib=FOLDER` or `calib=FILE.npz` "
             "(100 to 1,000 images, labels not needed)."
         )
+    if options.calib != NONE:
+        return
+    if options.onnx is not None:
+        raise UnknownNameError(
+            "`calib=none` makes images up that a checkpoint's batch norms take for those of its "
+            "training, and an `onnx` file has no batch norms of use: give images."
+        )
+    if not options.int8:
+        raise UnknownNameError("`calib=none` is for `int8`: give it, too.")
+    if options.calib_limit is not None:
+        raise UnknownNameError("`calib_limit` chooses of images, and `calib=none` has none.")
 
 
 def check_half(options: ExportOptions) -> None:

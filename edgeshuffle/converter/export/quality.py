@@ -12,10 +12,11 @@ from edgeshuffle.errors import GateError, ModelError
 from edgeshuffle.metrics import agreement, none_if_equal, softmax, sqnr_db
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from edgeshuffle.artifact.manifest import ModelFile
     from edgeshuffle.converter.export.request import Gates
+    from edgeshuffle.converter.quant.batch_norms import Drift
     from edgeshuffle.dataset import ImageSet
 
 # Every quantization measured for the README that loses less than a point of top-1 has 20 dB or
@@ -32,10 +33,20 @@ _HELPS: Final = {
     "int8": "more varied `calib` images, another `recipe` or `max_drop`",
     "fp16": "a smaller range of inputs",
 }
+# Enough to see a broken quantization, or that images are odd.
+CHECKED_IMAGES: Final = 32
 # Ranges of fewer images are mostly those of chance.
 FEW_IMAGES: Final = 16
 # Of images that are like others or hold nothing; a few occur in any data.
 _ODD_SHARE: Final = 0.1
+# Between the channels of a grey pixel, of 1, and of the mean of dark pictures.
+_GREY: Final = 0.02
+_DARK: Final = 0.15
+# Of images like those of training (CIFAR-10, Fashion-MNIST) 0.03 to 0.11, 0.9 to 1.04 and 0
+# to 0.08; of grey, blurred, dark, enlarged and other ones at least one of the three is beyond.
+_MOST_DISTANCE: Final = 0.12
+_LEAST_WIDTH: Final = 0.85
+_MOST_NARROW: Final = 0.1
 
 
 def measure(
@@ -151,3 +162,65 @@ def of_calibration(checked: ImageSet, calibrated: int) -> tuple[str, ...]:
             f"calibration: of {count} images that were looked at, {flat} hold one colour only"
         )
     return tuple(found)
+
+
+def unlike_training(checked: ImageSet, drift: Drift | None) -> tuple[str, ...]:
+    """What is odd about images that differ so from those of training, if anything."""
+    near = drift is None or (
+        drift.distance <= _MOST_DISTANCE
+        and drift.width >= _LEAST_WIDTH
+        and drift.narrow <= _MOST_NARROW
+    )
+    if near or drift is None:
+        return ()
+    pixels = [_pixels(image, checked) for image in checked]
+    height, width = checked.preprocess.crop
+    sizes = [checked.pictures.picture(index, "L").size for index in range(len(checked))]
+    colours = len(checked.preprocess.mean) > 1
+    kinds = {
+        "grey": colours and _most(np.ptp(one, 0).max() < _GREY for one in pixels),
+        "dark": _most(one.mean() < _DARK for one in pixels),
+        "bright": _most(one.mean() > 1 - _DARK for one in pixels),
+        "smaller than the input": _most(wide < width or high < height for wide, high in sizes),
+    }
+    said = ", ".join(name for name, found in kinds.items() if found)
+    looks = f"they are {said}" if said else "are they blurred, enlarged, or of another kind?"
+    return (
+        "calibration: the images are unlike those of the network's training, as its batch norms "
+        f"remember them (channels vary {100 * drift.width:.0f} % as much, distance "
+        f"{drift.distance:.2f}); {looks}",
+    )
+
+
+def _most(found: Iterable[bool]) -> bool:
+    known = list(found)
+    return sum(known) >= (1 - _ODD_SHARE) * len(known)
+
+
+def _pixels(image: np.ndarray, among: ImageSet) -> np.ndarray:
+    """(C, H, W) in 0..1."""
+    mean, std = (
+        np.array(numbers, np.float32)[:, None, None]
+        for numbers in (among.preprocess.mean, among.preprocess.std)
+    )
+    found: np.ndarray = image[0] * std + mean
+    return found
+
+
+def one_class(
+    files: Sequence[ModelFile], outputs: Mapping[str, Sequence[np.ndarray]]
+) -> tuple[str, ...]:
+    """That the float model takes all images for one class, where it knows several.
+
+    A network that was never trained may do so with any.
+    """
+    file = next((one for one in files if one.precision == "fp32" and (one.classes or 0) > 1), None)
+    if file is None:
+        return ()
+    found = outputs[file.path][0].argmax(1)
+    if len(found) < FEW_IMAGES or len(np.unique(found)) > 1:
+        return ()
+    return (
+        f"calibration: all {len(found)} images that were looked at are class {found[0]} to the "
+        "network; they should be of all classes",
+    )

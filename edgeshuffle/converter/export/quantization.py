@@ -9,15 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edgeshuffle.artifact.manifest import files_by_format
 from edgeshuffle.converter import graph as g
 from edgeshuffle.converter.export.files import Form, write_models
 from edgeshuffle.converter.export.proof import MIXED_STEPS, WHOLE_STEPS, Steps
+from edgeshuffle.converter.export.quality import CHECKED_IMAGES, unlike_training
 from edgeshuffle.converter.operators import is_conv
 from edgeshuffle.converter.operators.fused import is_fused
 from edgeshuffle.converter.precision import conv_names, float_values
 from edgeshuffle.converter.quant import quantize
+from edgeshuffle.converter.quant.images import Images, Joined
 from edgeshuffle.dataset import ImageSet, open_images
+from edgeshuffle.dataset.pictures import PixelPictures
 from edgeshuffle.errors import ModelError
 
 if TYPE_CHECKING:
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
     from edgeshuffle.converter.export.source import Source
     from edgeshuffle.converter.plan import QParams, QuantPlan
     from edgeshuffle.converter.quant import Quantized
+    from edgeshuffle.converter.quant.batch_norms import BatchNorms, Drift
     from edgeshuffle.progress import Progress
 
 
@@ -41,6 +47,8 @@ class Int8:
     """What was asked for and is written, from which calibration images, and `whole`, with no layer
     in float.
 
+    `drift` is how far these images are from those of training (`BatchNorms`), where that is known,
+    and `unlike` says so where that is far;
     `evaluated` are the images that `budget` was met on.
     """
 
@@ -48,6 +56,8 @@ class Int8:
     quantized: Quantized
     whole: Quantized
     calibration: ImageSet
+    drift: Drift | None = None
+    unlike: tuple[str, ...] = ()
     budget: Budget | None = None
     evaluated: ImageSet | None = None
 
@@ -75,9 +85,16 @@ class Int8:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know of the images that the budget was met on."""
+        """What the user should know of the images."""
         order = None if self.evaluated is None else self.evaluated.class_order
-        return () if order is None or order.note is None else (order.note,)
+        found = () if order is None or order.note is None else (order.note,)
+        if self.asked.images is not None:
+            return found
+        return (
+            f"calib: {len(self.calibration)} images made up from the batch norms' statistics; some "
+            "hundred of your own make INT8 better",
+            *found,
+        )
 
 
 def _step(value: ir.Value, plan: QuantPlan, floats: frozenset[ir.Value]) -> float:
@@ -101,18 +118,49 @@ def make_int8(asked: Quantization, source: Source, model: ir.Model, report: Prog
 
     Raises DataError, GateError and ModelError.
     """
-    images = open_images(asked.images, source.preprocess, limit=asked.limit)
-    report("calibrate", 0, len(images))
-    whole = quantize(model, images, asked.recipe, report)
+    from edgeshuffle.converter.quant.batch_norms import BatchNorms
+
+    norms = BatchNorms.of(source.module)
+    if asked.images is None:
+        images = _made_up(norms, source, report)
+    else:
+        images = open_images(asked.images, source.preprocess, limit=asked.limit)
+    drift = None if norms is None or asked.images is None else norms.drift(images)
+    unlike = unlike_training(images.some(CHECKED_IMAGES), drift)
+    seen: Images = images
+    if unlike and asked.recipe.augment:
+        made_up = _made_up(norms, source, report)
+        # More of them would outweigh those made up: 23.0 instead of 28.5 dB, CIFAR-10 with 200.
+        seen = Joined(images.some(len(made_up)), made_up)
+    report("calibrate", 0, len(seen))
+    whole = quantize(model, seen, asked.recipe, report, source.preprocess)
     if asked.drop is None:
-        return Int8(asked, whole, whole, images)
+        return Int8(asked, whole, whole, images, drift, unlike)
     from edgeshuffle.converter.export.budget import keep_in_float
 
     judges = _evaluation(asked.drop, source, model)
     plan, budget = keep_in_float(
         model, whole.model, whole.plan, judges, asked.drop.max_drop, report
     )
-    return Int8(asked, dataclasses.replace(whole, plan=plan), whole, images, budget, judges)
+    mixed = dataclasses.replace(whole, plan=plan)
+    return Int8(asked, mixed, whole, images, drift, unlike, budget, judges)
+
+
+def _made_up(norms: BatchNorms | None, source: Source, report: Progress) -> ImageSet:
+    """Images that the batch norms take for their own; raises ModelError where there are none."""
+    from edgeshuffle.converter.quant.synthesis import synthesised
+
+    if norms is None:
+        raise ModelError(
+            "`calib=none` makes images up by the statistics of batch norms, and these weights have "
+            "none. Give images."
+        )
+    pixels = synthesised(norms, source.preprocess, report)
+    return ImageSet(
+        pictures=PixelPictures(pixels, Path("made_up"), np.arange(len(pixels))),
+        preprocess=source.preprocess,
+        labels=None,
+    )
 
 
 def _evaluation(drop: DropLimit, source: Source, model: ir.Model) -> ImageSet:

@@ -65,10 +65,10 @@ class DropLimit:
 
 @dataclass(frozen=True, kw_only=True)
 class Quantization:
-    """How to quantize, with which images, and what has to come of it."""
+    """How to quantize, with which images (None: made up), and what has to come of it."""
 
     recipe: Recipe
-    images: Path
+    images: Path | None
     limit: int | None
     drop: DropLimit | None
 

@@ -19,6 +19,7 @@ from edgeshuffle.converter.export.normalisation import (
 )
 from edgeshuffle.converter.export.pixels import PROBABILITY_TYPES
 from edgeshuffle.converter.export.precisions import (
+    NONE,
     check_drop,
     check_half,
     check_limits,
@@ -120,7 +121,7 @@ def resolve(options: ExportOptions) -> ExportRequest:
 def _given_folders(options: ExportOptions) -> tuple[Path, ...]:
     """Where images of classes may lie."""
     given = (options.calib, options.evaluation)
-    return tuple(path for path in given if path is not None)
+    return tuple(path for path in given if path not in (None, NONE))
 
 
 def _target(options: ExportOptions) -> Path | None:
@@ -167,7 +168,7 @@ def _quantization(options: ExportOptions, recipe: Recipe) -> Quantization:
         )
     return Quantization(
         recipe=recipe,
-        images=options.calib or CALIBRATION_IMAGES,
+        images=None if options.calib == NONE else options.calib or CALIBRATION_IMAGES,
         limit=options.calib_limit,
         drop=drop,
     )
@@ -265,5 +266,5 @@ def _sides(resolution: int | tuple[int, int] | None) -> tuple[int, int] | None:
 
 
 def _check_exists(name: str, path: Path | None) -> None:
-    if path is not None and not path.exists():
+    if path is not None and not path.exists() and (name, path) != ("calib", NONE):
         raise DataError(f"There is nothing at {path}. Check the path given to `{name}`.")

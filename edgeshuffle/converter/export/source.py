@@ -19,6 +19,7 @@ from edgeshuffle.converter.zoo.cards import load_card
 
 if TYPE_CHECKING:
     import onnx_ir as ir
+    import torch
 
 CIFAR_RESOLUTION: Final = (32, 32)
 
@@ -28,7 +29,7 @@ class Source:
     """A float model with everything the manifest says of where it came from.
 
     `reference` runs what was given, as it was given, of `batch` images at once; `classes` are class
-    names in a checkpoint.
+    names in a checkpoint; `module` is a network of the zoo, with its batch norms.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Source:
     source: dict[str, Any]
     notes: tuple[str, ...]
     batch: int = 1
+    module: torch.nn.Module | None = None
 
 
 def open_source(model: OnnxFile | ZooModel, given: InputChoice) -> Source:
@@ -66,6 +68,7 @@ def _from_zoo(model: ZooModel, given: InputChoice) -> Source:
         loaded.labels,
         loaded.source,
         loaded.notes,
+        module=loaded.module,
     )
 
 

@@ -11,6 +11,7 @@ from edgeshuffle.progress import silent
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+    from edgeshuffle.artifact import Preprocess
     from edgeshuffle.converter.plan import QuantPlan
     from edgeshuffle.converter.quant.images import Images
     from edgeshuffle.converter.quant.recipe import Recipe
@@ -36,9 +37,16 @@ class Quantized:
 
 
 def quantize(
-    model: ir.Model, images: Images, recipe: Recipe, progress: Progress | None = None
+    model: ir.Model,
+    images: Images,
+    recipe: Recipe,
+    progress: Progress | None = None,
+    preprocess: Preprocess | None = None,
 ) -> Quantized:
     """Run the float model on `images` ((1, 3, R, R) float32 each) and plan its INT8 form.
+
+    With `preprocess`, which made the images of pictures, a recipe that augments varies half of
+    them, in both parts.
 
     A recipe with steps is tried on a part of the images and compared with the recipe without them
     on the others: too few images can make steps harmful. Where it is not clearly better, the steps
@@ -52,7 +60,7 @@ def quantize(
 
     recipe.check_fits([node for node in model.graph if is_conv(node)])
     with one_thread():
-        made = _planned(model, images, recipe, progress or silent)
+        made = _planned(model, images, recipe, progress or silent, preprocess)
     if not recipe.layers:
         return made
     names = [
@@ -63,14 +71,25 @@ def quantize(
     return dataclasses.replace(made, plan=made.plan.only(names))
 
 
-def _planned(model: ir.Model, images: Images, recipe: Recipe, report: Progress) -> Quantized:
+def _planned(
+    model: ir.Model,
+    images: Images,
+    recipe: Recipe,
+    report: Progress,
+    preprocess: Preprocess | None,
+) -> Quantized:
     from edgeshuffle.converter.quant.builder import PlanBuilder
     from edgeshuffle.converter.quant.hold_out import Judge, hold_out
     from edgeshuffle.converter.quant.refiners import goes_by_channel
+    from edgeshuffle.converter.quant.variations import Varied
 
     if not recipe.steps:
         return _follow(model, images, recipe, report)
-    fit, others = hold_out(images)
+    parts = hold_out(images)
+    counts = [len(part) for part in parts]
+    if recipe.augment and preprocess is not None:
+        parts = Varied(parts[0], preprocess), Varied(parts[1], preprocess)
+    fit, others = parts
     judge = Judge(model, others)
     plain = PlanBuilder(model, fit, recipe, report)
     plain.observe()
@@ -80,7 +99,8 @@ def _planned(model: ir.Model, images: Images, recipe: Recipe, report: Progress) 
         tried = _follow(model, fit, dataclasses.replace(recipe, steps=steps), report, plain.taken())
         if judge.sqnr(tried.model, tried.plan) >= least + _CLEARLY_DB:
             # Of a single image there are no others.
-            return dataclasses.replace(tried, held_out=len(others) if len(images) > 1 else 0)
+            held_out = counts[1] if len(images) > 1 else 0
+            return dataclasses.replace(tried, fitted=counts[0], held_out=held_out)
     return _follow(model, images, dataclasses.replace(recipe, steps=()), report)
 
 

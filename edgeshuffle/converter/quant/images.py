@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from edgeshuffle.errors import DataError
@@ -16,6 +17,21 @@ class Images(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Some images, and then others."""
+
+    first: Images
+    others: Images
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.others)
+
+    def __getitem__(self, index: int, /) -> np.ndarray:
+        behind = index - len(self.first)
+        return self.first[index] if behind < 0 else self.others[behind]
 
 
 def count_images(images: Images) -> int:

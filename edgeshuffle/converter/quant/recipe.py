@@ -70,7 +70,8 @@ class Recipe:
     """A calibrator for the ranges, and the steps that follow, in order (`refiners.REFINERS`).
 
     With `per_tensor`, all output channels of a convolution share a scale. With `requantize`, the
-    units of a stage have scales of their own (`ties.tie`). A classifier's `logits` are its sums as
+    units of a stage have scales of their own (`ties.tie`). With `augment`, steps see half of the
+    images varied (`variations.Varied`). A classifier's `logits` are its sums as
     floats, or rounded to 8 bits. Of the `layers`' rules that fit a convolution, the last one that
     says something decides.
     """
@@ -81,6 +82,7 @@ class Recipe:
     steps: tuple[str, ...] = ()
     per_tensor: bool = False
     requantize: bool = False
+    augment: bool = False
     logits: Literal["float32", "int8"] = "float32"
     layers: tuple[Rule, ...] = ()
 

@@ -108,7 +108,8 @@ def _sensitivity(request: _Request, progress: Progress) -> Sensitivity:
     from edgeshuffle.metrics import decibels, none_if_equal, sqnr_db
 
     model = _float_model(request.artifact, request.file)
-    quantized = quantize(model, request.images, request.recipe, progress)
+    preprocess = request.artifact.manifest.preprocess
+    quantized = quantize(model, request.images, request.recipe, progress, preprocess)
     kept = list(request.images)
     expected = outputs(OnnxSession(model, None), kept)
     classifies = request.artifact.manifest.num_classes is not None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -11,10 +13,18 @@ from networks import Graph
 from onnx import numpy_helper
 from small_models import run
 
-from edgeshuffle.artifact import TensorInfo
+from edgeshuffle.artifact import Preprocess, TensorInfo
 from edgeshuffle.converter.export import ExportOptions, export
-from edgeshuffle.converter.export.quality import check_limits, measure
+from edgeshuffle.converter.export.quality import (
+    check_limits,
+    measure,
+    one_class,
+    unlike_training,
+)
 from edgeshuffle.converter.export.request import Gates
+from edgeshuffle.converter.quant.batch_norms import Drift
+from edgeshuffle.dataset import ImageSet
+from edgeshuffle.dataset.pictures import PixelPictures
 from edgeshuffle.errors import GateError, ModelError, UnknownNameError
 from edgeshuffle.metrics import decibels, none_if_equal
 
@@ -174,3 +184,38 @@ def test_only_equality_is_none():
 def test_limits_of_int8_need_int8(option, tmp_path):
     with pytest.raises(UnknownNameError, match="limits of `int8`"):
         export(ExportOptions(output=tmp_path / "out", **option))
+
+
+def images(pixels):
+    pictures = PixelPictures(pixels.astype(np.uint8), Path("some"), np.arange(len(pixels)))
+    how = Preprocess(resize=SIDE, crop=(SIDE, SIDE), mean=(0.5,) * 3, std=(0.2,) * 3)
+    return ImageSet(pictures=pictures, preprocess=how, labels=None)
+
+
+NEAR = Drift(distance=0.05, width=1.0, narrow=0.0)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "drift", "said"),
+    [
+        (np.repeat(photos(8)[..., :1], 3, 3), replace(NEAR, narrow=0.2), "they are grey"),
+        (photos(8) // 10, replace(NEAR, distance=0.2), "they are dark"),
+        (255 - photos(8) // 10, replace(NEAR, distance=0.2), "they are bright"),
+        (photos(8)[:, ::4, ::4], replace(NEAR, width=0.7), "they are smaller than the input"),
+        (photos(8), replace(NEAR, width=0.7), "are they blurred"),
+    ],
+)
+def test_images_unlike_those_of_training_are_told(pixels, drift, said):
+    (warning,) = unlike_training(images(pixels), drift)
+    assert said in warning
+    assert not unlike_training(images(pixels), NEAR)
+    assert not unlike_training(images(pixels), None)
+
+
+def test_images_of_one_class_are_told():
+    same = np.tile([0.0, 2.0], (20, 1))
+    assert "class 1" in one_class(FILES, {"fp32": [same]})[0]
+    assert not one_class(FILES, {"fp32": [same[:4]]})
+    same[3] = [3, 2]
+    assert not one_class(FILES, {"fp32": [same]})
+    assert not one_class([File("fp32", "fp32", ("near", "far"), None)], {"fp32": [same, same]})
