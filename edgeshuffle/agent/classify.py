@@ -1,7 +1,8 @@
 """Tells what is on pictures, on a film or before a camera.
 
-Stands alone in its folder, beside `frames.py`, `picture.py`, `scores.py`, the runtime's module and
-`model.json`, which says how to use the model: needs Python 3.9 or later, numpy and the runtime.
+Stands alone in its folder, beside `frames.py`, `picture.py`, `scores.py`, `telling.py`, the
+runtime's module and `model.json`, which says how to use the model: needs Python 3.9 or later, numpy
+and the runtime.
 
     python3 classify.py photo.jpg film.mp4 folder/
     python3 classify.py --camera 0
@@ -18,7 +19,7 @@ import json
 import os
 import signal
 import sys
-import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = Path(__file__).resolve().parent
-# Of pictures that come all the time, one is told a second, and each change.
-TELL_SECONDS = 1.0
+# Of the runtime; LiteRT crashes on very many.
+MOST_THREADS = 256
 
 
 def main() -> int:
@@ -35,19 +36,25 @@ def main() -> int:
     options = _options()
     # Python put this folder first, where its files would hide installed packages of their names.
     sys.path = [entry for entry in sys.path if Path(entry or ".").resolve() != HERE]
-    frames = _beside("frames")
+    # Pillow's remarks on odd files are for its users.
+    warnings.simplefilter("ignore")
+    telling = _beside("telling")
+    telling.never_fail_on_letters()
     stopping = _Stopping()
     try:
-        classifier = Classifier(HERE, options.threads)
-        return _run(options, classifier, frames, stopping)
-    except frames.Problem as err:
-        return _tell(str(err))
+        return _run(options, telling, stopping)
     except ModuleNotFoundError as err:
-        return _tell(f"The package {err.name} is missing: pip install -r requirements.txt.")
+        return int(
+            telling.tell(f"The package {err.name} is missing: pip install -r requirements.txt.")
+        )
     except BrokenPipeError:
         # Who read the answers has had enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
+    except OSError as err:
+        # Answers cannot be written: what is left of them would fail again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return int(telling.tell(str(err)))
 
 
 class Classifier:
@@ -60,20 +67,56 @@ class Classifier:
         runtime = _beside(self.settings["runtime"])
         self._session = runtime.open_session(str(folder / self.settings["model"]), threads)
         name = self.settings["labels"]
-        self._labels = (folder / name).read_text("utf-8").split("\n") if name else None
+        lines = (folder / name).read_text("utf-8").split("\n") if name else []
+        self._labels = lines[:-1] if lines and not lines[-1] else lines
+        self._check()
+
+    def _check(self) -> None:
+        """Raise ValueError where the files of the folder do not belong together.
+
+        The first inference sets things up, and is none of a picture's.
+        """
+        import numpy as np
+
+        reads, crop = tuple(self._session.input_shape[1:]), tuple(self.settings["crop"])
+        if reads != (len(self.settings["mean"]), *crop):
+            raise ValueError(f"it reads {reads}, and model.json says {crop}")
+        black = np.zeros((*crop, reads[0]), np.uint8)
+        classes = len(self._scores(black))
+        if self._labels and len(self._labels) != classes:
+            raise ValueError(f"there are {len(self._labels)} labels for {classes} classes")
 
     def classify(self, pixels: Any, top: int) -> list[tuple[str, float]]:
-        """The likeliest labels and their probabilities (0 to 1) of uint8 (h, w, C) pixels."""
-        settings, picture = self.settings, self.picture
-        crop = picture.cropped(pixels, settings["resize"], tuple(settings["crop"]))
-        image = picture.normalised(crop, settings["mean"], settings["std"], self.channels)
-        batch = self._session.input_shape[0]
-        scores = self._session.run(image.repeat(batch, axis=0))[0].reshape(batch, -1)[0]
-        shares = self.scores.probabilities(scores, settings["output"])
+        """The likeliest labels and their probabilities (0 to 1) of uint8 (h, w, C) pixels.
+
+        Raises ValueError for a picture that is too narrow.
+        """
+        settings = self.settings
+        crop = self.picture.cropped(pixels, settings["resize"], tuple(settings["crop"]))
+        shares = self.scores.probabilities(self._scores(crop), settings["output"])
         return [
             (self._labels[index] if self._labels else f"class {index}", float(shares[index]))
             for index in self.scores.best(shares, top)
         ]
+
+    def _scores(self, crop: Any) -> Any:
+        """What the model gives for the pixels that are left of a picture, (classes,)."""
+        settings = self.settings
+        image = self.picture.normalised(crop, settings["mean"], settings["std"], self.channels)
+        batch = self._session.input_shape[0]
+        return self._session.run(image.repeat(batch, axis=0))[0].reshape(batch, -1)[0]
+
+
+def _classifier(threads: int, frames: Any) -> Classifier:
+    """This folder's; raises frames.Problem for one that does not work."""
+    try:
+        return Classifier(HERE, threads)
+    except ModuleNotFoundError:
+        raise
+    # Each runtime has error types of its own for a model that it refuses.
+    except Exception as err:
+        line = frames.line(err)
+        raise frames.Problem(f"The model cannot be used ({line}). Make the folder again.") from err
 
 
 class _Stopping:
@@ -90,48 +133,13 @@ class _Stopping:
         self.asked = True
 
 
-class _Teller:
-    """Prints what was found, and how many pictures a second there are."""
-
-    def __init__(self, as_json: bool) -> None:
-        self._json = as_json
-        self._begun = time.monotonic()
-        # When pictures were counted last, and how many there had been.
-        self._since: tuple[float, int] | None = None
-        self._last = ""
-        self.count = 0
-
-    def tell(self, name: str, found: list[tuple[str, float]], *, streaming: bool) -> None:
-        self.count += 1
-        now = time.monotonic()
-        if self._json:
-            guesses = [{"label": label, "probability": share} for label, share in found]
-            print(json.dumps({"picture": name, "top": guesses}), flush=True)
-            return
-        words = ", ".join(f"{label} {100 * share:.1f} %" for label, share in found)
-        if not streaming:
-            print(f"{name}: {words}", flush=True)
-            return
-        started, before = self._since or (now, self.count)
-        self._since = started, before
-        if found[0][0] == self._last and now - started < TELL_SECONDS:
-            return
-        self._last = found[0][0]
-        rate = ""
-        if self.count > before:
-            rate = f" ({(self.count - before) / max(now - started, 1e-9):.1f} pictures a second)"
-        print(f"{name}: {words}{rate}", flush=True)
-        if now - started >= TELL_SECONDS:
-            self._since = (now, self.count)
-
-    def end(self) -> None:
-        if not self._json and self.count > 1:
-            seconds = time.monotonic() - self._begun
-            print(f"{self.count} pictures in {seconds:.1f} s", flush=True)
-
-
-def _run(options: argparse.Namespace, classifier: Classifier, frames: Any, stopping: Any) -> int:
-    teller, window = _Teller(options.json), _Window(options.show)
+def _run(options: argparse.Namespace, telling: Any, stopping: _Stopping) -> int:
+    frames = _beside("frames")
+    try:
+        classifier = _classifier(options.threads, frames)
+    except frames.Problem as err:
+        return int(telling.tell(str(err)))
+    teller, window = telling.Teller(options.json), telling.Window(options.show)
     failed = 0
     for name, stream, streaming in _sources(options, classifier, frames):
         try:
@@ -145,7 +153,9 @@ def _run(options: argparse.Namespace, classifier: Classifier, frames: Any, stopp
                 if not window.shows(pixels, found):
                     stopping.asked = True
         except frames.Problem as err:
-            failed = _tell(str(err))
+            failed = telling.tell(str(err))
+        except classifier.picture.TooNarrowError as err:
+            failed = telling.tell(f"{name}: {err}")
         finally:
             stream.close()
         if stopping.asked:
@@ -178,39 +188,12 @@ def _camera(number: int, frames: Any, picture: Any, channels: str) -> Iterator[A
         stream.close()
 
 
-class _Window:
-    """A window with the picture and its labels, where one is wanted; Esc or q closes it."""
-
-    def __init__(self, wanted: bool) -> None:
-        self._cv2: Any = None
-        if wanted:
-            import cv2
-
-            self._cv2 = cv2
-
-    def shows(self, pixels: Any, found: list[tuple[str, float]]) -> bool:
-        if self._cv2 is None:
-            return True
-        drawn = pixels[..., [2, 1, 0] if pixels.shape[2] > 1 else [0, 0, 0]].copy()
-        for row, (label, share) in enumerate(found):
-            at = (8, 28 + 28 * row)
-            font = self._cv2.FONT_HERSHEY_SIMPLEX
-            for colour, width in (((0, 0, 0), 4), ((255, 255, 255), 1)):
-                text = f"{label} {100 * share:.1f} %"
-                self._cv2.putText(drawn, text, at, font, 0.8, colour, width)
-        try:
-            self._cv2.imshow("classify", drawn)
-            return self._cv2.waitKey(1) & 0xFF not in (27, ord("q"))
-        except self._cv2.error:
-            sys.exit(_tell("This OpenCV has no windows, or there is no screen: leave out --show."))
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Tell what is on pictures.")
     parser.add_argument("places", nargs="*", type=Path, help="pictures, films, folders of them")
     parser.add_argument("--camera", type=int, help="the camera of this number [without places: 0]")
     parser.add_argument("--top", type=_positive, default=1, help="labels a picture [1]")
-    parser.add_argument("--threads", type=_positive, default=1, help="of the runtime [1]")
+    parser.add_argument("--threads", type=_threads, default=1, help="of the runtime [1]")
     parser.add_argument("--every", type=_positive, default=1, help="each N-th of a film only")
     parser.add_argument("--show", action="store_true", help="a window (needs OpenCV with one)")
     parser.add_argument("--json", action="store_true", help="a JSON object a line and picture")
@@ -224,9 +207,11 @@ def _positive(text: str) -> int:
     return number
 
 
-def _tell(problem: str) -> int:
-    print(f"classify.py: {problem}", file=sys.stderr, flush=True)
-    return 1
+def _threads(text: str) -> int:
+    number = _positive(text)
+    if number > MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"it must be {MOST_THREADS} or less")
+    return number
 
 
 def _beside(name: str) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,16 +29,28 @@ class Problem(Exception):  # noqa: N818 - it is told in one line
 
 
 def files_at(place: Path) -> list[Path]:
-    """A file, or the pictures and films of a folder."""
-    if not place.is_dir():
-        return [place]
+    """A file, or the pictures and films of a folder; the folder itself where it has none."""
     known = (*FILMS, *PPM, *PICTURES)
-    files = (path for path in sorted(place.iterdir()) if path.suffix.lower() in known)
-    return [path for path in files if path.is_file() and not path.name.startswith(".")]
+    try:
+        files = sorted(place.iterdir()) if place.is_dir() else []
+        files = [path for path in files if path.suffix.lower() in known and path.is_file()]
+    except OSError:
+        # Whoever reads it is told why it cannot be.
+        files = []
+    return [path for path in files if not path.name.startswith(".")] or [place]
 
 
 def pixels_of(path: Path, channels: str, picture: Any) -> Iterator[np.ndarray]:
     """uint8 (h, w, C) of a picture, or of each of a film's; `picture` is that module."""
+    try:
+        yield from _pixels_of(path, channels, picture)
+    except OSError as err:
+        raise Problem(f"{path} cannot be read ({err.strerror or line(err)}).") from err
+
+
+def _pixels_of(path: Path, channels: str, picture: Any) -> Iterator[np.ndarray]:
+    if path.is_dir():
+        raise Problem(f"{path} holds no pictures or films, or cannot be read.")
     if not path.is_file():
         raise Problem(f"{path} is no file. Give pictures, films or folders of pictures.")
     if path.suffix.lower() in FILMS:
@@ -58,7 +71,10 @@ def _pillow(path: Path, channels: str, picture: Any) -> Iterator[np.ndarray]:
         ) from None
     mode = picture.MODES[channels]
     try:
-        with Image.open(path) as image:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            opened = Image.open(path)
+        with opened as image:
             many = picture.frames(image) > 1
             for one in ImageSequence.Iterator(image) if many else (image,):
                 turned, _ = picture.upright(one)
@@ -68,7 +84,7 @@ def _pillow(path: Path, channels: str, picture: Any) -> Iterator[np.ndarray]:
         raise
     # Pillow's decoders let errors of many types out of a damaged file.
     except Exception as err:
-        raise Problem(f"{path} cannot be read as a picture ({_line(err)}).") from err
+        raise Problem(f"{path} cannot be read as a picture ({line(err)}).") from err
 
 
 def read_ppm(path: Path) -> np.ndarray:
@@ -134,7 +150,7 @@ def camera(number: int) -> Iterator[np.ndarray]:
         device = Picamera2(number)
     except (IndexError, RuntimeError) as err:
         raise Problem(
-            f"picamera2 cannot open camera {number} ({_line(err)}). Check its cable, and what "
+            f"picamera2 cannot open camera {number} ({line(err)}). Check its cable, and what "
             "rpicam-hello --list-cameras tells."
         ) from err
     try:
@@ -150,5 +166,6 @@ def camera(number: int) -> Iterator[np.ndarray]:
         device.close()
 
 
-def _line(err: Exception) -> str:
+def line(err: Exception) -> str:
+    """What an error says, in one line."""
     return " ".join(str(err).split()) or type(err).__name__

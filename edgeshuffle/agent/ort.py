@@ -48,7 +48,8 @@ class OrtSession:
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-        options.log_severity_level = 3
+        # What fails is raised, too.
+        options.log_severity_level = 4
         return options
 
     @staticmethod

@@ -7,6 +7,7 @@ Stands alone: needs numpy, and Pillow for encoded pictures only, Python 3.9 or l
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,12 @@ MODES = {"rgb": "RGB", "bgr": "RGB", "gray": "L", "rgba": "RGBA"}
 # Of Pillow's fixed-point weights (Resample.c).
 BITS = 22
 ORIENTATION = 0x0112
+# Pillow's own limit, here of a picture after it was scaled: a narrow one grows large.
+MOST_PIXELS = 89478485
+
+
+class TooNarrowError(ValueError):
+    """A picture that would become too large if it was scaled to cover the input."""
 
 
 def upright(image: Any) -> tuple[Any, list[str]]:
@@ -25,12 +32,17 @@ def upright(image: Any) -> tuple[Any, list[str]]:
     odd = []
     if image.mode == "CMYK":
         odd.append("CMYK, read as RGB without a colour profile")
-    if image.mode.startswith("I"):
+    if image.mode.startswith("I") or _deep(image):
         odd.append("16 bits a pixel, of which the upper 8 count")
     if image.getexif().get(ORIENTATION) in range(2, 9):
         image = ImageOps.exif_transpose(image)
         odd.append("turned upright, as its EXIF orientation says")
     return image, odd
+
+
+def _deep(image: Any) -> bool:
+    """Whether Pillow's decoder reads 16 bits a channel, such as `RGB;16B`, as 8."""
+    return any(re.search(r";16[BLN]", str(tile[3])) for tile in getattr(image, "tile", ()))
 
 
 def frames(image: Any) -> int:
@@ -43,10 +55,12 @@ def converted(image: Any, mode: str) -> Any:
     """A Pillow image of eight bits a channel of that `mode`.
 
     Alpha is left out where `mode` has none, and opaque where the image has none. Grey is the luma
-    of red, green and blue (ITU-R BT.601).
+    of red, green and blue (ITU-R BT.601). Raises ValueError for floats, which may be of any range.
     """
     from PIL import Image
 
+    if image.mode == "F":
+        raise ValueError("its pixels are floats")
     if image.mode.startswith("I"):
         # Pillow would clip 16-bit greys at 255; their upper byte is the picture.
         image = Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
@@ -62,13 +76,15 @@ def covering(size: tuple[int, int], resize: int, crop: tuple[int, int]) -> tuple
     """(width, height) that a picture of `size` (width, height) is scaled to.
 
     As little as covers the (height, width) `crop` and its margin, `resize` / min(crop); the longer
-    side is cut to whole pixels as torchvision does.
+    side is cut to whole pixels as torchvision does. Raises TooNarrowError.
     """
     height, width = (resize * side // min(crop) for side in crop)
     if size[0] * height <= size[1] * width:
         height = int(width * size[1] / size[0])
     else:
         width = int(height * size[0] / size[1])
+    if height * width > MOST_PIXELS:
+        raise TooNarrowError(f"A picture of {size[0]}x{size[1]} is too narrow. Leave it out.")
     return width, height
 
 

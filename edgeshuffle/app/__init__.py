@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from edgeshuffle.runner.classify.source import Candidate, Source
 
 _MARK: Final = "model.json"
-_PROGRAM: Final = ("classify.py", "frames.py", "picture.py", "scores.py")
+_PROGRAM: Final = ("classify.py", "frames.py", "picture.py", "scores.py", "telling.py")
 _CPP: Final = ("main.cpp", "picture.h")
 _RPICAM: Final = "rpicam.json"
 _SERVICE: Final = "classify.service"
@@ -82,9 +82,14 @@ def make_app(options: AppOptions) -> App:
     name = clean(options.output.resolve().name)
     source = find_source(options.artifact, options.runtime, options.precision)
     model = source.candidates[0]
+    if clean(model.path.name) != model.path.name:
+        raise ArtifactError(
+            f"{model.path} has a name that is no text, which its app would have to spell. Rename "
+            "the file."
+        )
     _refuse_others(options.output, overwrite=options.overwrite)
     pinned = requirements(model.runtime) if board.packages else ()
-    pixels = _pixels_model(options.artifact) if board.rpicam else None
+    pixels = _pixels_model(options.artifact, source) if board.rpicam else None
     why_not = rpicam.why_not(None if pixels is None else pixels[1]) if board.rpicam else None
     with atomic_folder(options.output, overwrite=options.overwrite) as folder:
         _write_program(folder, source, model)
@@ -135,12 +140,15 @@ def _write_cpp(folder: Path, source: Source, model: Candidate) -> None:
         shutil.copyfile(TEMPLATE / "cpp" / name, folder / name)
     shutil.copyfile(TEMPLATE / "cpp" / f"model_{model.runtime}.h", folder / "model.h")
     cmake = (TEMPLATE / "cpp" / "CMakeLists.txt").read_text("utf-8")
-    (folder / "CMakeLists.txt").write_text(cmake.replace("@RUNTIME@", model.runtime))
-    (folder / "settings.h").write_text(settings_header(source, model))
+    (folder / "CMakeLists.txt").write_text(cmake.replace("@RUNTIME@", model.runtime), "utf-8")
+    (folder / "settings.h").write_text(settings_header(source, model), "utf-8")
 
 
-def _pixels_model(artifact: Artifact | Path) -> tuple[Path, Metadata] | None:
-    """The TFLite file of the same folder that reads pixels, and what it says of itself."""
+def _pixels_model(artifact: Artifact | Path, source: Source) -> tuple[Path, Metadata] | None:
+    """The same network's TFLite file that reads pixels, and what it says of itself.
+
+    Models of others may lie in the same folder.
+    """
     place = artifact if isinstance(artifact, Path) else artifact.folder
     folder = place.parent if place.is_file() else place
     for path in sorted(folder.glob("*.tflite")):
@@ -148,7 +156,8 @@ def _pixels_model(artifact: Artifact | Path) -> tuple[Path, Metadata] | None:
             metadata = read_metadata(path)
         except (UntrustedError, OSError):
             continue
-        if metadata.input == "pixels":
+        same = (metadata.name, metadata.labels) == (source.name, source.labels or ())
+        if metadata.input == "pixels" and same:
             return path, metadata
     return None
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
-from edgeshuffle.agent.picture import corner, covering, normalised, scaled
+from edgeshuffle.agent.picture import TooNarrowError, corner, covering, normalised, scaled
 from edgeshuffle.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from PIL import Image
 
     from edgeshuffle.artifact.preprocess import Preprocess
 
@@ -29,13 +29,11 @@ def preprocess_picture(picture: Image.Image, preprocess: Preprocess) -> NDArray[
 
 def _resized(picture: Image.Image, preprocess: Preprocess) -> Image.Image:
     """Cover the crop and its margin."""
-    width, height = covering(picture.size, preprocess.resize, preprocess.crop)
-    limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and height * width > limit:
-        raise DataError(
-            f"A picture of {picture.width}x{picture.height} is too narrow. Leave it out."
-        )
-    resized: Image.Image = scaled(picture, (width, height))
+    try:
+        size = covering(picture.size, preprocess.resize, preprocess.crop)
+    except TooNarrowError as err:
+        raise DataError(str(err)) from err
+    resized: Image.Image = scaled(picture, size)
     return resized
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,13 +19,14 @@ from PIL import Image
 from sharing import once
 from small_models import run
 
-from edgeshuffle.app import rpicam
+from edgeshuffle.app import _pixels_model, rpicam
 from edgeshuffle.artifact import Preprocess
-from edgeshuffle.artifact.metadata import Metadata
+from edgeshuffle.artifact.metadata import Metadata, read_metadata
 from edgeshuffle.device import open_device
 from edgeshuffle.errors import ArtifactError, UnknownNameError
 from edgeshuffle.payload.rootfs import GLIBC, PYTHON
 from edgeshuffle.payload.wheels import download_wheels
+from edgeshuffle.runner.classify.source import Source
 
 COUNT = 200
 # Runs a program as `python -I` does, without some packages and with others put in their place.
@@ -165,6 +167,58 @@ def test_lines_for_people_and_problems(app, pictures, tmp_path):
         assert said in line
 
 
+def test_names_models_and_labels_that_harm_are_one_line_each(app, pictures, tmp_path):
+    good = pictures / "000.png"
+    odd = tmp_path / "a\n\x1b[31m\udcff.png"
+    shutil.copy(good, odd)
+    lines, _ = told(app, odd)
+    assert lines[0].startswith(f"{tmp_path}/a  [31m .png: class ")
+    Image.new("L", (2_000_000, 1)).save(tmp_path / "wide.png")
+    Image.new("1", (20_000, 10_000)).save(tmp_path / "huge.png")
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "floats.tiff")
+    (tmp_path / "empty").mkdir()
+    names = ("wide.png", "huge.png", "floats.tiff", "empty", "x" * 300, "x" * 300 + ".ppm")
+    lines, problems = told(app, *(tmp_path / name for name in names), good, code=1)
+    assert len(lines) == 1
+    said = ("too narrow", "exceeds limit", "are floats", "holds no", "too long", "too long")
+    for line, reason in zip(problems, said, strict=True):
+        assert reason in line
+    _, problems = told(app, good, "--threads", 10**6, code=2)
+    assert "256 or less" in problems[-1]
+    _, problems = told(app, good, "--show", without=("edgeshuffle", "cv2"), code=1)
+    assert "--show needs OpenCV" in problems[0]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command(app, good), stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    _, problems = told(app, good, without=("edgeshuffle", "numpy"), code=1)
+    assert problems == [
+        "classify.py: The package numpy is missing: pip install -r requirements.txt."
+    ]
+
+
+def test_a_folder_whose_files_do_not_belong_together_is_one_line(app, pictures, tmp_path):
+    settings = json.loads((app / "model.json").read_text())
+    for number, (changes, said) in enumerate(
+        (
+            ({"labels": "names.txt"}, "2 labels for"),
+            ({"crop": [8, 8]}, "model.json says (8, 8)"),
+            ({"model": "cut"}, "cannot be used"),
+            ({"runtime": "none"}, "cannot be used"),
+        )
+    ):
+        folder = tmp_path / str(number)
+        shutil.copytree(app, folder)
+        (folder / "names.txt").write_text("one\ntwo\n")
+        (folder / "cut").write_bytes((folder / settings["model"]).read_bytes()[:99])
+        (folder / "model.json").write_text(json.dumps(settings | changes))
+        _, problems = told(folder, pictures / "000.png", code=1)
+        assert len(problems) == 1
+        assert said in problems[0]
+
+
 def test_films(app, tmp_path):
     frames = [Image.new("RGB", (30, 20), (value, 0, 90)) for value in (0, 100, 200)]
     frames[0].save(tmp_path / "film.webp", save_all=True, append_images=frames[1:], lossless=True)
@@ -262,6 +316,26 @@ def test_only_an_app_is_replaced(small, tmp_path, capsys):
     options = ("--device", "android", "--systemd")
     assert run("app", small, *options, "-o", tmp_path / "x") == UnknownNameError.exit_code
     assert "Leave out --systemd" in capsys.readouterr().err
+
+
+def test_a_file_alone_gets_no_other_model_for_rpicam(small, small_pixels, tmp_path):
+    (own,) = small.glob("*_int8.tflite")
+    (other,) = small_pixels.glob("*_pixels.tflite")
+    metadata = read_metadata(other)
+    for name, labels in (("same", metadata.labels), ("other", ("x",) * 10)):
+        source = Source(
+            name=metadata.name,
+            preprocess=metadata.preprocess,
+            labels=labels or None,
+            demo=False,
+            candidates=(),
+        )
+        found = _pixels_model(small_pixels, source)
+        assert (found is not None) == (name == "same")
+    odd = tmp_path / "a\udcff.tflite"
+    shutil.copy(own, odd)
+    assert run("app", odd, "-o", tmp_path / "made") == ArtifactError.exit_code
+    assert not (tmp_path / "made").exists()
 
 
 def test_rpicam_gets_only_what_it_can_read():

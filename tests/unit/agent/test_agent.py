@@ -212,6 +212,6 @@ def test_old_boards_have_python_3_9_and_numpy_only(name):
     assert "__future__" in packages
     special = {"ort": {"onnxruntime"}, "litert": {"ai_edge_litert"}, "picture": {"PIL"}}
     special["frames"] = {"PIL", "cv2", "picamera2"}
-    special["classify"] = {"cv2"}
+    special["telling"] = {"cv2"}
     allowed = special.get(name, set())
     assert packages - sys.stdlib_module_names <= {"numpy", "tflite_runtime"} | allowed
