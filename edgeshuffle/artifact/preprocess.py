@@ -13,6 +13,8 @@ CHANNELS: Final[dict[Channels, int]] = {"rgb": 3, "bgr": 3, "gray": 1, "rgba": 4
 # Sides of pictures in pixels.
 MAX_PICTURE_SIDE: Final = 4096
 _MAX_VALUE: Final = 1e6
+# Less, and float32 has no room for the quotients.
+_LEAST_STD: Final = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,5 +66,5 @@ class Preprocess:
             )
         if not all(abs(value) <= _MAX_VALUE for value in (*self.mean, *self.std)):
             raise ValueError(f"mean and std must be numbers of at most {_MAX_VALUE:g}")
-        if not all(value > 0 for value in self.std):
-            raise ValueError("std must be positive")
+        if not all(value >= _LEAST_STD for value in self.std):
+            raise ValueError(f"std must be positive, {_LEAST_STD:g} at least")

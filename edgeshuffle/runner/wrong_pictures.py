@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _STRANGE: Final = re.compile(r"[^\w.+-]+")
 _LONGEST: Final = 40
+# Three such parts and what is between them make a name of at most 255 bytes.
+_MOST_BYTES: Final = 72
 
 
 def write_wrong_pictures(
@@ -38,4 +40,5 @@ def _plain(index: int, labels: Sequence[str] | None) -> str:
 
 def _short(text: str) -> str:
     """Part of a file's name, in letters, digits and what harms nowhere."""
-    return _STRANGE.sub("-", text)[:_LONGEST].strip("-.") or "_"
+    plain = _STRANGE.sub("-", text)[:_LONGEST].encode()[:_MOST_BYTES].decode("utf-8", "ignore")
+    return plain.strip("-.") or "_"

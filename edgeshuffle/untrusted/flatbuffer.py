@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Number = Literal["b", "B", "i", "I", "f"]
 _MOST_ENTRIES: Final = 2**20
-_MOST_TEXT: Final = 2**20
+_MOST_TEXT: Final = 2**16
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,11 @@ class FlatTable:
         place = self._field(slot)
         return None if place is None else FlatTable(self.raw, _followed(self.raw, place))
 
-    def tables(self, slot: int) -> Iterator[FlatTable]:
-        """A vector of tables."""
+    def tables(self, slot: int, most: int = _MOST_ENTRIES) -> Iterator[FlatTable]:
+        """A vector of tables, which may be one and the same; of more than `most`, none."""
         start, count = self._vector(slot, 4)
-        if count > _MOST_ENTRIES:
-            raise UntrustedError(f"{count} tables, more than {_MOST_ENTRIES}")
+        if count > most:
+            raise UntrustedError(f"{count} tables, more than {most}")
         for place in range(start, start + 4 * count, 4):
             yield FlatTable(self.raw, _followed(self.raw, place))
 

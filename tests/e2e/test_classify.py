@@ -4,7 +4,9 @@ import dataclasses
 import io
 import json
 import shutil
+import struct
 import sys
+import zlib
 
 import numpy as np
 import onnx
@@ -25,7 +27,13 @@ from small_models import (
 from edgeshuffle.artifact import Artifact, Preprocess
 from edgeshuffle.artifact.metadata import Metadata
 from edgeshuffle.artifact.metadata.onnx import properties
-from edgeshuffle.errors import ArtifactError, DataError, ModelError, UnknownNameError
+from edgeshuffle.errors import (
+    ArtifactError,
+    DataError,
+    ModelError,
+    RuntimeUnavailableError,
+    UnknownNameError,
+)
 
 WEIGHT = np.random.default_rng(5).standard_normal((10, 3)).astype(np.float32)
 NAMES = tuple(f"colour {index}" for index in range(10))
@@ -122,6 +130,19 @@ def test_the_demo_brings_its_pictures_and_others_do_not(folder, tmp_path, capsys
     assert sorted(one["truth"] for one in found["pictures"]) == list(range(10))
 
 
+def deep_colours(side):
+    """A PNG of 16 bits a channel, which Pillow cannot write."""
+
+    def chunk(kind, content):
+        ends = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + ends
+
+    header = struct.pack(">IIBBBBB", side, side, 16, 2, 0, 0, 0)
+    rows = zlib.compress(bytes(side * (1 + 6 * side)))
+    parts = (chunk(b"IHDR", header), chunk(b"IDAT", rows), chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
 def test_odd_pictures_are_told_and_turned_upright(folder, tmp_path, capsys):
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -130,13 +151,15 @@ def test_odd_pictures_are_told_and_turned_upright(folder, tmp_path, capsys):
     half.save(tmp_path / "turned.png", exif=exif)
     Image.new("CMYK", (8, 8), (255, 0, 0, 0)).save(tmp_path / "cmyk.jpg")
     Image.fromarray(np.full((8, 8), 60000, np.uint16)).save(tmp_path / "deep.png")
-    paths = [tmp_path / name for name in ("turned.png", "cmyk.jpg", "deep.png")]
+    (tmp_path / "colour.png").write_bytes(deep_colours(8))
+    paths = [tmp_path / name for name in ("turned.png", "cmyk.jpg", "deep.png", "colour.png")]
     found, _ = classified(capsys, *paths, "--artifact", folder, "--save", tmp_path / "saved")
-    turned, cmyk, deep = found["pictures"]
+    turned, cmyk, deep, colour = found["pictures"]
     assert (turned["width"], turned["height"]) == (4, 8)
     assert "upright" in turned["odd"][0]
     assert "CMYK" in cmyk["odd"][0]
     assert "16 bits" in deep["odd"][0]
+    assert "16 bits" in colour["odd"][0]
     # Red was on the left, and is above now.
     saved = Image.open(tmp_path / "saved" / "turned.png")
     assert saved.getpixel((saved.width // 2, 3)) == (255, 0, 0)
@@ -270,6 +293,43 @@ def test_values_that_are_no_numbers_are_refused(tmp_path, capsys):
     path = picture(tmp_path / "a.png")
     assert run("classify", path, "--artifact", folder) == ModelError.exit_code
     assert "no finite numbers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("shape", "said", "code"),
+    [
+        ((1, 3, 4, 4), "says that it gives probabilities", ModelError.exit_code),
+        ((0, 3, 4, 4), "0 images at once", ArtifactError.exit_code),
+        ((10**7, 3, 4, 4), "10000000 images at once", ArtifactError.exit_code),
+        ((2, 3, 4, 4), "cannot run", RuntimeUnavailableError.exit_code),
+    ],
+)
+def test_a_file_that_lies_of_itself_is_one_line(tmp_path, capfd, shape, said, code):
+    graph = OnnxGraph(shape)
+    graph.node("GlobalAveragePool", ["input"], ["mean"])
+    graph.node("Reshape", ["mean", graph.constant("one", [1, 3])], ["flat"])
+    graph.node("Mul", ["flat", graph.constant("many", np.float32(99))], ["scores"])
+    graph.save(tmp_path / "model.onnx", "scores")
+    proto = onnx.load(tmp_path / "model.onnx")
+    onnx.helper.set_model_props(proto, properties(dataclasses.replace(SOFTMAX, labels=())))
+    onnx.save(proto, tmp_path / "model.onnx")
+    path = picture(tmp_path / "a.png")
+    assert run("classify", path, "--artifact", tmp_path / "model.onnx") == code
+    error = capfd.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_places_that_cannot_be_looked_at_are_told(folder, tmp_path, capsys, monkeypatch):
+    path = picture(tmp_path / "a.png")
+    places = (path, tmp_path / ("x" * 300), tmp_path / ("x" * 300 + ".npz"))
+    found, _ = classified(capsys, *places, "--artifact", folder, code=DataError.exit_code)
+    problems = [one["problem"] for one in found["pictures"]]
+    assert problems[0] is None
+    assert all("File name too long" in problem for problem in problems[1:])
+    monkeypatch.setattr(sys, "stdin", None)
+    assert run("classify", "-", "--artifact", folder) == DataError.exit_code
+    assert "no standard input" in capsys.readouterr().err
 
 
 @pytest.mark.device

@@ -7,7 +7,10 @@ import pytest
 from PIL import Image
 from small_models import artifact, named, onnx_classifier, run, without_classes
 
+from edgeshuffle.dataset.pictures import FilePictures
 from edgeshuffle.errors import ArtifactError, DataError, ModelError
+from edgeshuffle.runner.mistakes import Wrong
+from edgeshuffle.runner.wrong_pictures import write_wrong_pictures
 
 CLASSES, N, GRID = 10, 120, (0.25, 128)
 RANDOM = np.random.default_rng(8)
@@ -102,6 +105,17 @@ def test_picture_files_are_copied_as_they_are(folder, tmp_path, capsys):
     (copied,) = (tmp_path / "wrong").iterdir()
     assert copied.name.endswith("_a-b.png")
     assert copied.read_bytes() == (place / "a b.PNG").read_bytes()
+
+
+def test_long_names_of_three_bytes_a_letter_make_names_that_systems_take(tmp_path):
+    place = tmp_path / f"{'画' * 80}.png"
+    Image.new("RGB", (2, 2)).save(place)
+    wrong = Wrong(number=0, image=place.name, truth=0, given=1, margin=0.5)
+    (tmp_path / "made").mkdir()
+    labels = ("長" * 90, "é" * 90)
+    write_wrong_pictures(tmp_path / "made", [wrong], FilePictures((place,)), labels)
+    (made,) = (tmp_path / "made").iterdir()
+    assert made.name == f"1_{'長' * 24}_as_{'é' * 36}_{'画' * 24}.png"
 
 
 @pytest.mark.parametrize("classes", [10, 40])

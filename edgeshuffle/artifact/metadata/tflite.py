@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 _MOST_BYTES: Final = 2**31
 _MOST_LABEL_BYTES: Final = 16 * 2**20
 _PIXEL: Final = 255.0
+# Metadata entries and associated files, whose names may be long and lie over each other.
+_MOST_NAMED: Final = 100
+# What readers of TFLite Metadata unpack.
+_PACKED: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def read(path: Path) -> Metadata:
@@ -31,12 +35,14 @@ def read(path: Path) -> Metadata:
     """
     model = FlatTable.root(read_bounded(path, _MOST_BYTES), s.TFLITE_IDENTIFIER)
     buffers = list(model.tables(s.Model.BUFFERS))
-    entries = {}
-    for entry in model.tables(s.Model.METADATA):
+    entries: dict[str, bytes] = {}
+    for entry in model.tables(s.Model.METADATA, _MOST_NAMED):
         index = entry.number(s.Metadata.BUFFER, "I")
         if index >= len(buffers):
             raise UntrustedError("a metadata entry without its buffer")
-        entries[entry.text(s.Metadata.NAME)] = buffers[index].content(s.Buffer.DATA)
+        name = entry.text(s.Metadata.NAME)
+        if name in (ENTRY, s.METADATA_NAME):
+            entries[name] = buffers[index].content(s.Buffer.DATA)
     output = _tensor(model, s.SubGraph.OUTPUTS)
     found = Metadata(gives_bytes=output is not None and output[1] == s.TYPE_UINT8)
     if s.METADATA_NAME in entries:
@@ -135,7 +141,7 @@ def _label_file(output: FlatTable) -> str | None:
     """The name of the first file with names of an axis; those without a language first."""
     files = [
         (file.text(s.AssociatedFile.LOCALE), file.text(s.AssociatedFile.NAME))
-        for file in output.tables(s.TensorMetadata.FILES)
+        for file in output.tables(s.TensorMetadata.FILES, _MOST_NAMED)
         if file.number(s.AssociatedFile.TYPE, "b") == s.AXIS_LABELS
     ]
     return min(files)[1] if files else None
@@ -143,9 +149,9 @@ def _label_file(output: FlatTable) -> str | None:
 
 def _labels(path: Path, name: str) -> tuple[str, ...]:
     try:
-        with zipfile.ZipFile(path) as archive, archive.open(name) as file:
-            raw = file.read(_MOST_LABEL_BYTES + 1)
-    # zipfile's errors for what is no archive, is encrypted, damaged, or packed in a way of its own.
+        with zipfile.ZipFile(path) as archive:
+            raw = _unpacked(archive, name)
+    # zipfile's errors for what is no archive, is encrypted or damaged.
     except (zipfile.BadZipFile, KeyError, RuntimeError, ValueError, EOFError, zlib.error) as err:
         raise UntrustedError(
             f"class names '{quoted(name)}' that are not there, or damaged"
@@ -155,3 +161,11 @@ def _labels(path: Path, name: str) -> tuple[str, ...]:
     labels = parse_class_names(raw)
     check_labels(labels)
     return labels
+
+
+def _unpacked(archive: zipfile.ZipFile, name: str) -> bytes:
+    """At most one byte more than names may have."""
+    if archive.getinfo(name).compress_type not in _PACKED:
+        raise zipfile.BadZipFile("packed in a way of its own")
+    with archive.open(name) as file:
+        return file.read(_MOST_LABEL_BYTES + 1)

@@ -6,7 +6,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from PIL import Image
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from edgeshuffle.runner.classify.source import Source
 
     Seen = Callable[[str, Image.Image, Sequence[Guess]], None]
+
+# Probabilities may be beyond 0 and 1 by this, as 8 bits are of 1/256.
+_ROUNDED: Final = 0.01
 
 __all__ = ["Classification", "Classified", "ClassifyOptions", "Guess", "Times", "classify"]
 
@@ -188,6 +191,7 @@ def _classified(
             f"{model.candidate.path} gives values that are no finite numbers for "
             f"{given.name}. Check the weights, and the mean and std."
         )
+    _check_probabilities(ran.scores, model)
     labels = source.labels
     if labels is not None and len(labels) != len(ran.scores):
         raise DataError(
@@ -213,6 +217,17 @@ def _classified(
         ),
         problem=None,
     )
+
+
+def _check_probabilities(scores: np.ndarray, model: Model) -> None:
+    """Raise ModelError for scores that are no probabilities, of a file that says they are."""
+    if model.candidate.gives == "probabilities" and not (
+        scores.min() >= -_ROUNDED and scores.max() <= 1 + _ROUNDED
+    ):
+        raise ModelError(
+            f"{model.candidate.path} says that it gives probabilities, and gives "
+            f"{scores.min():.4g} to {scores.max():.4g}. Export it again."
+        )
 
 
 def _refused(given: Given, problem: str) -> Classified:

@@ -73,21 +73,31 @@ def given_pictures(places: Sequence[Path], source: Source, limit: int | None) ->
 def _at(place: Path, preprocess: Preprocess) -> Iterator[Given]:
     mode = MODES[preprocess.channels]
     if place == STDIN:
+        if sys.stdin is None:
+            raise DataError("There is no standard input. Give a picture or a folder.")
         content = sys.stdin.buffer.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
             raise DataError(f"Standard input has more than {MOST_BYTES >> 20} MiB.")
         yield Given(name="-", decode=lambda: _decode(BytesIO(content), "Standard input", mode))
-    elif place.is_dir():
+    elif _is(Path.is_dir, place):
         files = images_below(place)
         if not files:
             raise DataError(
                 f"{place} holds no pictures ({', '.join(SUFFIXES)}). Give another folder."
             )
         yield from map(_file(mode), files)
-    elif place.suffix.lower() == ".npz" and place.is_file():
+    elif place.suffix.lower() == ".npz" and _is(Path.is_file, place):
         yield from _rows(place, preprocess, None)
     else:
         yield _file(mode)(place)
+
+
+def _is(kind: Callable[[Path], bool], place: Path) -> bool:
+    """Of what cannot be looked at, such as a name that no system takes, decoding tells why."""
+    try:
+        return kind(place)
+    except OSError:
+        return False
 
 
 def _file(mode: str) -> Callable[[Path], Given]:

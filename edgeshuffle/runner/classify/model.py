@@ -11,9 +11,16 @@ import numpy as np
 
 from edgeshuffle.device import DeviceInfo, open_device
 from edgeshuffle.device.session import open_agent
-from edgeshuffle.errors import ArtifactError, MissingExtraError
+from edgeshuffle.errors import (
+    ArtifactError,
+    EdgeShuffleError,
+    MissingExtraError,
+    RuntimeUnavailableError,
+)
 from edgeshuffle.runner.batches import in_batches
 from edgeshuffle.runner.here import file_shapes, open_file, open_here, run_here
+from edgeshuffle.untrusted import first_line
+from edgeshuffle.untrusted.bounds import MAX_BATCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -110,7 +117,7 @@ def _here(one: Candidate, source: Source, threads: int) -> Model:
         infer = partial(run_here, one.file, session)
     batch = _batch(one, source, session.input_shape)
     # The first inference sets things up, and is none of a picture's; an agent makes one, too.
-    infer(np.zeros(session.input_shape, np.float32))
+    _tried(one, infer, np.zeros(session.input_shape, np.float32))
 
     def run(image: np.ndarray) -> Ran:
         start = time.perf_counter_ns()
@@ -121,9 +128,30 @@ def _here(one: Candidate, source: Source, threads: int) -> Model:
     return Model(candidate=one, version=session.version, device=None, run=run)
 
 
+def _tried(
+    one: Candidate, infer: Callable[[np.ndarray], list[np.ndarray]], images: np.ndarray
+) -> None:
+    """Raise RuntimeUnavailableError for a file that cannot be run, or gives nothing."""
+    try:
+        made = infer(images)
+    except EdgeShuffleError:
+        raise
+    # Each runtime has error types of its own for a model that it cannot run.
+    except Exception as err:
+        raise RuntimeUnavailableError(
+            f"{one.runtime} cannot run {one.path} ({first_line(err)}). Export it again."
+        ) from err
+    if not made or not made[0].size or made[0].size % len(images):
+        raise RuntimeUnavailableError(f"{one.path} gives no scores. Export it again.")
+
+
 def _batch(one: Candidate, source: Source, shape: Sequence[int]) -> int:
     """How many images it takes at once, if they are those that pictures become."""
     batch, *image = shape
+    if not 0 < batch <= MAX_BATCH:
+        raise ArtifactError(
+            f"{one.path} reads {batch} images at once, not 1 to {MAX_BATCH}. Export it again."
+        )
     if tuple(image) != source.preprocess.shape:
         raise ArtifactError(
             f"{one.path} reads {list(image)}, and pictures are prepared to "

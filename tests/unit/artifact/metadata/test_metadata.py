@@ -144,6 +144,36 @@ def test_of_a_foreign_file_the_standard_is_read(files, tmp_path):
     np.testing.assert_allclose(found.preprocess.std, PREPROCESS.std, rtol=1e-6)
 
 
+def test_class_names_packed_in_ways_of_their_own_are_refused(files, tmp_path):
+    path = foreign(tmp_path, files, tflite_metadata(SAID, ["input"], ["logits"]))
+    plain = path.read_bytes()
+    for kind in (zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2):
+        path.write_bytes(plain)
+        with zipfile.ZipFile(path, "a", kind) as archive:
+            archive.writestr("labels.txt", "one\ntwo\nthree\n" * 9)
+        if kind == zipfile.ZIP_DEFLATED:
+            assert len(read_metadata(path).labels) == 27
+            continue
+        # Damaged, some of them raise errors that are zipfile's own in no way.
+        whole = bytearray(path.read_bytes())
+        whole[len(plain) + 50] ^= 0xFF
+        path.write_bytes(whole)
+        with pytest.raises(UntrustedError, match="not there, or damaged"):
+            read_metadata(path)
+
+
+def test_entries_that_lie_over_each_other_cost_no_time(files, tmp_path):
+    model = schema.ModelT.InitFromPackedBuf(files["tflite", "fp32", False].read_bytes(), 0)
+    entry = schema.MetadataT()
+    entry.name, entry.buffer = b"x", 0
+    model.metadata = [entry] * 101
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), b"TFL3")
+    (tmp_path / "many.tflite").write_bytes(bytes(builder.Output()))
+    with pytest.raises(UntrustedError, match="101 tables"):
+        read_metadata(tmp_path / "many.tflite")
+
+
 def test_a_foreign_onnx_file_shows_its_entries(files, tmp_path):
     proto = onnx.load(files["onnx", "fp32", False])
     onnx.helper.set_model_props(proto, {"labels": "cat;dog", "author": "some\x1b[31mbody"})
@@ -198,7 +228,8 @@ def test_an_entry_is_typed_and_bounded():
     assert of_properties(entry()).preprocess.channels == "gray"
     for changes in (
         {"version": 2}, {"scale": 1}, {"input": "sounds"}, {"crop": [9, 10**6]}, {"crop": "9"},
-        {"mean": [0.5, 0.5]}, {"std": [0.0]}, {"channels": "cmyk"}, {"resize": 0},
+        {"mean": [0.5, 0.5]}, {"std": [0.0]}, {"std": [1e-300]}, {"channels": "cmyk"},
+        {"resize": 0},
     ):  # fmt: skip
         with pytest.raises(UntrustedError):
             of_properties(entry(**changes))
