@@ -112,10 +112,10 @@ def _export(request: ExportRequest, report: Progress) -> Exported:
     with atomic_folder(target, overwrite=request.overwrite) as folder:
         others = (one.form for one in (half, int8) if one is not None)
         forms = [Form("fp32", model, None), *others]
-        tuned = _tuned(request, forms, formats, batch, report)
+        about = About(source.name, source.preprocess, source.labels)
+        tuned = _tuned(request, forms, formats, batch, report, about)
         params = None if int8 is None else int8.input
         choose = partial(lowering_for, request.processor) if tuned is None else tuned.choose
-        about = About(source.name, source.preprocess, source.labels)
         files = write_models(forms, source.name, formats, folder, batch, choose, about)
         labels = write_labels(source.labels, files, folder)
         checked = _checked_images(source, int8, half)
@@ -182,13 +182,14 @@ def _tuned(
     formats: Mapping[str, Mapping[str, str]],
     batch: Batch,
     report: Progress,
+    about: About,
 ) -> Tuned | None:
     """What the candidates cost on the device that was asked for."""
     if request.tune is None:
         return None
     from edgeshuffle.converter.export.tune import tune
 
-    return tune(forms, formats, batch, request.processor, request.tune, report)
+    return tune(forms, formats, batch, request.processor, request.tune, report, about)
 
 
 def _left(logs: Sequence[PassLog]) -> Iterator[str]:

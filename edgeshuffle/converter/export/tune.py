@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edgeshuffle.artifact import ModelFile, Precision
+    from edgeshuffle.converter.export.about import About
     from edgeshuffle.converter.export.batch import Batch
     from edgeshuffle.converter.export.files import Form
     from edgeshuffle.converter.export.options import ExportOptions
@@ -82,8 +83,9 @@ def tune(
     target: str,
     address: str,
     progress: Progress,
+    about: About | None = None,
 ) -> Tuned:
-    """Measure what the target may choose of on the device at an address.
+    """Measure what the target may choose of on the device at an address, as it will be written.
 
     Of candidates that give the same file, the first is measured. Raises what `write_models`,
     `open_device` and `measure` do.
@@ -98,7 +100,7 @@ def tune(
             for form in forms:
                 if form.precision not in EMITTERS[format_name].PRECISIONS:
                     continue
-                files = _files(form, {format_name: choices}, batch, target, Path(folder))
+                files = _files(form, {format_name: choices}, batch, target, Path(folder), about)
                 chosen[format_name, form.precision] = files[0][0]
                 if len(files) == 1:
                     continue
@@ -126,6 +128,7 @@ def _files(
     batch: Batch,
     target: str,
     folder: Path,
+    about: About | None,
 ) -> list[tuple[Lowering, ModelFile, Path]]:
     """A file for each candidate, the one without a lowering first."""
     (format_name,) = formats
@@ -137,6 +140,6 @@ def _files(
             return lowering
 
         name = f"candidate_{format_name}_{index}"
-        (file,) = write_models([form], name, formats, folder, batch, choose)
+        (file,) = write_models([form], name, formats, folder, batch, choose, about)
         made.setdefault(file.sha256, (lowering, file, folder / file.path))
     return list(made.values())
