@@ -73,7 +73,9 @@ def require_place(target: Path) -> None:
 
 
 @contextmanager
-def atomic_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
+def atomic_folder(
+    target: Path, *, overwrite: bool, advice: str = "Choose another `output` or make room."
+) -> Iterator[Path]:
     """Yield a temporary folder beside `target`, renamed to it when the block ends well.
 
     With `overwrite` an existing folder is replaced, and stays as it was if the block fails.
@@ -84,7 +86,7 @@ def atomic_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
     refuse_existing(target, overwrite=overwrite)
     if target.is_symlink():
         target = Path(os.path.realpath(target))
-    with _staging(target, "Choose another `output` or make room.") as staging:
+    with _staging(target, advice) as staging:
         content = staging.folder / _NEW
         with staging.writing():
             content.mkdir()
@@ -100,7 +102,7 @@ def atomic_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
 def new_folder(target: Path) -> Iterator[Path]:
     """As `atomic_folder`, for a folder that is not there, or empty; raises ArtifactError."""
     refuse_used(target)
-    with atomic_folder(target, overwrite=True) as folder:
+    with atomic_folder(target, overwrite=True, advice="Choose another place.") as folder:
         yield folder
 
 

@@ -121,7 +121,7 @@ def _metadata(found: Inspection) -> Iterator[str]:
 
 def _preparation(preprocess: Preprocess, given: str) -> str:
     height, width = preprocess.crop
-    read = f"resized to {preprocess.resize}, {width}x{height} cropped, {preprocess.channels}"
+    read = f"resized to {preprocess.resize}, {height}x{width} cropped, {preprocess.channels}"
     if given == "pixels":
         return f"{read}, pixels of 0 to 255"
     mean, std = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.artifact.runtimes import RUNTIMES
 from edgeshuffle.errors import ArtifactError, RuntimeUnavailableError
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from edgeshuffle.artifact.runtimes import Session
 
     Outputs = dict[str, list[np.ndarray]]
+
+
+_OTHERWISE: Final = "leave this runtime out with `runtimes`"
 
 
 class Here:
@@ -80,22 +83,24 @@ def run_here(file: ModelFile, session: Session, images: np.ndarray) -> list[np.n
     return made
 
 
-def open_file(runtime: str, path: Path, threads: int) -> Session:
-    """A file loaded into this process by a runtime; raises RuntimeUnavailableError."""
+def open_file(runtime: str, path: Path, threads: int, otherwise: str = _OTHERWISE) -> Session:
+    """A file loaded into this process by a runtime; raises RuntimeUnavailableError.
+
+    `otherwise` is what can be done but to export it again.
+    """
     module = RUNTIMES[runtime]
     try:
         return module.open_session(str(path), threads)
     # Each runtime has error types of its own for a model that it refuses.
     except Exception as err:
         raise RuntimeUnavailableError(
-            f"{runtime} cannot load {path} ({first_line(err)}). Export it again, or leave "
-            "this runtime out with `runtimes`."
+            f"{runtime} cannot load {path} ({first_line(err)}). Export it again, or {otherwise}."
         ) from err
 
 
-def open_here(file: ModelFile, path: Path, threads: int) -> Session:
+def open_here(file: ModelFile, path: Path, threads: int, otherwise: str = _OTHERWISE) -> Session:
     """An artifact's model file loaded into this process; raises as `Here` does."""
-    session = open_file(file.runtime, path, threads)
+    session = open_file(file.runtime, path, threads, otherwise)
     if session.input_shape != file.input.as_nchw:
         raise ArtifactError(
             f"{path} reads {session.input_shape}, and its manifest says {file.input.as_nchw}. "

@@ -207,6 +207,8 @@ def test_saved_pictures_have_names_of_their_own(folder, tmp_path, capsys):
     assert (drawn[250:] > 240).any()
     assert run("classify", *paths, *save) == ArtifactError.exit_code
     assert "no empty folder" in capsys.readouterr().err
+    assert run("classify", *paths, *save[:-1], "/proc/x") == ArtifactError.exit_code
+    assert "Choose another place." in capsys.readouterr().err
 
 
 def test_labels_of_another_length_are_refused(folder, tmp_path, capsys):
@@ -296,19 +298,20 @@ def test_values_that_are_no_numbers_are_refused(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("shape", "said", "code"),
+    ("batch", "operator", "said", "code"),
     [
-        ((1, 3, 4, 4), "says that it gives probabilities", ModelError.exit_code),
-        ((0, 3, 4, 4), "0 images at once", ArtifactError.exit_code),
-        ((10**7, 3, 4, 4), "10000000 images at once", ArtifactError.exit_code),
-        ((2, 3, 4, 4), "cannot run", RuntimeUnavailableError.exit_code),
+        (1, "Mul", "says that it gives probabilities", ModelError.exit_code),
+        (0, "Mul", "0 images at once", ArtifactError.exit_code),
+        (10**7, "Mul", "10000000 images at once", ArtifactError.exit_code),
+        (2, "Mul", "cannot run", RuntimeUnavailableError.exit_code),
+        (1, "Nothing", "or give another file", RuntimeUnavailableError.exit_code),
     ],
 )
-def test_a_file_that_lies_of_itself_is_one_line(tmp_path, capfd, shape, said, code):
-    graph = OnnxGraph(shape)
+def test_a_file_that_lies_of_itself_is_one_line(tmp_path, capfd, batch, operator, said, code):
+    graph = OnnxGraph((batch, 3, 4, 4))
     graph.node("GlobalAveragePool", ["input"], ["mean"])
     graph.node("Reshape", ["mean", graph.constant("one", [1, 3])], ["flat"])
-    graph.node("Mul", ["flat", graph.constant("many", np.float32(99))], ["scores"])
+    graph.node(operator, ["flat", graph.constant("many", np.float32(99))], ["scores"])
     graph.save(tmp_path / "model.onnx", "scores")
     proto = onnx.load(tmp_path / "model.onnx")
     onnx.helper.set_model_props(proto, properties(dataclasses.replace(SOFTMAX, labels=())))

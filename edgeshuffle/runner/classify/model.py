@@ -110,10 +110,10 @@ def _first(candidates: Sequence[Candidate], load: Callable[[Candidate], Model]) 
 
 def _here(one: Candidate, source: Source, threads: int) -> Model:
     if one.file is None:
-        session = open_file(one.runtime, one.path, threads)
+        session = open_file(one.runtime, one.path, threads, "give another file")
         infer = session.run
     else:
-        session = open_here(one.file, one.path, threads)
+        session = open_here(one.file, one.path, threads, "choose another `runtime`")
         infer = partial(run_here, one.file, session)
     batch = _batch(one, source, session.input_shape)
     # The first inference sets things up, and is none of a picture's; an agent makes one, too.

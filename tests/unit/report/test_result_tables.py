@@ -249,7 +249,7 @@ def test_what_a_file_says_of_itself_is_shown():
     shown = " ".join(lines(inspection_table({"a.onnx": inspection(metadata=said)})))
     for line in (
         "it says: net, [31m 6 classes",
-        "resized to 256, 192x224 cropped, rgb, of 0 to 1, mean 0.5, 0.5, 0.5, std 0.25,",
+        "resized to 256, 224x192 cropped, rgb, of 0 to 1, mean 0.5, 0.5, 0.5, std 0.25,",
         "6 class names: a, b, c, d, e, ...",
         "metadata 'author': me",
     ):
