@@ -83,6 +83,8 @@ class Classifier:
             raise ValueError(f"it reads {reads}, and model.json says {crop}")
         black = np.zeros((*crop, reads[0]), np.uint8)
         classes = len(self._scores(black))
+        if classes == 1 and self.settings["output"] != "probabilities":
+            raise ValueError("it gives one logit, which is of no class")
         if self._labels and len(self._labels) != classes:
             raise ValueError(f"there are {len(self._labels)} labels for {classes} classes")
 

@@ -60,6 +60,9 @@ class LiteRtSession:
             self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]
         self._outputs = self._interpreter.get_output_details()
+        dtype, (scale, _) = self._input["dtype"], self._input["quantization"]
+        if dtype not in (np.float32, np.uint8) and not scale:
+            raise ValueError(f"its input is {np.dtype(dtype).name} without a scale")
         n, height, width, channels = (int(size) for size in self._input["shape"])
         self.input_shape = (n, channels, height, width)
 

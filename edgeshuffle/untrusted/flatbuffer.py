@@ -57,6 +57,11 @@ class FlatTable:
         start, count = self._vector(slot, 4)
         return struct.unpack_from(f"<{count}{kind}", self.raw, start)
 
+    def first(self, slot: int) -> int | None:
+        """The first of a vector of whole numbers of four bytes."""
+        start, count = self._vector(slot, 4)
+        return _number(self.raw, start, "i") if count else None
+
     def table(self, slot: int) -> FlatTable | None:
         """A table, where there is one."""
         place = self._field(slot)

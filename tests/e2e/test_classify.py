@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 import struct
+import subprocess
 import sys
 import zlib
 
@@ -295,6 +296,22 @@ def test_values_that_are_no_numbers_are_refused(tmp_path, capsys):
     path = picture(tmp_path / "a.png")
     assert run("classify", path, "--artifact", folder) == ModelError.exit_code
     assert "no finite numbers" in capsys.readouterr().err
+
+
+def test_one_logit_is_no_class(tmp_path, capsys):
+    folder, app = tmp_path / "made", tmp_path / "app"
+    folder.mkdir()
+    onnx_classifier(folder / "model.onnx", WEIGHT[:1], np.zeros(1, np.float32), 4)
+    artifact(folder, [("model.onnx", "fp32")], num_classes=1, size=4)
+    path = picture(tmp_path / "a.png")
+    assert run("classify", path, "--artifact", folder) == ModelError.exit_code
+    assert "gives one logit" in capsys.readouterr().err
+    assert run("app", folder, "-o", app) == 0
+    done = subprocess.run(
+        [sys.executable, app / "classify.py", path], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "gives one logit" in done.stderr
 
 
 @pytest.mark.parametrize(

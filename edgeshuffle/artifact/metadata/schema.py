@@ -72,7 +72,15 @@ class Buffer(IntEnum):
 
 
 class SubGraph(IntEnum):
-    TENSORS, INPUTS, OUTPUTS = range(3)
+    TENSORS, INPUTS, OUTPUTS, OPERATORS = range(4)
+
+
+class OperatorCode(IntEnum):
+    OLD_CODE, CUSTOM, VERSION, CODE = range(4)
+
+
+class Operator(IntEnum):
+    CODE, INPUTS, OUTPUTS = range(3)
 
 
 class Tensor(IntEnum):
@@ -80,3 +88,6 @@ class Tensor(IntEnum):
 
 
 TYPE_UINT8: Final = 3
+# Operators' codes: SOFTMAX and LOGISTIC; RESHAPE, QUANTIZE and DEQUANTIZE.
+PROBABLE: Final = {25, 14}
+PASSING: Final = {22, 114, 6}

@@ -61,6 +61,7 @@ def _read_standard(found: Metadata, model: FlatTable, raw: bytes, path: Path) ->
         found,
         name=told.text(s.ModelMetadata.NAME),
         description=told.text(s.ModelMetadata.DESCRIPTION),
+        output="probabilities" if _ends_with_probabilities(model) else None,
         others=others,
     )
     graph = next(told.tables(s.ModelMetadata.SUBGRAPHS), None)
@@ -92,6 +93,30 @@ def _tensor(model: FlatTable, ends: s.SubGraph) -> tuple[tuple[int, ...], int] |
             shape = tuple(int(size) for size in tensor.numbers(s.Tensor.SHAPE, "i"))
             return shape, tensor.number(s.Tensor.TYPE, "b")
     return None
+
+
+def _ends_with_probabilities(model: FlatTable) -> bool:
+    """Whether a Softmax or Sigmoid makes the first output, if need be in another type or shape."""
+    graph = next(model.tables(s.Model.SUBGRAPHS), None)
+    if graph is None:
+        return False
+    codes = [
+        # Files from before there were more than 127 operators have the old code only.
+        max(code.number(s.OperatorCode.OLD_CODE, "b"), code.number(s.OperatorCode.CODE, "i"))
+        for code in model.tables(s.Model.OPERATOR_CODES)
+    ]
+    makers = {
+        maker.first(s.Operator.OUTPUTS): maker for maker in graph.tables(s.SubGraph.OPERATORS)
+    }
+    place = graph.first(s.SubGraph.OUTPUTS)
+    # Each is followed once, as a damaged file may go round in circles.
+    while place is not None and (maker := makers.pop(place, None)) is not None:
+        index = maker.number(s.Operator.CODE, "I")
+        kind = codes[index] if index < len(codes) else None
+        if kind not in s.PASSING:
+            return kind in s.PROBABLE
+        place = maker.first(s.Operator.INPUTS)
+    return False
 
 
 def _preprocess(told: FlatTable, shape: tuple[int, ...], *, pixels: bool) -> Preprocess | None:

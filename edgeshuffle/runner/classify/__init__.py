@@ -191,7 +191,7 @@ def _classified(
             f"{model.candidate.path} gives values that are no finite numbers for "
             f"{given.name}. Check the weights, and the mean and std."
         )
-    _check_probabilities(ran.scores, model)
+    _check_scores(ran.scores, model)
     labels = source.labels
     if labels is not None and len(labels) != len(ran.scores):
         raise DataError(
@@ -219,11 +219,16 @@ def _classified(
     )
 
 
-def _check_probabilities(scores: np.ndarray, model: Model) -> None:
-    """Raise ModelError for scores that are no probabilities, of a file that says they are."""
-    if model.candidate.gives == "probabilities" and not (
-        scores.min() >= -_ROUNDED and scores.max() <= 1 + _ROUNDED
-    ):
+def _check_scores(scores: np.ndarray, model: Model) -> None:
+    """Raise ModelError for one logit, and for what a file says are probabilities and are none."""
+    if model.candidate.gives != "probabilities":
+        if len(scores) == 1:
+            raise ModelError(
+                f"{model.candidate.path} gives one logit, which is of no class. Export the model "
+                "with a Sigmoid at its end."
+            )
+        return
+    if not (scores.min() >= -_ROUNDED and scores.max() <= 1 + _ROUNDED):
         raise ModelError(
             f"{model.candidate.path} says that it gives probabilities, and gives "
             f"{scores.min():.4g} to {scores.max():.4g}. Export it again."

@@ -10,7 +10,9 @@ import sys
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from small_detectors import DETECTORS, GRID, expected_outputs
+from small_models import BUILTIN, TYPES, TfliteGraph
 
 from edgeshuffle.agent import agent_files
 from edgeshuffle.artifact import RUNTIME_OF_FORMAT
@@ -55,6 +57,17 @@ def test_an_open_batch_is_one_image(tmp_path):
     assert session.input_shape == (1, 3, 4, 5)
     for images in (IMAGES[:1], IMAGES):
         check(session.run(images), expected_outputs(images))
+
+
+def test_integers_without_a_scale_are_refused(tmp_path):
+    graph = TfliteGraph()
+    image = graph.tensor("input", (1, 4, 5, 3), TYPES.INT8)
+    axes = graph.ints("axes", [1, 2])
+    mean = graph.tensor("mean", (1, 3), TYPES.INT8)
+    graph.op(BUILTIN.REDUCE_MAX, [image, axes], [mean], schema.ReducerOptionsT())
+    graph.save(tmp_path / "model.tflite", mean)
+    with pytest.raises(ValueError, match="int8 without a scale"):
+        RUNTIMES["litert"].open_session(str(tmp_path / "model.tflite"), 1)
 
 
 def test_the_agent_sends_them_all(kind, tmp_path):

@@ -15,6 +15,7 @@ from ai_edge_litert.interpreter import Interpreter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import Graph, noise
+from small_models import BUILTIN
 
 from edgeshuffle.artifact import Preprocess
 from edgeshuffle.artifact.metadata import Metadata, read_metadata
@@ -117,9 +118,9 @@ def test_the_same_says_the_same_bytes(model, plan, files):
         assert again == files[name, "int8", True].read_bytes()
 
 
-def foreign(folder, files, raw, labels=()):
+def foreign(folder, files, raw, labels=(), model=None):
     """A TFLite file of somebody else, with this standard metadata."""
-    model = schema.ModelT.InitFromPackedBuf(files["tflite", "fp32", False].read_bytes(), 0)
+    model = model or schema.ModelT.InitFromPackedBuf(files["tflite", "fp32", False].read_bytes(), 0)
     buffer = schema.BufferT()
     buffer.data = np.frombuffer(raw, np.uint8)
     model.buffers.append(buffer)
@@ -142,6 +143,33 @@ def test_of_a_foreign_file_the_standard_is_read(files, tmp_path):
     assert found.preprocess.resize == SIZE
     np.testing.assert_allclose(found.preprocess.mean, PREPROCESS.mean, rtol=1e-6)
     np.testing.assert_allclose(found.preprocess.std, PREPROCESS.std, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("operators", "output"),
+    [
+        ((BUILTIN.SOFTMAX,), "probabilities"),
+        ((BUILTIN.LOGISTIC, BUILTIN.RESHAPE, BUILTIN.QUANTIZE), "probabilities"),
+        ((BUILTIN.SOFTMAX, BUILTIN.RELU), None),
+        ((BUILTIN.QUANTIZE,), None),
+    ],
+)
+def test_of_a_foreign_file_the_end_tells_what_it_gives(files, tmp_path, operators, output):
+    model = schema.ModelT.InitFromPackedBuf(files["tflite", "fp32", False].read_bytes(), 0)
+    graph = model.subgraphs[0]
+    for kind in operators:
+        code, operator = schema.OperatorCodeT(), schema.OperatorT()
+        code.builtinCode, code.deprecatedBuiltinCode = kind, min(kind, 127)
+        operator.opcodeIndex = len(model.operatorCodes)
+        model.operatorCodes.append(code)
+        operator.inputs = graph.outputs
+        graph.tensors.append(graph.tensors[graph.outputs[0]])
+        graph.outputs = np.array([len(graph.tensors) - 1], np.int32)
+        operator.outputs = graph.outputs
+        graph.operators.append(operator)
+    raw = tflite_metadata(SAID, ["input"], ["logits"])
+    path = foreign(tmp_path, files, raw, SAID.labels, model)
+    assert read_metadata(path).output == output
 
 
 def test_class_names_packed_in_ways_of_their_own_are_refused(files, tmp_path):
