@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 # No picture is smaller, as nobody could read it.
 _LEAST: Final = 256
 _LINES: Final = 3
+_LONGEST: Final = 240
 _JPEG: Final = (".jpg", ".jpeg")
 
 
@@ -35,10 +37,12 @@ class LabelledPictures:
         """A name that no other picture has here."""
         known = Path("stdin.png" if name == "-" else name)
         suffix = known.suffix if known.suffix.lower() in _JPEG else ".png"
-        count, found = 1, f"{known.stem}{suffix}"
+        # Room for a number and a suffix in the 255 bytes of a name.
+        stem = os.fsencode(known.stem)[:_LONGEST].decode("utf-8", "ignore")
+        count, found = 1, f"{stem}{suffix}"
         while found.casefold() in self._taken:
             count += 1
-            found = f"{known.stem}_{count}{suffix}"
+            found = f"{stem}_{count}{suffix}"
         self._taken.add(found.casefold())
         return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -24,15 +25,23 @@ COUNT = 200
 DUMP = """
 #include "picture.h"
 #include <cstdio>
-int main(int count, char** arguments) {
+int main(int count, char** arguments) try {
   for (int at = 1; at < count; ++at) {
     const std::vector<float> values = Prepared(ReadPpm(arguments[at]));
     std::fwrite(values.data(), sizeof(float), values.size(), stdout);
   }
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "%s", error.what());
+  return 1;
 }
 """
 # Where Debian has them, and where somebody without root has unpacked a package or a release.
 HEADERS = [Path("/usr/include/onnxruntime"), Path(os.environ.get("ORT_INCLUDE", "/nowhere"))]
+
+
+def small():
+    """A process that gets 100 MB."""
+    resource.setrlimit(resource.RLIMIT_AS, (10**8, 10**8))
 
 
 def pictures(folder, count):
@@ -76,6 +85,18 @@ def test_pixels_are_those_of_python_to_the_bit(tmp_path, channels):
         own = picture.cropped(picture.of_channels(pixels, channels), 30, (24, 31))
         wanted = picture.normalised(own, preprocess.mean, preprocess.std, channels)
         np.testing.assert_array_equal(one.transpose(2, 0, 1), wanted[0])
+    for name, content in {
+        "large": b"P6 65535 65535 255\n" + bytes(99),
+        "endless": b"P" * 10**6,
+        "deep": b"P6 1 1 65535\n" + bytes(6),
+        "none": b"P6 0 1 255\n",
+    }.items():
+        (tmp_path / name).write_bytes(content)
+        done = subprocess.run(
+            [tmp_path / "dump", tmp_path / name], capture_output=True, check=False, preexec_fn=small
+        )
+        said = b"is cut off" if name == "large" else b"is no binary PPM"
+        assert (done.returncode, said in done.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("precision", ["int8", "pixels"])

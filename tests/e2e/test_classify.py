@@ -212,6 +212,13 @@ def test_saved_pictures_have_names_of_their_own(folder, tmp_path, capsys):
     assert "Choose another place." in capsys.readouterr().err
 
 
+def test_saved_pictures_of_the_longest_names(folder, tmp_path):
+    paths = [picture(tmp_path / place / f"{'ö' * 125}.png") for place in "ab"]
+    assert run("classify", *paths, "--artifact", folder, "--save", tmp_path / "saved") == 0
+    names = sorted(path.name for path in (tmp_path / "saved").iterdir())
+    assert names == [f"{'ö' * 120}.png", f"{'ö' * 120}_2.png"]
+
+
 def test_labels_of_another_length_are_refused(folder, tmp_path, capsys):
     path = picture(tmp_path / "a.png")
     (tmp_path / "names.txt").write_text("".join(f"name {index}\n" for index in range(10)))

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <fstream>
+#include <iomanip>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -22,7 +23,7 @@ inline Picture ReadPpm(const std::string& path) {
   if (!file) throw std::runtime_error(path + " cannot be opened");
   const std::runtime_error wrong(path + " is no binary PPM or PGM file (P6, P5) of 8 bits");
   std::string kind;
-  file >> kind;
+  file >> std::setw(3) >> kind;
   long numbers[3];
   for (long& number : numbers) {
     while (file >> std::ws && file.peek() == '#') file.ignore(1 << 20, '\n');
@@ -33,10 +34,16 @@ inline Picture ReadPpm(const std::string& path) {
   if (width < 1 || height < 1 || width > 65535 || height > 65535) throw wrong;
   file.get();
   const int stored = kind == "P6" ? 3 : 1;
-  std::vector<uint8_t> raw(static_cast<size_t>(width) * height * stored);
-  file.read(reinterpret_cast<char*>(raw.data()), static_cast<std::streamsize>(raw.size()));
-  if (static_cast<size_t>(file.gcount()) != raw.size())
-    throw std::runtime_error(path + " is cut off");
+  const size_t wanted = static_cast<size_t>(width) * height * stored;
+  std::vector<uint8_t> raw;
+  // Piece by piece: what a file says of its size costs no memory.
+  while (raw.size() < wanted) {
+    const size_t at = raw.size(), more = std::min<size_t>(wanted - at, 1 << 20);
+    raw.resize(at + more);
+    file.read(reinterpret_cast<char*>(&raw[at]), static_cast<std::streamsize>(more));
+    if (static_cast<size_t>(file.gcount()) != more)
+      throw std::runtime_error(path + " is cut off");
+  }
   Picture picture{static_cast<int>(width), static_cast<int>(height), 3, {}};
   if (stored == 3) {
     picture.pixels = std::move(raw);
