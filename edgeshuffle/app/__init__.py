@@ -175,7 +175,12 @@ def _refuse_others(target: Path, *, overwrite: bool) -> None:
         written = set(decode(read_bounded(target / _MARK), _Marked).files)
     except (OSError, ValueError):
         written = set()
-    others = [name for name in _listed(target) if name not in written]
+    others = [
+        name
+        for name in _listed(target)
+        # What Python leaves where the program was run.
+        if name not in written and "__pycache__" not in Path(name).parts
+    ]
     if others:
         raise ArtifactError(
             f"{target} also holds '{others[0]}', which no app was made with, so it is not "

@@ -309,6 +309,9 @@ def test_only_an_app_is_replaced(small, tmp_path, capsys):
     assert "Use --overwrite" in capsys.readouterr().err
     assert run("app", small, "--runtime", "ort", "-o", folder, "--overwrite") == 0
     assert not (folder / "litert.py").exists()
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "picture.cpython-311.pyc").touch()
+    assert run("app", small, "-o", folder, "--overwrite") == 0
     (folder / ".venv").mkdir()
     (folder / ".venv" / "mine").touch()
     assert run("app", small, "-o", folder, "--overwrite") == code
