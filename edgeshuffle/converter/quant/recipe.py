@@ -122,12 +122,22 @@ def recipe_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in FOLDER.glob(f"*{SUFFIX}")))
 
 
+# What others call TFLite's 16-bit activations with 8-bit weights.
+_INT16: Final = frozenset({"int16", "int16x8", "16x8"})
+
+
 def load_recipe(name: str, calibrator: str | None = None) -> Recipe:
     """A packaged recipe by name, or one in a file whose name ends with .toml; with another
     calibrator if one is given. Raises UnknownNameError.
     """
     path = Path(name)
     if path.suffix != SUFFIX:
+        if name in _INT16:
+            raise UnknownNameError(
+                f"There is no recipe with int16 activations ('{name}'): LiteRT runs them without "
+                "XNNPACK (a fully connected layer took 20 times as long, x86), and ONNX Runtime "
+                "not at all. Take accurate, and leave the worst layers in float with `max_drop`."
+            )
         if name not in recipe_names():
             raise UnknownNameError(
                 f"Unknown recipe '{name}'. Known: {', '.join(recipe_names())}, or a file of your "

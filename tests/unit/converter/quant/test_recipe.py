@@ -111,6 +111,8 @@ def test_anything_else_is_refused_in_one_line(tmp_path, text, said):
 
 
 def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(UnknownNameError, match=r"no recipe with int16 activations .* without XNN"):
+        load_recipe("int16")
     with pytest.raises(UnknownNameError, match="There is no recipe at"):
         load_recipe(str(tmp_path / "none.toml"))
     (tmp_path / "folder.toml").mkdir()
