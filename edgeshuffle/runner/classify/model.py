@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from edgeshuffle.progress import Progress
     from edgeshuffle.runner.classify.source import Candidate, Source
 
+    Infer = Callable[[np.ndarray], list[np.ndarray]]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ran:
@@ -83,7 +85,7 @@ def open_model(
             def infer(images: np.ndarray) -> list[np.ndarray]:
                 outputs, ns = session.timed_run(images, shapes)
                 taken.append(ns)
-                return [outputs[0].reshape(batch, -1)]
+                return _scores(one, outputs, batch)
 
             (scores,) = in_batches(infer, image, batch)
             whole = time.perf_counter_ns() - start
@@ -111,38 +113,46 @@ def _first(candidates: Sequence[Candidate], load: Callable[[Candidate], Model]) 
 def _here(one: Candidate, source: Source, threads: int) -> Model:
     if one.file is None:
         session = open_file(one.runtime, one.path, threads, "give another file")
-        infer = session.run
+        infer = _careful(one, session.run)
     else:
         session = open_here(one.file, one.path, threads, "choose another `runtime`")
-        infer = partial(run_here, one.file, session)
+        infer = _careful(one, partial(run_here, one.file, session))
     batch = _batch(one, source, session.input_shape)
     # The first inference sets things up, and is none of a picture's; an agent makes one, too.
-    _tried(one, infer, np.zeros(session.input_shape, np.float32))
+    infer(np.zeros(session.input_shape, np.float32))
 
     def run(image: np.ndarray) -> Ran:
         start = time.perf_counter_ns()
-        scores = in_batches(lambda some: [infer(some)[0].reshape(batch, -1)], image, batch)[0]
+        scores = in_batches(infer, image, batch)[0]
         taken = time.perf_counter_ns() - start
         return Ran(scores=scores.reshape(-1), infer_ns=taken, transfer_ns=None)
 
     return Model(candidate=one, version=session.version, device=None, run=run)
 
 
-def _tried(
-    one: Candidate, infer: Callable[[np.ndarray], list[np.ndarray]], images: np.ndarray
-) -> None:
-    """Raise RuntimeUnavailableError for a file that cannot be run, or gives nothing."""
-    try:
-        made = infer(images)
-    except EdgeShuffleError:
-        raise
-    # Each runtime has error types of its own for a model that it cannot run.
-    except Exception as err:
-        raise RuntimeUnavailableError(
-            f"{one.runtime} cannot run {one.path} ({first_line(err)}). Export it again."
-        ) from err
-    if not made or not made[0].size or made[0].size % len(images):
+def _careful(one: Candidate, infer: Infer) -> Infer:
+    """Only the scores, a row an image; raises RuntimeUnavailableError for a file that fails."""
+
+    def run(images: np.ndarray) -> list[np.ndarray]:
+        try:
+            made = infer(images)
+        except EdgeShuffleError:
+            raise
+        # Each runtime has error types of its own for a model that it cannot run.
+        except Exception as err:
+            raise RuntimeUnavailableError(
+                f"{one.runtime} cannot run {one.path} ({first_line(err)}). Export it again."
+            ) from err
+        return _scores(one, made, len(images))
+
+    return run
+
+
+def _scores(one: Candidate, made: list[np.ndarray], n: int) -> list[np.ndarray]:
+    """The first output, (n, classes); raises RuntimeUnavailableError where there is none."""
+    if not made or not made[0].size or made[0].size % n:
         raise RuntimeUnavailableError(f"{one.path} gives no scores. Export it again.")
+    return [made[0].reshape(n, -1)]
 
 
 def _batch(one: Candidate, source: Source, shape: Sequence[int]) -> int:
