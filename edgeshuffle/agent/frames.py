@@ -132,6 +132,8 @@ def film(source: str | int) -> Iterator[np.ndarray]:
             raise Problem(f"OpenCV cannot open {what}. Check that it is there and not in use.")
         while True:
             there, frame = capture.read()
+            if not there and isinstance(source, int):
+                raise Problem(f"Camera {source} gives no more pictures. Check its cable.")
             if not there:
                 return
             yield np.ascontiguousarray(frame[..., ::-1])
@@ -160,6 +162,10 @@ def camera(number: int) -> Iterator[np.ndarray]:
         device.start()
         while True:
             yield device.capture_array("main")
+    except RuntimeError as err:
+        raise Problem(
+            f"Camera {number} gives no more pictures ({line(err)}). Check its cable."
+        ) from err
     finally:
         with contextlib.suppress(RuntimeError):
             device.stop()

@@ -41,7 +41,7 @@ CV2 = """
 import numpy as np
 class VideoCapture:
     def __init__(self, source):
-        self.source, self.left = source, 3 if isinstance(source, str) else -1
+        self.source, self.left = source, 3 if isinstance(source, str) or source == 5 else -1
     def isOpened(self): return self.source != 7
     def read(self):
         self.left -= 1
@@ -49,6 +49,7 @@ class VideoCapture:
     def release(self): print("released", self.source)
 """
 PICAMERA2 = """
+import pathlib
 import numpy as np
 class Picamera2:
     def __init__(self, number):
@@ -59,6 +60,7 @@ class Picamera2:
     def stop(self): pass
     def close(self): print("closed")
     def capture_array(self, name):
+        if pathlib.Path(__file__).with_name("broken").exists(): raise RuntimeError("timed\\nout")
         width, height = self.main["size"]
         return np.full((height, width, 3), (200, 20, 10), np.uint8)
 """
@@ -265,6 +267,20 @@ def test_a_camera_that_is_not_there_is_told_in_one_line(app, tmp_path):
     _, problems = told(app, "--camera", 7, before=[tmp_path], without=without, code=1)
     assert len(problems) == 1
     assert "cannot open camera 7" in problems[0]
+
+
+def test_a_camera_that_is_pulled_out_is_a_failure_that_systemd_sees(app, tmp_path):
+    (tmp_path / "cv2.py").write_text(CV2)
+    without = ("edgeshuffle", "picamera2")
+    lines, problems = told(app, "--camera", 5, before=[tmp_path], without=without, code=1)
+    assert lines[0].startswith("camera 5: class")
+    assert problems == ["classify.py: Camera 5 gives no more pictures. Check its cable."]
+    (tmp_path / "picamera2.py").write_text(PICAMERA2)
+    (tmp_path / "broken").touch()
+    lines, problems = told(app, "--camera", 0, before=[tmp_path], code=1)
+    assert lines == ["closed"]
+    assert "no more pictures (timed out)" in problems[0]
+    assert len(problems) == 1
 
 
 def test_what_is_made_for_each_board(small, tmp_path, capsys):
