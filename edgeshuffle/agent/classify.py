@@ -91,11 +91,14 @@ class Classifier:
     def classify(self, pixels: Any, top: int) -> list[tuple[str, float]]:
         """The likeliest labels and their probabilities (0 to 1) of uint8 (h, w, C) pixels.
 
-        Raises ValueError for a picture that is too narrow.
+        Raises ValueError for a picture that is too narrow, and scores that are no numbers.
         """
         settings = self.settings
         crop = self.picture.cropped(pixels, settings["resize"], tuple(settings["crop"]))
-        shares = self.scores.probabilities(self._scores(crop), settings["output"])
+        scores = self._scores(crop)
+        if not (abs(scores) < float("inf")).all():
+            raise ValueError("the model gives values that are no finite numbers")
+        shares = self.scores.probabilities(scores, settings["output"])
         return [
             (self._labels[index] if self._labels else f"class {index}", float(shares[index]))
             for index in self.scores.best(shares, top)
@@ -156,7 +159,7 @@ def _run(options: argparse.Namespace, telling: Any, stopping: _Stopping) -> int:
                     stopping.asked = True
         except frames.Problem as err:
             failed = telling.tell(str(err))
-        except classifier.picture.TooNarrowError as err:
+        except ValueError as err:
             failed = telling.tell(f"{name}: {err}")
         finally:
             stream.close()

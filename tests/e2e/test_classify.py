@@ -303,6 +303,11 @@ def test_values_that_are_no_numbers_are_refused(tmp_path, capsys):
     path = picture(tmp_path / "a.png")
     assert run("classify", path, "--artifact", folder) == ModelError.exit_code
     assert "no finite numbers" in capsys.readouterr().err
+    assert run("app", folder, "--runtime", "ort", "-o", tmp_path / "app") == 0
+    argv = [sys.executable, tmp_path / "app" / "classify.py", path, "--json"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert f"{path}: the model gives values that are no finite numbers" in done.stderr
 
 
 def test_one_logit_is_no_class(tmp_path, capsys):
