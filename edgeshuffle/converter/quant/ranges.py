@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -34,11 +36,11 @@ class Ranges:
         self, index: int, _: None, values: dict[str, np.ndarray]
     ) -> list[tuple[np.ndarray, slice]]:
         """The values of each group, and which of them are counted: every k-th, with another first
-        one in each image, so that no place in the maps is left out.
+        one in each image. As k divides no map's size, those of an image are from all its places.
         """
         found = [[values[name].reshape(-1) for name in names] for names in self._sources]
         whole = [parts[0] if len(parts) == 1 else np.concatenate(parts) for parts in found]
-        steps = [-(-array.size // self._most) for array in whole]
+        steps = [_coprime(-(-array.size // self._most), array.size) for array in whole]
         return [
             (array, slice(index % step, None, step))
             for array, step in zip(whole, steps, strict=True)
@@ -52,3 +54,8 @@ class Ranges:
     def found(self) -> list[tuple[float, float]]:
         """One (low, high) real range a group."""
         return [calibrator.range() for calibrator in self._calibrators]
+
+
+def _coprime(least: int, size: int) -> int:
+    """The next number that has no divisor in common with `size`."""
+    return next(number for number in itertools.count(least) if math.gcd(number, size) == 1)

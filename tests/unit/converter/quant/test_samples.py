@@ -31,10 +31,15 @@ def test_thinned_samples_are_of_all_places_of_a_small_map():
     assert (found.thinned().low[0], found.thinned().high[0]) == (0, SIZE * SIZE - 1)
 
 
-def test_what_is_counted_of_many_values_reaches_all_places(monkeypatch):
-    monkeypatch.setattr("edgeshuffle.converter.quant.ranges._COUNTED", 8 * COUNT)
+def test_what_is_counted_of_an_image_reaches_all_places_of_its_maps(monkeypatch):
+    """Otherwise images that come in turns, one of each class, are each seen at other places."""
+    monkeypatch.setattr("edgeshuffle.converter.quant.ranges._COUNTED", 400 * COUNT)
     ranges = Ranges(tie(small()), "mse", COUNT)
-    values = {name: np.arange(16, dtype=np.float32) for name in ranges.names}
+    maps = np.tile(np.arange(28 * 28, dtype=np.float32), 8)
+    values = dict.fromkeys(ranges.names, maps)
     looked = [ranges.look(index, None, values)[0] for index in range(COUNT)]
-    assert {len(array[counted]) for array, counted in looked} == {8}
-    assert {value for array, counted in looked for value in array[counted]} == set(range(16))
+    for array, counted in looked:
+        assert 300 < len(array[counted]) <= 400
+        columns, rows = set(array[counted] % 28), set(array[counted] // 28)
+        assert len(columns) == len(rows) == 28
+    assert {value for array, counted in looked for value in array[counted]} == set(range(28 * 28))
