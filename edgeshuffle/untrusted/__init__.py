@@ -6,6 +6,8 @@ memory, and control characters are gone from every string before anything shows 
 
 from __future__ import annotations
 
+import os
+import stat
 import unicodedata
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -109,12 +111,22 @@ def decode_toml(raw: bytes, kind: type[T]) -> T:
 
 
 def read_bounded(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
-    """A file's bytes, if there are no more than `max_bytes`; raises UntrustedError and OSError."""
-    with path.open("rb") as file:
+    """A file's bytes, if there are no more than `max_bytes`; raises UntrustedError and OSError.
+
+    A pipe or a device, which may never end or never begin, is no file.
+    """
+    with open(path, "rb", opener=_at_once) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise UntrustedError("a pipe or a device, no file")
         raw = file.read(max_bytes + 1)
     if len(raw) > max_bytes:
         raise UntrustedError(f"more than {max_bytes} bytes")
     return raw
+
+
+def _at_once(path: str, flags: int) -> int:
+    """A descriptor, without waiting for the other end of a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _cleaned(value: Any) -> Any:

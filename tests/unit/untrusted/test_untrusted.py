@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -59,6 +61,15 @@ def test_a_file_is_not_read_beyond_its_bound(tmp_path):
     assert read_bounded(file, 11) == b"x" * 11
     with pytest.raises(UntrustedError, match="more than 10 bytes"):
         read_bounded(file, 10)
+
+
+def test_a_pipe_is_no_file_and_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path(os.devnull)):
+        with pytest.raises(UntrustedError, match="a pipe or a device, no file"):
+            read_bounded(path)
+    with pytest.raises(IsADirectoryError):
+        read_bounded(tmp_path)
 
 
 @given(st.text())
