@@ -87,7 +87,7 @@ class TestRefusals:
         refused(capsys, DataError, "--calib", "export", *arguments)
 
     def test_a_missing_calibration_folder(self, capsys):
-        refused(capsys, DataError, "nothing at", "export", "--int8", "--calib", "none")
+        refused(capsys, DataError, "nothing at", "export", "--int8", "--calib", "gone")
 
     def test_an_empty_calibration_folder(self, given, tmp_path, capsys):
         (tmp_path / "empty").mkdir()
