@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import tempfile
 from typing import TYPE_CHECKING, Final
 
 from edgeshuffle.agent.hold import restore_if_free
@@ -41,6 +43,7 @@ class LocalDevice(InUse):
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._processes: list[JsonProcess] = []
+        self._folder: str | None = None
         self._hold: hold.Hold | None = None
         state = state_folder()
         # A run that lost its power could not.
@@ -73,14 +76,21 @@ class LocalDevice(InUse):
         return self.push(files[-1])
 
     def spawn(self, argv: Sequence[str]) -> JsonProcess:
-        """Start a process that ends with the `with` block; raises DeviceError."""
-        process = JsonProcess(argv, WHERE)
+        """Start a process that ends with the `with` block; raises DeviceError.
+
+        What it is writing when it is killed lies in a folder that is removed then.
+        """
+        if self._folder is None:
+            self._folder = tempfile.mkdtemp(prefix="edgeshuffle-")
+        process = JsonProcess(argv, WHERE, {"TMPDIR": self._folder})
         self._processes.append(process)
         return process
 
     def _let_go(self) -> DeviceError | None:
         while self._processes:
             self._processes.pop().close()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
         try:
             if self._hold is not None:
                 self._hold.release()
