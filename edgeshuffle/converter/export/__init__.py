@@ -80,10 +80,12 @@ def export(options: ExportOptions, progress: Progress | None = None) -> Exported
 def _stages(request: ExportRequest) -> list[str]:
     """What is reported, in order; `max_drop` adds some whose number nobody knows."""
     from edgeshuffle.converter.quant.refiners import REFINERS
-    from edgeshuffle.converter.quant.synthesis import STAGE
 
     if request.int8 is None:
         return ["load", "rewrite", "write", "check"]
+    # Only where INT8 is made: this loads torch.
+    from edgeshuffle.converter.quant.synthesis import STAGE
+
     steps = [REFINERS[step].STAGE for step in request.int8.recipe.steps]
     made_up = [STAGE] if request.int8.images is None else []
     return ["load", "rewrite", *made_up, "calibrate", *steps, "write", "check"]

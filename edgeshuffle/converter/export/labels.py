@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-_MOST_BYTES: Final = 2**20
 _MOST_NAMES: Final = 100_000
 
 

@@ -55,8 +55,7 @@ class BatchNorms:
         """Of normalised (N, C, H, W) images: the squared difference of means and of deviations, in
         deviations, as a mean of channels and layers. It has gradients.
         """
-        seen = self._seen(images)
-        return torch.stack([(off**2 + (width - 1) ** 2).mean() for off, width in seen]).mean()
+        return _distance(self._seen(images))
 
     def drift(self, images: Images) -> Drift:
         """Of some of these, all together."""
@@ -65,9 +64,8 @@ class BatchNorms:
         chosen = range(0, count, step)[:_IMAGES]
         with torch.no_grad():
             seen = self._seen(torch.cat([torch.from_numpy(images[index]) for index in chosen]))
-            distances = [(off**2 + (width - 1) ** 2).mean() for off, width in seen]
             return Drift(
-                distance=float(torch.stack(distances).mean()),
+                distance=float(_distance(seen)),
                 width=float(torch.stack([width.log().mean() for _, width in seen]).mean().exp()),
                 narrow=float(
                     torch.stack([(width < 0.5).float().mean() for _, width in seen[:_FIRST]]).mean()
@@ -93,6 +91,10 @@ class BatchNorms:
         assert norm.running_mean is not None
         assert norm.running_var is not None
         self._read.append((given[0], norm.running_mean, norm.running_var))
+
+
+def _distance(seen: list[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+    return torch.stack([(off**2 + (width - 1) ** 2).mean() for off, width in seen]).mean()
 
 
 def _norms(module: nn.Module) -> list[nn.BatchNorm2d]:
